@@ -1,0 +1,102 @@
+"""Displacement fields: apply, join, integrate, invert and differentiate them, in 2-D and 3-D."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .grid import identity_grid
+
+Interpolation = Literal["bilinear", "nearest"]
+
+
+def warp(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear") -> Tensor:
+    """Resample ``image`` at ``x + displacement(x)``.
+
+    Args:
+        image: ``(B, C, *spatial)`` intensities, or one-hot labels.
+        displacement: ``(B, d, *spatial)``, voxels, on the grid of ``image``.
+        mode: ``"bilinear"`` (trilinear in 3-D) for intensities, ``"nearest"`` for labels.
+
+    Returns:
+        Like ``image``; points outside take the nearest border voxel.
+
+    Raises:
+        ValueError: The two grids differ.
+    """
+    shape = image.shape[2:]
+    if displacement.shape[2:] != shape or displacement.shape[1] != len(shape):
+        raise ValueError(
+            f"The displacement {tuple(displacement.shape)} does not lie on the grid of the image {tuple(image.shape)}."
+        )
+    if min(shape) < 2:
+        raise ValueError(f"An image of the shape {tuple(shape)} cannot be warped: every axis needs two voxels.")
+    points = identity_grid(shape, displacement) + displacement
+    size = torch.tensor(shape, dtype=points.dtype, device=points.device).view(1, -1, *[1] * len(shape))
+    normalised = (2 * points / (size - 1) - 1).movedim(1, -1).flip(-1)
+    return F.grid_sample(image, normalised, mode=mode, padding_mode="border", align_corners=True)
+
+
+def compose(first: Tensor, second: Tensor) -> Tensor:
+    """The displacement of ``x -> first(second(x))`` for two deformations given as displacements.
+
+    Warping by ``compose(first, second)`` equals warping by ``first`` and then the outcome by ``second``.
+    """
+    return second + warp(first, second)
+
+
+def exponentiate(velocity: Tensor, steps: int) -> Tensor:
+    """The displacement of the flow of a stationary velocity at time 1, by scaling and squaring.
+
+    Args:
+        velocity: ``(B, d, *spatial)``, voxels.
+        steps: Squarings; 0 returns the velocity itself, which then is the displacement.
+
+    Source:
+        Arsigny et al., A Log-Euclidean Framework for Statistics on Diffeomorphisms, MICCAI 2006.
+    """
+    displacement = velocity / 2**steps
+    for _ in range(steps):
+        displacement = compose(displacement, displacement)
+    return displacement
+
+
+def invert(displacement: Tensor, iterations: int = 30) -> Tensor:
+    """The displacement of the inverse deformation, by fixed-point iteration ``v <- -u(x + v)``.
+
+    Converges where the displacement changes by less than one voxel per voxel.
+
+    Source:
+        Chen et al., A simple fixed-point approach to invert a deformation field, Med. Phys. 2008.
+    """
+    inverse = -displacement
+    for _ in range(iterations):
+        inverse = -warp(displacement, inverse)
+    return inverse
+
+
+def jacobian_determinant(displacement: Tensor) -> Tensor:
+    """Local change of area (2-D) or volume (3-D) by the deformation, from central differences.
+
+    Args:
+        displacement: ``(B, d, *spatial)``, voxels; every axis needs two voxels.
+
+    Returns:
+        ``(B, 1, *spatial)``; 1 keeps the size, 0 and below folds.
+    """
+    dimension = displacement.shape[1]
+    axes = tuple(range(2, 2 + dimension))
+    gradients = torch.stack(torch.gradient(displacement, dim=axes), dim=-1).movedim(1, -2)
+    identity = torch.eye(dimension, dtype=displacement.dtype, device=displacement.device)
+    return torch.linalg.det(gradients + identity)[:, None]
+
+
+def resize_displacement(displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The same deformation on a grid of another ``shape`` over the same extent, in voxels of the new grid."""
+    scale = [new / old for new, old in zip(shape, displacement.shape[2:], strict=True)]
+    factor = torch.tensor(scale, dtype=displacement.dtype, device=displacement.device)
+    resized = F.interpolate(displacement, shape, mode="bilinear" if len(shape) == 2 else "trilinear")
+    return resized * factor.view(1, -1, *[1] * len(shape))

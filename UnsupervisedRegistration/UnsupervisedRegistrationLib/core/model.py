@@ -1,0 +1,163 @@
+"""Model files: a network, all it needs to be used, and the card that says what it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+import typing
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from .network import Network, NetworkConfiguration, build_network
+from .preprocessing import PreprocessingConfiguration
+
+SUFFIX = ".pt"
+DEFAULT = "any-contrast"
+_FORMAT = "unsupervised-registration-model"
+_VERSION = 1
+_Configuration = TypeVar("_Configuration")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a user should know before trusting a model.
+
+    Attributes:
+        description: One sentence.
+        data: What it was trained on.
+        licence: Terms of use that follow from the data.
+        command: What reproduces it.
+        commit: State of the code that trained it.
+        scores: What ``evaluate`` measured, name to value.
+    """
+
+    description: str = ""
+    data: str = ""
+    licence: str = ""
+    command: str = ""
+    commit: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelConfiguration:
+    """Everything but the weights.
+
+    Attributes:
+        network: Its shape.
+        preprocessing: What it expects.
+        passes: How often the network sees the pair, each time with the moving image warped by the outcome so far.
+        training: Whole configuration of the run that made it, as plain values.
+    """
+
+    network: NetworkConfiguration = field(default_factory=NetworkConfiguration)
+    preprocessing: PreprocessingConfiguration = field(default_factory=PreprocessingConfiguration)
+    passes: int = 1
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network ready for use, with its name (the file's), configuration and card."""
+
+    name: str
+    network: Network
+    configuration: ModelConfiguration
+    card: Card
+
+
+def save_model(model: Model, path: Path) -> None:
+    """Writes a model file; weights are stored in the precision they have."""
+    content = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "configuration": dataclasses.asdict(model.configuration),
+        "card": dataclasses.asdict(model.card),
+        "weights": dict(model.network.state_dict()),
+    }
+    torch.save(content, path)
+
+
+def load_model(path: Path) -> Model:
+    """Reads a model file without running anything it contains.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no model file, is damaged, or was made for another version.
+    """
+    content = _read_archive(path)
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise ValueError(f"'{path}' is a PyTorch file but not a model of this extension; pick a file made by 'export'.")
+    if content.get("version") != _VERSION:
+        raise ValueError(f"'{path}' has the model version {content.get('version')}; this release reads {_VERSION}.")
+    try:
+        configuration = read_configuration(ModelConfiguration, content["configuration"])
+        card = read_configuration(Card, content["card"])
+        network = build_network(configuration.network)
+        network.load_state_dict({name: weight.float() for name, weight in content["weights"].items()})
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"The model file '{path}' is incomplete: its parts do not fit each other ({error}).") from error
+    if not all(bool(torch.isfinite(weight).all()) for weight in network.state_dict().values()):
+        raise ValueError(f"The model file '{path}' has weights that are not finite numbers; train or export it again.")
+    return Model(path.stem, network.eval().requires_grad_(False), configuration, card)
+
+
+def _read_archive(path: Path) -> Any:
+    with path.open("rb"):  # A missing or protected file says so by itself.
+        pass
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"'{path}' is truncated or not a model file; copy it again, or pick a {SUFFIX} file.")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"'{path}' contains code or foreign objects, not only weights; it was not opened. Use files you trust."
+        ) from error
+    except (RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"'{path}' is damaged or not a model file; copy it again.") from error
+
+
+def read_configuration(kind: type[_Configuration], values: dict[str, Any]) -> _Configuration:
+    """A configuration dataclass from plain values, nested ones included.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ValueError(f"{kind.__name__} has no {', '.join(unknown)}; it knows {', '.join(hints)}.")
+    nested = {
+        name: read_configuration(hints[name], value) if dataclasses.is_dataclass(hints[name]) else value
+        for name, value in values.items()
+    }
+    return kind(**nested)
+
+
+def find_model(name_or_file: str | os.PathLike[str], folders: list[Path]) -> Path:
+    """The file of a model given by its name in one of the ``folders``, or by its path.
+
+    Raises:
+        ValueError: There is none.
+    """
+    path = Path(name_or_file)
+    if path.is_file():
+        return path
+    found = model_files(folders)
+    if str(name_or_file) in found:
+        return found[str(name_or_file)]
+    raise ValueError(f"There is no model '{name_or_file}'. Known are: {', '.join(found) or 'none'}; or give a file.")
+
+
+def model_files(folders: list[Path]) -> dict[str, Path]:
+    """Name to file of every model in the ``folders``; the first folder wins, the default model comes first."""
+    files: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            files.setdefault(path.stem, path)
+    return dict(sorted(files.items(), key=lambda item: item[0] != DEFAULT))

@@ -1,0 +1,80 @@
+"""What every registration network offers, and the choice among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from .deformation import exponentiate, resize_displacement
+
+Architecture = Literal["fcn", "pyramid"]
+
+
+@dataclass(frozen=True)
+class NetworkConfiguration:
+    """Everything that fixes the shape of a network.
+
+    Attributes:
+        architecture: ``"fcn"`` (the paper's) or ``"pyramid"``.
+        dimension: 2 or 3.
+        width: Channels of the finest level; the others follow from it.
+        integration_steps: Squarings that turn the outcome, a velocity, into a displacement; with 0 the network
+            gives the displacement itself, as the paper's does.
+    """
+
+    architecture: Architecture = "pyramid"
+    dimension: int = 2
+    width: int = 24
+    integration_steps: int = 6
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ("fcn", "pyramid"):
+            raise ValueError(f"There is no architecture '{self.architecture}'; choose 'fcn' or 'pyramid'.")
+        if self.dimension not in (2, 3) or self.width < 4 or not 0 <= self.integration_steps <= 10:
+            raise ValueError(f"A network needs dimension 2 or 3, width 4 or more, 0 to 10 integration steps: {self}.")
+
+
+class Network(nn.Module):
+    """A fully convolutional network from a pair of images to velocities, coarse to fine.
+
+    Attributes:
+        configuration: What it was built from.
+        multiple: The image size along each axis must be a multiple of this.
+    """
+
+    multiple: int = 1
+
+    def __init__(self, configuration: NetworkConfiguration) -> None:
+        super().__init__()
+        self.configuration = configuration
+
+    def forward(self, fixed: Tensor, moving: Tensor) -> list[Tensor]:
+        """Velocities from fixed to moving.
+
+        Args:
+            fixed: ``(B, 1, *spatial)``, intensities 0..1.
+            moving: Like ``fixed``.
+
+        Returns:
+            Coarse to fine, each ``(B, d, *coarser)`` in voxels of its own grid.
+        """
+        raise RuntimeError(f"{type(self).__name__} has no forward pass of its own.")
+
+    def displacement(self, velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The displacement ``(B, d, *shape)`` that one of the outcomes stands for."""
+        return resize_displacement(exponentiate(velocity, self.configuration.integration_steps), shape)
+
+
+def build_network(configuration: NetworkConfiguration) -> Network:
+    """A network with fresh weights."""
+    from .fcn import FCN
+    from .pyramid import Pyramid
+
+    return FCN(configuration) if configuration.architecture == "fcn" else Pyramid(configuration)
+
+
+def convolution(dimension: int) -> type[nn.Conv2d] | type[nn.Conv3d]:
+    """The convolution layer for images of that many axes."""
+    return nn.Conv2d if dimension == 2 else nn.Conv3d

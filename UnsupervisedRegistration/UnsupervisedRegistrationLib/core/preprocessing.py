@@ -1,0 +1,163 @@
+"""From images as they come to what a network wants, and the displacement back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .deformation import resize_displacement
+from .grid import ImageGrid
+
+
+@dataclass(frozen=True)
+class PreprocessingConfiguration:
+    """What a model expects of its images.
+
+    Attributes:
+        working_spacing: mm of a working voxel, the same along all axes; ``None`` takes the finest spacing of the
+            fixed image.
+        max_size: Longest side of the working image in voxels; beyond it the working spacing grows.
+        intensity: ``"percentile"`` maps two percentiles of each image to 0 and 1, ``"window"`` two fixed values,
+            for CT in HU.
+        lower: Percentile, or intensity, that becomes 0.
+        upper: Percentile, or intensity, that becomes 1.
+    """
+
+    working_spacing: float | None = None
+    max_size: int = 512
+    intensity: Literal["percentile", "window"] = "percentile"
+    lower: float = 0.5
+    upper: float = 99.5
+
+    def __post_init__(self) -> None:
+        if self.intensity not in ("percentile", "window"):
+            raise ValueError(f"There is no intensity mapping '{self.intensity}'; choose 'percentile' or 'window'.")
+        if not self.lower < self.upper:
+            raise ValueError(f"The lower intensity bound {self.lower} must be below the upper one {self.upper}.")
+        if self.max_size < 64 or (self.working_spacing is not None and not self.working_spacing > 0):
+            raise ValueError(f"A working image needs a positive spacing and room for 64 voxels a side: {self}.")
+
+
+@dataclass(frozen=True)
+class PreparedPair:
+    """What the network sees.
+
+    Attributes:
+        fixed: ``(1, 1, *padded)``, 0..1, at the working spacing.
+        moving: Like ``fixed``.
+        mask: Like ``fixed``, or ``None``.
+        shape: Working voxels without the padding.
+    """
+
+    fixed: Tensor
+    moving: Tensor
+    mask: Tensor | None
+    shape: tuple[int, ...]
+
+    def crop(self, values: Tensor) -> Tensor:
+        """Takes the padding away from ``(B, C, *padded)``."""
+        for axis, size in enumerate(self.shape):
+            values = values.narrow(axis + 2, 0, size)
+        return values
+
+    def restore(self, displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """A displacement ``(B, d, *padded)`` in working voxels as one on the original grid, in voxels of it."""
+        return resize_displacement(self.crop(displacement), shape)
+
+
+def prepare(
+    *,
+    fixed: Tensor,
+    moving: Tensor,
+    mask: Tensor | None,
+    grid: ImageGrid,
+    configuration: PreprocessingConfiguration,
+    multiple: int,
+) -> PreparedPair:
+    """Brings a pair to the working spacing and intensity and to a size that the network can halve.
+
+    Args:
+        fixed: ``(1, 1, *grid.shape)``, any intensities.
+        moving: Sampled on the grid of ``fixed``.
+        mask: Optional weights on the same grid; the intensity mapping then looks inside it only.
+        grid: Of all three.
+        configuration: The model's.
+        multiple: The network's.
+    """
+    shape = working_shape(grid, configuration)
+    names = {"fixed": fixed, "moving": moving}
+    images = [to_unit_range(image, configuration, mask, name) for name, image in names.items()]
+    stack = images if mask is None else [*images, mask.to(fixed)]
+    padded = [_pad(resample(image, shape), multiple) for image in stack]
+    return PreparedPair(padded[0], padded[1], padded[2] if mask is not None else None, shape)
+
+
+def working_shape(grid: ImageGrid, configuration: PreprocessingConfiguration) -> tuple[int, ...]:
+    """Voxels along each axis at the working spacing, at least 2 and at most ``max_size``."""
+    spacing = configuration.working_spacing or min(grid.spacing)
+    extent = [size * step for size, step in zip(grid.shape, grid.spacing, strict=True)]
+    spacing = max(spacing, max(extent) / configuration.max_size)
+    return tuple(max(round(length / spacing), 2) for length in extent)
+
+
+def to_unit_range(
+    image: Tensor, configuration: PreprocessingConfiguration, mask: Tensor | None = None, name: str = "given"
+) -> Tensor:
+    """Intensities as 0..1; what lies beyond the two bounds is clipped.
+
+    Raises:
+        ValueError: The image is constant, or not finite.
+    """
+    if not bool(torch.isfinite(image).all()):
+        raise ValueError(f"The {name} image has NaN or infinite voxels; replace them before the registration.")
+    values = image if mask is None else image[mask > 0]
+    if values.numel() == 0:
+        raise ValueError("The mask has no pixel on this slice; draw it there, or register without a mask.")
+    low, high = configuration.lower, configuration.upper
+    if configuration.intensity == "percentile":
+        low, high = _percentile(values, low), _percentile(values, high)
+        if not high > low:  # Nearly everything has one value, as in a slice with a few bright points.
+            low, high = float(values.min()), float(values.max())
+    unit = ((image - low) / max(high - low, torch.finfo(image.dtype).tiny)).clamp(0, 1)
+    inside = unit if mask is None else unit[mask > 0]
+    if not float(inside.max()) > float(inside.min()):
+        raise ValueError(
+            f"The {name} image is constant on this slice (intensity {float(values.min()):g} to {float(values.max()):g},"
+            f" {configuration.intensity} bounds {low:g} to {high:g}); nothing in it can be aligned."
+        )
+    return unit
+
+
+def _percentile(values: Tensor, percent: float) -> float:
+    flat = values.flatten()
+    rank = 1 + round(percent / 100 * (flat.numel() - 1))
+    return float(flat.kthvalue(rank).values)
+
+
+def resample(image: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """``(B, C, *spatial)`` on a grid of another shape over the same extent; averages where it becomes coarser."""
+    for axis, size in enumerate(shape):
+        if image.shape[axis + 2] != size:
+            weights = _triangle_weights(image.shape[axis + 2], size).to(image)
+            image = torch.tensordot(image, weights, dims=([axis + 2], [1])).movedim(-1, axis + 2)
+    return image
+
+
+def _triangle_weights(old: int, new: int) -> Tensor:
+    """``(new, old)`` rows of a linear interpolation whose triangle is as wide as the coarser of the two voxels."""
+    width = max(old / new, 1.0)
+    centres = (torch.arange(new, dtype=torch.float64)[:, None] + 0.5) * old / new - 0.5
+    weights = (1 - (centres.clamp(0, old - 1) - torch.arange(old)).abs() / width).clamp_min(0)
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def _pad(image: Tensor, multiple: int) -> Tensor:
+    """Repeats the border at the end of each axis, to at least two steps of the coarsest level."""
+    pads: list[int] = []
+    for size in reversed(image.shape[2:]):
+        pads += [0, max(-(-size // multiple), 2) * multiple - size]
+    return F.pad(image, pads, mode="replicate")

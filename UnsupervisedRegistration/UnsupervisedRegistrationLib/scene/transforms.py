@@ -1,0 +1,118 @@
+"""The outcome as a transform node."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk
+
+from .planes import SlicePlane
+from .volumes import worldToLocal
+
+INITIAL_ROLE = "unsupervisedRegistrationInitial"
+"""Reference from the outcome to the transform that placed the moving volume before."""
+_OUTCOME = "UnsupervisedRegistration.Outcome"
+
+
+def gridTransform(plane: SlicePlane, displacement: np.ndarray, confined: bool = True) -> slicer.vtkOrientedGridTransform:
+    """A displacement as what Slicer stores and draws.
+
+    A ring of zeros in the plane makes VTK, which repeats the border, and ITK, which takes zero, agree outside. The
+    interpolation is cubic from the start, because that is what a reader of the saved file sets.
+
+    Args:
+        plane: Grid of the displacement.
+        displacement: ``(rows, columns, 3)``, RAS mm, from fixed to moving.
+        confined: Zero at the neighbouring slices, so that only this slice is warped; otherwise the same for all.
+    """
+    rows, columns = plane.shape
+    grid = np.zeros((3, rows + 2, columns + 2, 3))
+    grid[1 if confined else slice(None), 1:-1, 1:-1] = displacement
+    spacing = np.linalg.norm(plane.ijkToRas[:3, :3], axis=0)
+    image = vtk.vtkImageData()
+    image.SetDimensions(columns + 2, rows + 2, 3)
+    image.SetOrigin((plane.ijkToRas @ [-1, -1, -1, 1])[:3])
+    image.SetSpacing(spacing)
+    vectors = numpy_to_vtk(grid.reshape(-1, 3), deep=True)
+    vectors.SetName("Displacement")
+    image.GetPointData().SetScalars(vectors)
+    direction = np.eye(4)
+    direction[:3, :3] = plane.ijkToRas[:3, :3] / spacing
+    transform = slicer.vtkOrientedGridTransform()
+    transform.SetDisplacementGridData(image)
+    transform.SetGridDirectionMatrix(slicer.util.vtkMatrixFromArray(direction))
+    transform.SetInterpolationModeToCubic()
+    return transform
+
+
+def initialTransformOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLTransformNode | None:
+    """What places a moving volume: its parent, or, under an earlier outcome of ours, what was its parent before."""
+    parent = movingVolume.GetParentTransformNode()
+    return parent.GetNodeReference(INITIAL_ROLE) if parent is not None and isOutcome(parent) else parent
+
+
+def isOutcome(transformNode: slicer.vtkMRMLTransformNode) -> bool:
+    """Whether a node was filled by ``setOutcome``."""
+    return transformNode.GetAttribute(_OUTCOME) is not None
+
+
+def checkOutput(
+    transformNode: slicer.vtkMRMLTransformNode,
+    fixedVolume: slicer.vtkMRMLVolumeNode,
+    initial: slicer.vtkMRMLTransformNode | None,
+) -> None:
+    """Refuses an output node that would move the fixed volume or its own input.
+
+    Raises:
+        ValueError: It would.
+    """
+    for what, first in (("fixed volume", fixedVolume.GetParentTransformNode()), ("initial transform", initial)):
+        node = first
+        while node is not None:
+            if node is transformNode:
+                raise ValueError(f"The output '{transformNode.GetName()}' already moves the {what}; choose a new one.")
+            node = node.GetParentTransformNode()
+    if transformNode.GetParentTransformNode() is not None:
+        raise ValueError(f"The output '{transformNode.GetName()}' lies under another transform; choose a new one.")
+
+
+def setOutcome(
+    transformNode: slicer.vtkMRMLTransformNode,
+    grid: slicer.vtkOrientedGridTransform,
+    initial: slicer.vtkMRMLTransformNode | None,
+    fixedVolume: slicer.vtkMRMLVolumeNode,
+    movingVolume: slicer.vtkMRMLVolumeNode,
+) -> None:
+    """Puts the displacement, followed by the initial transform, into a node and the moving volume under it."""
+    outcome: vtk.vtkAbstractTransform = grid
+    if initial is not None:
+        outcome = vtk.vtkGeneralTransform()
+        outcome.PostMultiply()
+        outcome.Concatenate(grid)
+        outcome.Concatenate(_copied(worldToLocal(initial)))
+    with slicer.util.NodeModify(transformNode):
+        transformNode.SetAndObserveTransformFromParent(outcome)
+        transformNode.SetAttribute(_OUTCOME, "1")
+        transformNode.SetNodeReferenceID(fixedRole(), fixedVolume.GetID())
+        transformNode.SetNodeReferenceID(movingRole(), movingVolume.GetID())
+        transformNode.SetNodeReferenceID(INITIAL_ROLE, initial.GetID() if initial is not None else None)
+    movingVolume.SetAndObserveTransformNodeID(transformNode.GetID())
+
+
+def fixedRole() -> str:
+    """Slicer's reference role for the fixed node of a registration."""
+    return slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole()
+
+
+def movingRole() -> str:
+    """Slicer's reference role for the moving node of a registration."""
+    return slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole()
+
+
+def _copied(transform: vtk.vtkAbstractTransform) -> vtk.vtkAbstractTransform:
+    """A copy that does not follow later changes of the original node."""
+    copy = transform.MakeTransform()
+    copy.DeepCopy(transform)
+    return copy
