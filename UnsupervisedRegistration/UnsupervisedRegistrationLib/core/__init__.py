@@ -9,5 +9,6 @@ Conventions, valid in every module of this package:
 * Patient space is RAS in millimetres. LPS exists in files only. ``grid.ImageGrid.displacement_to_ras`` is the
   one function that turns voxel displacements into RAS vectors.
 
-``phantom`` is the one module on numpy instead of torch, so that sample data can be made before torch is installed.
+Two modules do without torch, so that Slicer can use them before it is installed: ``phantom``, on numpy, draws the
+sample data, and ``catalogue`` lists the model files.
 """

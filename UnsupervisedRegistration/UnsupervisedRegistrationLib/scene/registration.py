@@ -5,24 +5,22 @@ The three steps are separate, so that the middle one, which touches no node, may
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import slicer
+import slicer.util
 import torch
 
+from ..core.catalogue import DEFAULT, find_model, model_files
+from ..core.deformation import jacobian_determinant
 from ..core.grid import ImageGrid
-from ..core.model import DEFAULT, Card, Model, find_model, load_model, model_files
+from ..core.model import Card, Model, load_model
 from ..core.register import Progress, Registration, register
 from . import transforms
+from .models import modelFolders
 from .planes import SlicePlane, planeFromIndex, shiftedPlane
 from .volumes import SampledSlice, sampleMask, sampleVolume, showAsVolume, worldToLocal
-
-MODELS_VARIABLE = "UNSUPERVISED_REGISTRATION_MODELS"
-"""Environment variable with further folders of model files."""
-
 
 @dataclass(frozen=True)
 class SlicePair:
@@ -70,6 +68,22 @@ class SliceRegistration:
     pair: SlicePair
     registration: Registration
 
+    @property
+    def warpedPixels(self) -> np.ndarray:
+        """``(rows, columns)`` of the warped volume."""
+        return slicer.util.arrayFromVolume(self.warpedVolume)[0]
+
+    @property
+    def jacobian(self) -> np.ndarray:
+        """``(rows, columns)``, local change of area; 0 and below folds."""
+        return jacobian_determinant(self.registration.displacement)[0, 0].numpy()
+
+    @property
+    def sourcePositions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column in the moving slice, in fixed pixels, that each pixel of the fixed slice comes from."""
+        rows, columns = np.indices(self.pair.plane.shape) + self.registration.displacement[0].numpy()
+        return rows, columns
+
 
 def registerSlice(
     fixedVolume: slicer.vtkMRMLVolumeNode,
@@ -109,6 +123,8 @@ def registerSlice(
     pair = samplePair(fixedVolume, movingVolume, plane, movingOffset, maskNode)
     if transformNode is not None:
         transforms.checkOutput(transformNode, fixedVolume, pair.initial)
+    if warpedVolume is not None and warpedVolume in (fixedVolume, movingVolume, maskNode):
+        raise ValueError(f"The warped slice would overwrite '{warpedVolume.GetName()}'; choose another output volume.")
     return showOutcome(pair, registerPair(pair, model, device, progress), transformNode, warpedVolume, confined)
 
 
@@ -171,21 +187,17 @@ def showOutcome(
     return SliceRegistration(transformNode, warpedVolume, pair, registration)
 
 
-def modelFolders() -> list[Path]:
-    """Where model files are looked for: the bundled ones, then those of the environment variable."""
-    library = Path(__file__).resolve().parents[1]
-    bundled = [library.parent / "Resources" / "Models", library / "Models"]
-    further = [Path(entry) for entry in os.environ.get(MODELS_VARIABLE, "").split(os.pathsep) if entry]
-    return [folder for folder in (*bundled, *further) if folder.is_dir()]
-
-
 def openModel(nameOrFile: str) -> Model:
     """A model by its name or file; see ``core.model``."""
     return load_model(find_model(nameOrFile, modelFolders()))
 
 
 def modelCards() -> dict[str, Card]:
-    """Name to card of every model that can be chosen by name."""
+    """Name to card of every model that can be chosen by name.
+
+    Raises:
+        ValueError: A file in one of the folders is no model.
+    """
     return {name: load_model(path).card for name, path in model_files(modelFolders()).items()}
 
 

@@ -1,0 +1,173 @@
+"""From input files to a folder of outcomes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import slicer
+import slicer.util
+
+from ..scene.display import addSliceViews, fitView, showOverlay
+from ..scene.landmarks import LandmarkErrors, fillTable, targetRegistrationError
+from ..scene.phantoms import Kind, addPhantom
+from ..scene.planes import Orientation, SlicePlane, offsetBetween, planeFromIndex
+from ..scene.registration import SliceRegistration, openModel, registerSlice
+from ..scene.report import describe, report
+from .figure import saveFigure
+from .readers import readLandmarks, readMask, readTransform, readVolume
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is registered, as nodes of one scene."""
+
+    fixed: slicer.vtkMRMLVolumeNode
+    moving: slicer.vtkMRMLVolumeNode
+    plane: SlicePlane
+    movingOffset: np.ndarray | None = None
+    mask: slicer.vtkMRMLNode | None = None
+    fixedLandmarks: slicer.vtkMRMLMarkupsNode | None = None
+    movingLandmarks: slicer.vtkMRMLMarkupsNode | None = None
+
+
+def newScene() -> slicer.vtkMRMLScene:
+    """An empty scene with slice views, known to ``slicer.util``."""
+    scene = slicer.vtkMRMLScene()
+    slicer.mrmlScene = scene
+    addSliceViews(scene)
+    return scene
+
+
+def readInputs(
+    scene: slicer.vtkMRMLScene,
+    fixed: Path,
+    moving: Path,
+    *,
+    orientation: Orientation | None = None,
+    fixedSlice: int | None = None,
+    movingSlice: int | None = None,
+    mask: Path | None = None,
+    initialTransform: Path | None = None,
+    fixedLandmarks: Path | None = None,
+    movingLandmarks: Path | None = None,
+) -> Inputs:
+    """Reads all files into a scene.
+
+    Raises:
+        OSError: A file is missing or cannot be opened.
+        ValueError: A file or a slice is not usable.
+    """
+    if (fixedLandmarks is None) != (movingLandmarks is None):
+        raise ValueError("Landmarks are measured in pairs: give both --fixed-landmarks and --moving-landmarks.")
+    fixedNode, movingNode = readVolume(scene, fixed), readVolume(scene, moving)
+    if initialTransform is not None:
+        movingNode.SetAndObserveTransformNodeID(readTransform(scene, initialTransform).GetID())
+    plane = planeFromIndex(fixedNode, orientation, fixedSlice)
+    offset = None
+    if movingSlice is not None:
+        offset = offsetBetween(plane, planeFromIndex(movingNode, orientation, movingSlice))
+    return Inputs(
+        fixedNode,
+        movingNode,
+        plane,
+        offset,
+        mask and readMask(scene, mask),
+        fixedLandmarks and readLandmarks(scene, fixedLandmarks),
+        movingLandmarks and readLandmarks(scene, movingLandmarks),
+    )
+
+
+def phantomInputs(scene: slicer.vtkMRMLScene, kind: Kind) -> Inputs:
+    """A drawn pair with its landmarks."""
+    nodes = addPhantom(scene, kind)
+    plane = planeFromIndex(nodes.fixedVolume, "axial")
+    return Inputs(
+        nodes.fixedVolume,
+        nodes.movingVolume,
+        plane,
+        fixedLandmarks=nodes.fixedLandmarks,
+        movingLandmarks=nodes.movingLandmarks,
+    )
+
+
+def checkFolder(folder: Path) -> None:
+    """Makes the output folder and writes a byte into it, before any work is done.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"The output folder '{folder}' cannot be written ({error.strerror}); choose another one with --output."
+        ) from error
+
+
+def run(inputs: Inputs, modelName: str, device: str, folder: Path, progress: Progress) -> str:
+    """Registers, writes everything into ``folder`` and says in one sentence what came out.
+
+    Raises:
+        OSError: The folder cannot be written.
+        ValueError: The inputs, the model or the device do not fit.
+    """
+    checkFolder(folder)
+    progress("open the model", 0.05)
+    model = openModel(modelName)
+    outcome = registerSlice(
+        inputs.fixed,
+        inputs.moving,
+        plane=inputs.plane,
+        movingOffset=inputs.movingOffset,
+        model=model,
+        maskNode=inputs.mask,
+        device=device,
+        progress=lambda step, share: progress(step, 0.1 + 0.5 * share),
+    )
+    errors = None
+    if inputs.fixedLandmarks is not None and inputs.movingLandmarks is not None:
+        progress("measure the landmarks", 0.6)
+        errors = targetRegistrationError(
+            inputs.fixedLandmarks, inputs.movingLandmarks, outcome.transformNode, inputs.moving
+        )
+    closer = describe(outcome, errors)
+    progress("draw the overlay", 0.65)
+    saveFigure(outcome, folder / "overlay.png", f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer}")
+    progress("write the files", 0.8)
+    (folder / "report.json").write_text(json.dumps(report(outcome, errors, model.name), indent=2) + "\n")
+    _save(slicer.vtkMRMLTransformStorageNode(), outcome.transformNode, folder / "transform.h5")
+    _save(slicer.vtkMRMLVolumeArchetypeStorageNode(), outcome.warpedVolume, folder / "warped.nrrd")
+    _saveScene(inputs, outcome, errors, folder / "scene.mrb")
+    seconds = sum(outcome.registration.milliseconds.values()) / 1000
+    return (
+        f"Registered the {inputs.plane.name} of {inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer};"
+        f" {seconds:.2f} s on {outcome.registration.device}; see {folder / 'overlay.png'}, and open"
+        f" {folder / 'scene.mrb'} in Slicer."
+    )
+
+
+def _save(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode, path: Path) -> None:
+    storage.SetFileName(str(path))
+    if not storage.WriteData(node):
+        raise OSError(f"'{path}' could not be written; is the disk full?")
+
+
+def _saveScene(inputs: Inputs, outcome: SliceRegistration, errors: LandmarkErrors | None, path: Path) -> None:
+    """The whole scene, with the moving volume over the fixed one in the view of the slice."""
+    scene = inputs.fixed.GetScene()
+    showOverlay(inputs.fixed, inputs.moving, inputs.plane)
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene):
+        fitView(view, inputs.plane)
+    if errors is not None:
+        fillTable(scene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors"), errors)
+    if not scene.WriteToMRB(str(path.resolve())):
+        raise OSError(f"'{path}' could not be written; is the disk full?")
