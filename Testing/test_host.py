@@ -6,10 +6,11 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-import host
 import numpy as np
 import pytest
 import slicer
+
+import host
 
 host.start()
 qt, ctk = sys.modules["qt"], sys.modules["ctk"]

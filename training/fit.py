@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,12 +39,12 @@ class FitConfiguration:
 
     network: NetworkConfiguration = field(default_factory=NetworkConfiguration)
     synthesis: SynthesisConfiguration = field(default_factory=SynthesisConfiguration)
-    steps: int = 9000
+    steps: int = 8000
     batch: int = 8
     rate: float = 1e-3
     warmup: int = 200
-    photometric_weight: float = 20.0
-    smoothness_weight: float = 0.2
+    photometric_weight: float = 100.0
+    smoothness_weight: float = 0.3
     average: float = 0.998
     seed: int = 1
 
@@ -56,14 +57,15 @@ def loss_of(network: Network, pair: Pair, configuration: FitConfiguration) -> tu
     for level, velocity in enumerate(reversed(outcomes)):
         coarse = tuple(velocity.shape[2:])
         displacement = network.displacement(velocity, coarse) * (shape[0] / coarse[0])
-        error = error + 0.5**level * endpoint_error(displacement, F.adaptive_avg_pool2d(truth, coarse))
+        target, weight = F.adaptive_avg_pool2d(truth, coarse), F.adaptive_avg_pool2d(pair.weight, coarse)
+        error = error + 0.5**level * endpoint_error(displacement, target, weight)
     displacement = network.displacement(outcomes[-1], tuple(shape))
     similarity = photometric(warp(pair.hidden_moving, displacement), pair.hidden_fixed)
     smoothness = edge_aware_smoothness(displacement, pair.fixed)
     total = error + configuration.photometric_weight * similarity + configuration.smoothness_weight * smoothness
     parts = {
-        "epe": endpoint_error(displacement, truth).item(),
-        "start": truth.norm(dim=1).mean().item(),
+        "epe": endpoint_error(displacement, truth, pair.weight).item(),
+        "start": endpoint_error(torch.zeros_like(truth), truth, pair.weight).item(),
         "photometric": similarity.item(),
     }
     return total, parts
@@ -105,7 +107,9 @@ def fit(configuration: FitConfiguration, checkpoint: Path, threads: int = 2) -> 
         report.add(step, loss.item(), measures)
         if (step + 1) % 200 == 0 or step + 1 == configuration.steps:
             _save(parts, checkpoint, step + 1, configuration)
-    return averaged.module
+    trained = averaged.module
+    assert isinstance(trained, Network)
+    return trained
 
 
 class _Report:
@@ -127,7 +131,7 @@ class _Report:
         self.sums = {}
 
 
-def _save(parts: dict, checkpoint: Path, step: int, configuration: FitConfiguration) -> None:
+def _save(parts: dict[str, Any], checkpoint: Path, step: int, configuration: FitConfiguration) -> None:
     """Writes beside the old checkpoint first, so that a kill or a full disk leaves the old one."""
     states = {name: part.state_dict() for name, part in parts.items()}
     temporary = checkpoint.with_suffix(".partial")
@@ -136,7 +140,7 @@ def _save(parts: dict, checkpoint: Path, step: int, configuration: FitConfigurat
     os.replace(temporary, checkpoint)
 
 
-def _resume(parts: dict, checkpoint: Path) -> int:
+def _resume(parts: dict[str, Any], checkpoint: Path) -> int:
     if not checkpoint.exists():
         return 0
     state = torch.load(checkpoint, weights_only=True)

@@ -29,6 +29,7 @@ class Pair:
         displacement: ``(B, 2, H, W)``, the truth, from fixed to moving, voxels.
         hidden_fixed: ``(B, 3, H, W)``, the same anatomy without noise in a contrast common to both images.
         hidden_moving: Like ``hidden_fixed``.
+        weight: ``(B, 1, H, W)``, how much the truth counts; little in the empty background, where nothing tells it.
     """
 
     fixed: Tensor
@@ -36,6 +37,7 @@ class Pair:
     displacement: Tensor
     hidden_fixed: Tensor
     hidden_moving: Tensor
+    weight: Tensor
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class SynthesisConfiguration:
         size: Height and width of the images, voxels.
         warp_scales: Distances of the control points of the random velocity, voxels.
         warp_strengths: Largest standard deviation of the velocity for each scale, voxels.
-        affine: Largest shift (share of the size), rotation (rad) and change of scale.
+        affine: Largest shift (share of the size), rotation (rad) and change of scale. Every pair has a share of
+            them and of the strengths that is uniform from none to all, so that small motions are as common as large.
         same_contrast: Share of the pairs in which both images have the same contrast.
     """
 
@@ -54,7 +57,7 @@ class SynthesisConfiguration:
     warp_scales: tuple[int, ...] = (10, 20, 40, 80)
     warp_strengths: tuple[float, ...] = (1.0, 3.0, 5.0, 6.0)
     affine: tuple[float, float, float] = (0.05, 0.15, 0.1)
-    same_contrast: float = 0.4
+    same_contrast: float = 0.5
 
 
 def smooth_noise(batch: int, channels: int, shape: tuple[int, int], scale: float) -> Tensor:
@@ -178,10 +181,11 @@ def _affine(batch: int, configuration: SynthesisConfiguration) -> tuple[Tensor, 
     """A random affine displacement and its inverse, ``(B, 2, H, W)`` voxels each."""
     shift, rotation, scale = configuration.affine
     shape = configuration.size
-    angle = _uniform(-rotation, rotation, batch)
+    share = torch.rand(batch)
+    angle = share * _uniform(-rotation, rotation, batch)
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=-1).view(batch, 2, 2)
-    matrix = turn @ (torch.eye(2) + _uniform(-scale, scale, batch, 2, 2))
-    offset = _uniform(-shift, shift, batch, 2) * torch.tensor(shape)
+    matrix = turn @ (torch.eye(2) + share[:, None, None] * _uniform(-scale, scale, batch, 2, 2))
+    offset = share[:, None] * _uniform(-shift, shift, batch, 2) * torch.tensor(shape)
     centred = identity_grid(shape, matrix) - (torch.tensor(shape).view(1, 2, 1, 1) - 1) / 2
 
     def displacement(a: Tensor, b: Tensor) -> Tensor:
@@ -191,14 +195,15 @@ def _affine(batch: int, configuration: SynthesisConfiguration) -> tuple[Tensor, 
     return displacement(matrix, offset), displacement(inverse, -(inverse @ offset[..., None])[..., 0])
 
 
-def _velocity(batch: int, configuration: SynthesisConfiguration) -> Tensor:
-    """A random velocity at half the resolution, ``(B, 2, H / 2, W / 2)`` in voxels there."""
+def _velocity(share: Tensor, configuration: SynthesisConfiguration) -> Tensor:
+    """A random velocity at half the resolution, ``(B, 2, H / 2, W / 2)`` in voxels there; ``share`` scales each."""
+    batch = share.shape[0]
     half = (configuration.size[0] // 2, configuration.size[1] // 2)
     total = torch.zeros(batch, 2, *half)
     for scale, strength in zip(configuration.warp_scales, configuration.warp_strengths, strict=True):
         spread = _uniform(0, strength / 2, batch, 1, 1, 1)
         total = total + spread * smooth_noise(batch, 2, half, scale / 2)
-    return total
+    return share.view(-1, 1, 1, 1) * total
 
 
 def _blur(image: Tensor, sigma: float) -> Tensor:
@@ -219,9 +224,7 @@ def _contrast(batch: int) -> Tensor:
 
 def _paint(labels: Tensor, texture: Tensor, contrast: Tensor) -> Tensor:
     """Intensities of a labelmap before anything the scanner adds."""
-    mean, strength = (
-        contrast[:, i].gather(1, labels.flatten(1)).view_as(texture) for i in range(2)
-    )
+    mean, strength = (contrast[:, i].gather(1, labels.flatten(1)).view_as(texture) for i in range(2))
     return mean + strength * texture
 
 
@@ -265,7 +268,8 @@ def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
     hidden = [_contrast(batch) for _ in range(3)]
 
     affine, inverse_affine = _affine(batch, configuration)
-    velocities = _velocity(batch, configuration), _velocity(batch, configuration)
+    strength = torch.rand(batch)
+    velocities = _velocity(strength, configuration), _velocity(strength, configuration)
     to_canonical = [resize_displacement(exponentiate(v, 6), shape) for v in velocities]
     from_canonical = resize_displacement(exponentiate(-velocities[1], 6), shape)
     to_canonical[1] = compose(affine, to_canonical[1])
@@ -277,4 +281,5 @@ def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
         moved = warp(texture, deformation)
         images.append(_scan(_paint(labels, moved, contrast)))
         hiddens.append(_blur(torch.cat([_paint(labels, moved, c) for c in hidden], dim=1), 0.7))
-    return Pair(images[0], images[1], displacement, hiddens[0], hiddens[1])
+    weight = torch.where(warp(anatomy, to_canonical[0], "nearest") > 0, 1.0, 0.1)
+    return Pair(images[0], images[1], displacement, hiddens[0], hiddens[1], weight)

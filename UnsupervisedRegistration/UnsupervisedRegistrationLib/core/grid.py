@@ -45,7 +45,9 @@ class ImageGrid:
         if tuple(self.ijk_to_ras.shape) != (4, 4) or not bool(torch.isfinite(self.ijk_to_ras).all()):
             raise ValueError("ijk_to_ras must be a 4 x 4 matrix of finite numbers.")
         if float(torch.linalg.det(self.ijk_to_ras[:3, :3].double()).abs()) == 0:
-            raise ValueError("ijk_to_ras is singular: two axes of the image have the same direction, or a spacing is 0.")
+            raise ValueError(
+                "ijk_to_ras is singular: two axes of the image have the same direction, or a spacing is 0."
+            )
 
     @property
     def axes_to_ras(self) -> Tensor:

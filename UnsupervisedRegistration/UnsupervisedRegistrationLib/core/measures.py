@@ -85,14 +85,22 @@ def hd95(first: Tensor, second: Tensor, spacing: tuple[float, ...]) -> float:
     return max(float(there.quantile(0.95)), float(back.quantile(0.95)))
 
 
-_SIMPLICES: dict[int, list[list[tuple[int, ...]]]] = {
+_Corners = list[tuple[int, ...]]
+
+
+def _corner_tetrahedron(z: int, y: int, x: int) -> _Corners:
+    return [(z, y, x), (1 - z, y, x), (z, 1 - y, x), (z, y, 1 - x)]
+
+
+_SIMPLICES: dict[int, list[_Corners]] = {
     # Both ways to cut a square into two triangles: one triangle at each corner.
     2: [[(y, x), (1 - y, x), (y, 1 - x)] for y in (0, 1) for x in (0, 1)],
     # Both ways to cut a cube into five tetrahedra: one at each corner, and two inner ones.
     3: [
-        [(z, y, x), (1 - z, y, x), (z, 1 - y, x), (z, y, 1 - x)] for z in (0, 1) for y in (0, 1) for x in (0, 1)
-    ]
-    + [[(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)], [(1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1)]],
+        *(_corner_tetrahedron(z, y, x) for z in (0, 1) for y in (0, 1) for x in (0, 1)),
+        [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)],
+        [(1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1)],
+    ],
 }
 
 

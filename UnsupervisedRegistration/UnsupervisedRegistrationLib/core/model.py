@@ -99,7 +99,9 @@ def load_model(path: Path) -> Model:
         network = build_network(configuration.network)
         network.load_state_dict({name: weight.float() for name, weight in content["weights"].items()})
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ValueError(f"The model file '{path}' is incomplete: its parts do not fit each other ({error}).") from error
+        raise ValueError(
+            f"The model file '{path}' is incomplete: its parts do not fit each other ({error})."
+        ) from error
     if not all(bool(torch.isfinite(weight).all()) for weight in network.state_dict().values()):
         raise ValueError(f"The model file '{path}' has weights that are not finite numbers; train or export it again.")
     return Model(path.stem, network.eval().requires_grad_(False), configuration, card)

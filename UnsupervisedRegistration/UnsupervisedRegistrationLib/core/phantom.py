@@ -186,7 +186,7 @@ def _voxel_positions(anatomy: _Anatomy, matrix: Array) -> Array:
 
 
 def _pull(points: Array, anatomy: _Anatomy) -> Array:
-    """The known deformation: smooth waves of up to a tenth of the body in the axial plane that change from slice to slice."""
+    """The known deformation: smooth waves in the axial plane that change from slice to slice."""
     width, depth, _ = np.array(anatomy.size) * anatomy.spacing
     x, y = 2 * np.pi * points[..., 0] / width, 2 * np.pi * points[..., 1] / depth
     slow = width / 150 * (1 + 0.2 * np.sin(points[..., 2] / 30))

@@ -182,7 +182,8 @@ def _check(fixed: Tensor, moving: Tensor, mask: Tensor | None, grid: ImageGrid, 
         raise ValueError("The mask has no pixel on this slice; draw it there, or register without a mask.")
     if model.configuration.network.dimension != len(grid.shape):
         raise ValueError(
-            f"The model '{model.name}' registers {model.configuration.network.dimension}-D images, not {len(grid.shape)}-D."
+            f"The model '{model.name}' registers {model.configuration.network.dimension}-D images,"
+            f" not {len(grid.shape)}-D; choose another model."
         )
 
 

@@ -34,7 +34,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     register = commands.add_parser("register", help="register a slice of MOVING to a slice of FIXED")
-    register.add_argument("fixed", type=Path, metavar="FIXED", help="image or volume file, or a folder with DICOM files")
+    register.add_argument(
+        "fixed", type=Path, metavar="FIXED", help="image or volume file, or a folder with DICOM files"
+    )
     register.add_argument("moving", type=Path, metavar="MOVING", help="likewise; is warped onto FIXED")
     _addCommon(register)
     register.add_argument("--plane", choices=("axial", "sagittal", "coronal"), help="orientation of the slice")
@@ -100,8 +102,14 @@ def _models(options: argparse.Namespace) -> str:
         raise ValueError(f"There is no model in {', '.join(map(str, modelFolders())) or 'any known folder'}.")
     return "\n\n".join(
         "\n".join(
-            [name, *(textwrap.fill(f"{what}: {text}", 100, initial_indent="  ", subsequent_indent="    ") for what, text in
-             (("what", card.description), ("data", card.data), ("licence", card.licence)) if text)]
+            [
+                name,
+                *(
+                    textwrap.fill(f"{what}: {text}", 100, initial_indent="  ", subsequent_indent="    ")
+                    for what, text in (("what", card.description), ("data", card.data), ("licence", card.licence))
+                    if text
+                ),
+            ]
         )
         for name, card in cards.items()
     )

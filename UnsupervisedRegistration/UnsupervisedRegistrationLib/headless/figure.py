@@ -26,7 +26,9 @@ def saveFigure(outcome: SliceRegistration, path: Path, caption: str) -> None:
         caption: One line above the panels.
     """
     order = pictureOrder(outcome.pair.plane)
-    fixed, moving, warped = (order(_grey(p)) for p in (outcome.pair.fixed.pixels, outcome.pair.moving.pixels, outcome.warpedPixels))
+    fixed, moving, warped = (
+        order(_grey(p)) for p in (outcome.pair.fixed.pixels, outcome.pair.moving.pixels, outcome.warpedPixels)
+    )
     panels = {
         "Fixed": lambda axes: _image(axes, fixed),
         "Moving": lambda axes: _image(axes, moving),

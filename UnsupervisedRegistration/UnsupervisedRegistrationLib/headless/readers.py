@@ -90,7 +90,9 @@ def _readImage(path: Path) -> sitk.Image:
     if image.GetDimension() == 2:
         image = sitk.JoinSeries(image)
     if image.GetDimension() != 3:
-        raise ValueError(f"'{path}' has {image.GetDimension()} dimensions; needed is a 2-D or 3-D image. Split it first.")
+        raise ValueError(
+            f"'{path}' has {image.GetDimension()} dimensions; needed is a 2-D or 3-D image. Split it first."
+        )
     return image
 
 

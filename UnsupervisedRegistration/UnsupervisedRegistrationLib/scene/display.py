@@ -99,7 +99,7 @@ def _lookAt(scene: slicer.vtkMRMLScene, plane: SlicePlane) -> None:
 
 def fitView(sliceNode: slicer.vtkMRMLSliceNode, plane: SlicePlane) -> None:
     """Shows a whole plane with a small margin; the view keeps its number of pixels."""
-    width, height, depth = sliceNode.GetDimensions()
+    width, height, _ = sliceNode.GetDimensions()
     extent = 1.05 * np.array(plane.shape)[::-1] * np.linalg.norm(plane.ijkToRas[:3, :2], axis=0)
     scale = extent.max() / min(width, height)
     sliceNode.SetFieldOfView(scale * width, scale * height, sliceNode.GetFieldOfView()[2])

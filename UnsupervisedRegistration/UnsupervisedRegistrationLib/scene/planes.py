@@ -126,7 +126,9 @@ def planeFromIndex(
     volumeToRas = ijkToWorld(volumeNode)
     matrix = volumeToRas[:, [columnAxis, rowAxis, axis, 3]].copy()
     matrix[:, 3] += index * volumeToRas[:, axis]
-    return SlicePlane((size[rowAxis], size[columnAxis]), _rightHanded(matrix), f"{orientation or 'axial'} slice {index}")
+    return SlicePlane(
+        (size[rowAxis], size[columnAxis]), _rightHanded(matrix), f"{orientation or 'axial'} slice {index}"
+    )
 
 
 def planeFromSliceNode(sliceNode: slicer.vtkMRMLSliceNode, volumeNode: slicer.vtkMRMLVolumeNode) -> SlicePlane:

@@ -22,6 +22,7 @@ from .models import modelFolders
 from .planes import SlicePlane, planeFromIndex, shiftedPlane
 from .volumes import SampledSlice, sampleMask, sampleVolume, showAsVolume, worldToLocal
 
+
 @dataclass(frozen=True)
 class SlicePair:
     """What the network needs, taken from the scene.

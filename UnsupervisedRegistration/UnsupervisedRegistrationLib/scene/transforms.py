@@ -16,7 +16,9 @@ INITIAL_ROLE = "unsupervisedRegistrationInitial"
 _OUTCOME = "UnsupervisedRegistration.Outcome"
 
 
-def gridTransform(plane: SlicePlane, displacement: np.ndarray, confined: bool = True) -> slicer.vtkOrientedGridTransform:
+def gridTransform(
+    plane: SlicePlane, displacement: np.ndarray, confined: bool = True
+) -> slicer.vtkOrientedGridTransform:
     """A displacement as what Slicer stores and draws.
 
     A ring of zeros in the plane makes VTK, which repeats the border, and ITK, which takes zero, agree outside. The

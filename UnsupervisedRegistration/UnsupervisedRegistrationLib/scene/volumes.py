@@ -142,7 +142,8 @@ def _maskImages(maskNode: slicer.vtkMRMLNode) -> list[tuple[vtk.vtkImageData, vt
         labelmap = slicer.vtkOrientedImageData()
         if not maskNode.GetBinaryLabelmapRepresentation(segmentId, labelmap):
             raise ValueError(
-                f"The segmentation '{maskNode.GetName()}' has no binary labelmap; create one in the Segmentations module."
+                f"The segmentation '{maskNode.GetName()}' has no binary labelmap;"
+                " create one in the Segmentations module."
             )
         if labelmap.IsEmpty():
             continue

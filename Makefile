@@ -1,0 +1,33 @@
+# Everything happens in .venv; outcomes go to out/.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: demo test lint icon pictures clean
+
+demo: .venv/slicer.done
+	$(BIN)/unsupervised-registration demo --output out/demo
+
+test: .venv/test.done lint
+	$(BIN)/python -m pytest --cov
+
+lint: .venv/test.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+icon: .venv/test.done
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -c "from PySide6 import QtGui as G, QtSvg as S; a=G.QGuiApplication([]); i=G.QImage(128,128,G.QImage.Format.Format_ARGB32); i.fill(0); p=G.QPainter(i); S.QSvgRenderer('Resources/UnsupervisedRegistration.svg').render(p); p.end(); [i.save(d+'/UnsupervisedRegistration.png') or exit(1) for d in ('Resources','UnsupervisedRegistration/Resources/Icons')]"
+
+clean:
+	rm -rf .venv out
+
+.venv/slicer.done: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) '.[slicer]'
+	touch $@
+
+.venv/test.done: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) '.[test]'
+	touch $@ .venv/slicer.done

@@ -1,0 +1,171 @@
+"""Facts about overlap, distance, folding and consistency."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion, distance_transform_edt
+from torch import Tensor
+
+from UnsupervisedRegistrationLib.core.deformation import invert, jacobian_determinant
+from UnsupervisedRegistrationLib.core.grid import ImageGrid, identity_grid
+from UnsupervisedRegistrationLib.core.measures import (
+    _simplex_ratios,
+    _simplex_sizes,
+    dice,
+    folded_fraction,
+    folding,
+    hd95,
+    inverse_consistency_error,
+    sd_log_jacobian,
+    target_registration_error,
+)
+
+DOUBLE = torch.zeros(1, dtype=torch.float64)
+SHAPES = {"2-D": (18, 21), "3-D": (9, 10, 12)}
+shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+SPACING = (5.0, 0.8, 0.5)  # mm along the array axes of a volume.
+
+
+def anisotropic(shape: tuple[int, ...]) -> ImageGrid:
+    """LPS, with 5 mm between slices or 0.8 mm between rows, and 0.5 mm between columns."""
+    k, j, i = SPACING
+    return ImageGrid(shape, torch.diag(torch.tensor([-i, -j, k, 1.0], dtype=torch.float64)))
+
+
+def constant_field(vector: tuple[float, ...], shape: tuple[int, ...]) -> Tensor:
+    return torch.tensor(vector, dtype=torch.float64).view(1, -1, *[1] * len(shape)).expand(1, -1, *shape).clone()
+
+
+def random_field(shape: tuple[int, ...], height: float, seed: int = 7) -> Tensor:
+    """Noise, 0 at the border."""
+    noise = torch.randn(1, len(shape), *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    inside = torch.zeros(shape, dtype=torch.float64)
+    inside[(slice(1, -1),) * len(shape)] = height
+    return noise * inside
+
+
+def smooth_field(shape: tuple[int, ...], height: float) -> Tensor:
+    ends = torch.tensor(shape, dtype=torch.float64).view(1, -1, *[1] * len(shape)) - 1
+    bump = (math.pi * identity_grid(shape, DOUBLE) / ends).sin().square().prod(dim=1, keepdim=True)
+    return height * bump.expand(1, len(shape), *shape)
+
+
+def checkerboard(shape: tuple[int, ...]) -> Tensor:
+    """Neighbouring voxels pushed along the first axis in opposite directions by 0.75 voxels, the border at rest."""
+    parity = identity_grid(shape, DOUBLE).sum(dim=1) % 2
+    field = torch.zeros(1, len(shape), *shape, dtype=torch.float64)
+    inside = (slice(None), 0, *(slice(1, -1),) * len(shape))
+    field[inside] = (1.5 * parity - 0.75)[(slice(None), *inside[2:])]
+    return field
+
+
+def mirrored(shape: tuple[int, ...], axis: int) -> Tensor:
+    field = torch.zeros(1, len(shape), *shape, dtype=torch.float64)
+    field[:, axis] = shape[axis] - 1 - 2 * identity_grid(shape, DOUBLE)[:, axis]
+    return field
+
+
+def test_dice_of_equal_labelmaps_is_one() -> None:
+    labels = torch.tensor([[0, 1], [2, 2]])
+    assert dice(labels, labels) == {1: 1.0, 2: 1.0}
+
+
+def test_dice_of_half_an_overlap() -> None:
+    assert dice(torch.tensor([1, 1, 0, 0]), torch.tensor([0, 1, 1, 0])) == {1: 0.5}
+
+
+def test_dice_of_a_label_that_is_missing_in_one_is_zero() -> None:
+    assert dice(torch.tensor([1, 3]), torch.tensor([1, 1])) == {1: pytest.approx(2 / 3), 3: 0.0}
+
+
+def test_dice_leaves_out_a_label_that_is_in_neither() -> None:
+    assert dice(torch.tensor([1, 0]), torch.tensor([1, 0]), labels=[0, 1, 5]) == {0: 1.0, 1: 1.0}
+
+
+def test_dice_of_labelmaps_of_different_shapes_is_an_error() -> None:
+    with pytest.raises(ValueError, match="do not compare"):
+        dice(torch.zeros(2, 3), torch.zeros(3, 2))
+
+
+@shapes
+def test_a_true_displacement_has_no_registration_error(shape: tuple[int, ...]) -> None:
+    points, vector = torch.tensor([[3.5, 2.0, 4.25], [1.0, 5.0, 6.0]])[:, : len(shape)], (1.0, -0.5, 2.0)[: len(shape)]
+    field = constant_field(vector, shape)
+    assert float(target_registration_error(points, points + torch.tensor(vector), field, anisotropic(shape)).max()) < 1e-6
+
+
+@pytest.mark.parametrize(("axis", "millimetres"), [(0, 10.0), (1, 1.6), (2, 1.0)])
+def test_a_landmark_missed_by_two_voxels_is_missed_by_two_spacings(axis: int, millimetres: float) -> None:
+    points = torch.tensor([[3.0, 4.0, 5.0]])
+    partners = points.clone()
+    partners[0, axis] += 2
+    error = target_registration_error(points, partners, constant_field((0, 0, 0), (9, 10, 12)), anisotropic((9, 10, 12)))
+    assert error.tolist() == pytest.approx([millimetres])
+
+
+def test_between_voxels_the_displacement_of_a_landmark_is_interpolated() -> None:
+    field = identity_grid((8, 9), DOUBLE) * 0.5
+    error = target_registration_error(
+        torch.tensor([[2.5, 3.25]]), torch.tensor([[3.75, 4.875]]), field, ImageGrid((8, 9), torch.eye(4))
+    )
+    assert error.tolist() == pytest.approx([0], abs=1e-6)
+
+
+@pytest.mark.parametrize(("axis", "millimetres"), [(0, 20.0), (1, 3.2), (2, 2.0)])
+def test_hd95_of_planes_four_voxels_apart_is_four_spacings(axis: int, millimetres: float) -> None:
+    first, second = torch.zeros(9, 10, 12), torch.zeros(9, 10, 12)
+    first.select(axis, 2)[:] = 1
+    second.select(axis, 6)[:] = 1
+    assert hd95(first, second, SPACING) == pytest.approx(millimetres)
+
+
+def squares() -> tuple[Tensor, Tensor]:
+    first, second = torch.zeros(24, 30), torch.zeros(24, 30)
+    first[4:12, 5:14] = 1
+    second[7:18, 9:25] = 1
+    return first, second
+
+
+def blobs() -> tuple[Tensor, Tensor]:
+    first, second = torch.zeros(9, 10, 12), torch.zeros(9, 10, 12)
+    first[1:6, 2:7, 0:9] = 1
+    second[3:9, 1:5, 4:11] = 1
+    return first, second
+
+
+@pytest.mark.parametrize("regions", [squares(), blobs()], ids=["2-D", "3-D"])
+def test_hd95_equals_distance_transforms_of_scipy(regions: tuple[Tensor, Tensor]) -> None:
+    first, second = (region.numpy() > 0 for region in regions)
+    spacing = SPACING[-first.ndim :]
+
+    def surface(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return region & ~binary_erosion(region)
+
+    def distances(of: NDArray[np.bool_], to: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return distance_transform_edt(~surface(to), sampling=spacing)[surface(of)]
+
+    expected = max(np.percentile(distances(first, second), 95), np.percentile(distances(second, first), 95))
+    assert hd95(*regions, spacing) == pytest.approx(expected, abs=1e-6)  # mm, rounding only
+
+
+def test_hd95_does_not_depend_on_the_order() -> None:
+    first, second = squares()
+    assert hd95(first, second, (0.8, 0.5)) == hd95(second, first, (0.8, 0.5))
+
+
+def test_hd95_of_a_region_from_itself_is_zero() -> None:
+    assert hd95(squares()[0], squares()[0], (0.8, 0.5)) == 0
+
+
+def test_hd95_with_an_empty_region_is_not_a_number() -> None:
+    assert math.isnan(hd95(squares()[0], torch.zeros(24, 30), (1.0, 1.0)))
+
+
+@shapes
+def test_a_smooth_deformation_does_not_fold(shape: tuple[int, ...]) -> None:
+    assert folding(smooth_field(shape, 1.0)) == 0 == folded_fraction(smooth_field(shape, 1.0))
