@@ -16,6 +16,9 @@ lint: .venv/test.done
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+pictures: demo .venv/test.done
+	$(BIN)/python Testing/make_pictures.py
+
 icon: .venv/test.done
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -c "from PySide6 import QtGui as G, QtSvg as S; a=G.QGuiApplication([]); i=G.QImage(128,128,G.QImage.Format.Format_ARGB32); i.fill(0); p=G.QPainter(i); S.QSvgRenderer('Resources/UnsupervisedRegistration.svg').render(p); p.end(); [i.save(d+'/UnsupervisedRegistration.png') or exit(1) for d in ('Resources','UnsupervisedRegistration/Resources/Icons')]"
 

@@ -74,7 +74,8 @@ def _addSample(kind: str) -> list[Any]:
 
     nodes = addPhantom(slicer.mrmlScene, kind)
     showOverlay(nodes.fixedVolume, nodes.movingVolume, planeFromIndex(nodes.fixedVolume, "axial"))
-    slicer.util.resetSliceViews()
+    if slicer.app.layoutManager():  # There is none without a main window.
+        slicer.util.resetSliceViews()
     return [nodes.fixedVolume, nodes.movingVolume, nodes.fixedLandmarks, nodes.movingLandmarks]
 
 
@@ -199,13 +200,13 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
     def onModified(self, caller: Any = None, event: str = "") -> None:
         """Shows the parameters that are not bound, and what is missing before Apply."""
         parameters, ui = self._parameterNode, self.ui
+        if not parameters:
+            return
         inView = parameters.sliceSource == IN_VIEW
-        for widget, shown in ((ui.sliceViewSelector, inView), (ui.sliceViewLabel, inView)):
-            widget.visible = shown
-        for widget in (ui.sliceIndexSpinBox, ui.sliceIndexLabel):
-            widget.visible = not inView
+        ui.sliceViewLabel.visible = ui.sliceViewSelector.visible = inView
+        ui.sliceIndexLabel.visible = ui.sliceIndexSpinBox.visible = not inView
         if parameters.fixedVolume and not inView:
-            ui.sliceIndexSpinBox.maximum = self.logic.sliceCount(parameters) - 1
+            ui.sliceIndexSpinBox.setRange(0, self.logic.sliceCount(parameters) - 1)
         ui.modelSelector.setCurrentText(parameters.model)
         ui.maskSelector.setCurrentNode(parameters.mask)
         missing = self.logic.missing(parameters)
@@ -215,11 +216,15 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
     def onApply(self, checked: bool = False) -> None:
         """Registers, and shows the pair over each other and one sentence about it."""
         self.ui.progressBar.visible = True
+        self.ui.applyButton.enabled = False  # Progress lets events through, a second click among them.
+        sentence = self.ui.statusLabel.text
         try:
             with slicer.util.tryWithErrorDisplay(_("The slices were not registered."), waitCursor=True):
-                self.ui.statusLabel.text = self.logic.apply(self._parameterNode, self.showProgress)
+                sentence = self.logic.apply(self._parameterNode, self.showProgress)
         finally:
+            self.ui.statusLabel.text = sentence
             self.ui.progressBar.visible = False
+            self.onModified()
 
     def showProgress(self, step: str, share: float) -> None:
         """Shows the step that begins."""

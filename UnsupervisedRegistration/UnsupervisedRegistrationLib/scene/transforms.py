@@ -30,7 +30,7 @@ def gridTransform(
         confined: Zero at the neighbouring slices, so that only this slice is warped; otherwise the same for all.
     """
     rows, columns = plane.shape
-    grid = np.zeros((3, rows + 2, columns + 2, 3))
+    grid = np.zeros((3, rows + 2, columns + 2, 3), dtype=np.float32)
     grid[1 if confined else slice(None), 1:-1, 1:-1] = displacement
     spacing = np.linalg.norm(plane.ijkToRas[:3, :3], axis=0)
     image = vtk.vtkImageData()

@@ -1,0 +1,189 @@
+"""The real widget and its ``.ui``, driven as a person would: choose, press, look."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+
+import host
+
+ROOT = Path(__file__).parents[2]
+MODULE = ROOT / "UnsupervisedRegistration" / "UnsupervisedRegistration.py"
+PICTURES = ROOT / "out" / "panel"
+
+
+@pytest.fixture
+def loaded() -> Iterator[host.Loaded]:
+    """The module with its panel open in an empty scene."""
+    host.start()
+    yield host.loadModule(MODULE)
+    host.stop()
+
+
+@pytest.fixture
+def ui(loaded: host.Loaded) -> Any:
+    """The controls, with the head phantom loaded and chosen."""
+    host.clickSample("RegistrationHead")
+    controls = loaded.widget.ui
+    controls.fixedSelector.setCurrentNode(slicer.util.getNode("HeadFixed"))
+    controls.movingSelector.setCurrentNode(slicer.util.getNode("HeadMoving"))
+    return controls
+
+
+def picture(loaded: host.Loaded, name: str) -> Path:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    host.grab(loaded.panel, PICTURES / f"{name}.png", 391)
+    return PICTURES / f"{name}.png"
+
+
+def nodeNames() -> set[str]:
+    return {node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLStorableNode")}
+
+
+def test_apply_waits_for_two_volumes(loaded: host.Loaded) -> None:
+    controls = loaded.widget.ui
+    assert not controls.applyButton.enabled
+    assert "fixed and a moving" in controls.applyButton.toolTip
+    picture(loaded, "empty")
+
+
+def test_apply_makes_the_nodes_and_says_what_it_did(loaded: host.Loaded, ui: Any) -> None:
+    assert ui.applyButton.enabled
+    ui.applyButton.click()
+    transform = slicer.util.getNode("HeadMoving to HeadFixed")
+    assert slicer.util.getNode("HeadMoving").GetParentTransformNode() is transform
+    assert ui.transformSelector.currentNode() is transform
+    assert ui.warpedSelector.currentNode() is slicer.util.getNode("HeadMoving warped")
+    assert "similarity" in ui.statusLabel.text
+    assert not host.messages
+    assert picture(loaded, "applied").stat().st_size > 5000
+
+
+def test_apply_again_fills_the_same_nodes(ui: Any) -> None:
+    ui.applyButton.click()
+    before = nodeNames()
+    ui.applyButton.click()
+    assert nodeNames() == before
+
+
+def test_landmarks_are_measured_into_a_table(loaded: host.Loaded, ui: Any) -> None:
+    ui.landmarksButton.collapsed = False
+    ui.fixedLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadFixedLandmarks"))
+    assert not ui.applyButton.enabled
+    ui.movingLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadMovingLandmarks"))
+    ui.applyButton.click()
+    assert "landmarks" in ui.statusLabel.text
+    assert ui.errorTableSelector.currentNode().GetNumberOfRows() == 12
+    picture(loaded, "landmarks")
+
+
+def test_the_slice_of_the_view_is_registered(loaded: host.Loaded, ui: Any) -> None:
+    ui.sliceViewSelector.currentNode().SetSliceOffset(8.0)
+    ui.applyButton.click()
+    assert ui.statusLabel.text.startswith("Axial slice 9")
+
+
+def test_an_index_replaces_the_view(ui: Any) -> None:
+    ui.sliceSourceSelector.setCurrentText("Coronal, by index")
+    assert not ui.sliceViewSelector.visible
+    assert ui.sliceIndexSpinBox.visible
+    assert ui.sliceIndexSpinBox.maximum == 207
+    ui.sliceIndexSpinBox.value = 100
+    ui.applyButton.click()
+    assert ui.statusLabel.text.startswith("Coronal slice 100")
+
+
+def test_a_mask_may_be_a_labelmap(ui: Any) -> None:
+    mask = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "mask")
+    fixed = slicer.util.getNode("HeadFixed")
+    slicer.util.updateVolumeFromArray(mask, np.ones_like(slicer.util.arrayFromVolume(fixed), dtype=np.uint8))
+    mask.CopyOrientation(fixed)
+    ui.maskSelector.setCurrentNode(mask)
+    ui.applyButton.click()
+    assert "similarity" in ui.statusLabel.text
+    assert not host.messages
+
+
+def test_an_error_is_one_sentence_and_leaves_the_scene(loaded: host.Loaded, ui: Any) -> None:
+    slicer.util.arrayFromVolume(slicer.util.getNode("HeadMoving"))[:] = 7
+    before = nodeNames()
+    ui.applyButton.click()
+    assert "constant" in host.messages[-1].text
+    assert "Traceback" not in host.messages[-1].text
+    assert nodeNames() == before
+    assert slicer.util.getNode("HeadMoving").GetParentTransformNode() is None
+    assert not ui.progressBar.visible
+
+
+def test_landmarks_without_partner_are_named(ui: Any) -> None:
+    slicer.util.getNode("HeadMovingLandmarks").SetNthControlPointLabel(0, "elsewhere")
+    ui.fixedLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadFixedLandmarks"))
+    ui.movingLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadMovingLandmarks"))
+    ui.applyButton.click()
+    assert "'elsewhere' (only moving)" in host.messages[-1].text
+    assert "HeadMoving to HeadFixed" not in nodeNames()
+
+
+def test_missing_torch_names_the_extension(ui: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    ui.applyButton.click()
+    assert "PyTorch extension" in host.messages[-1].text
+
+
+def test_parameters_survive_leaving_and_entering(loaded: host.Loaded, ui: Any) -> None:
+    ui.deviceSelector.setCurrentText("cpu")
+    loaded.widget.exit()
+    loaded.widget.enter()
+    assert ui.fixedSelector.currentNode().GetName() == "HeadFixed"
+    assert ui.deviceSelector.currentText == "cpu"
+
+
+def test_closing_the_scene_empties_the_panel(loaded: host.Loaded, ui: Any) -> None:
+    slicer.mrmlScene.Clear(0)
+    assert ui.fixedSelector.currentNode() is None
+    assert not ui.applyButton.enabled
+
+
+def test_both_samples_are_offered(loaded: host.Loaded) -> None:
+    for name in ("RegistrationHead", "RegistrationAbdomen"):
+        nodes = host.clickSample(name)
+        assert len(nodes) == 4
+
+
+def test_the_tests_of_the_module_pass(loaded: host.Loaded) -> None:
+    case = loaded.module.UnsupervisedRegistrationTest()
+    case.runTest()
+
+
+def test_every_control_has_a_tooltip(loaded: host.Loaded) -> None:
+    controls = vars(loaded.widget.ui)
+    named = [name for name in controls if name.endswith(("Selector", "SpinBox", "CheckBox", "applyButton", "Bar"))]
+    assert named
+    assert [name for name in named if not controls[name].toolTip] == []
+
+
+def test_opening_the_module_loads_no_torch() -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'Testing')!r}); import host; host.start();"
+        f" host.loadModule({str(MODULE)!r}); host.clickSample('RegistrationHead'); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_script_of_the_readme_runs(loaded: host.Loaded) -> None:
+    text = (ROOT / "README.md").read_text()
+    script = text.split("```python")[1].split("```")[0]
+    assert ast.parse(script)
+    host.clickSample("RegistrationHead")
+    names = {"fixedVolume": slicer.util.getNode("HeadFixed"), "movingVolume": slicer.util.getNode("HeadMoving")}
+    exec(script, names)
+    assert names["outcome"].transformNode.GetScene() is slicer.mrmlScene
