@@ -1,4 +1,4 @@
-"""What all tests share: the path to the stand-in for Slicer's Qt half, a scene, and one thread."""
+"""What all tests share: the paths of the stand-in for Slicer and of the training, a scene, and one thread."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]  # For "host" and "training".
+torch.set_num_threads(1)  # The images are small, and tests of several checkouts may run side by side.
 
 
 @pytest.fixture
@@ -18,8 +20,8 @@ def scene() -> Iterator[object]:
     """An empty MRML scene, known to ``slicer.util``."""
     import slicer
 
-    before = getattr(slicer, "mrmlScene", None)
-    slicer.mrmlScene = slicer.vtkMRMLScene()
-    yield slicer.mrmlScene
-    slicer.mrmlScene.Clear(1)
+    before, fresh = getattr(slicer, "mrmlScene", None), slicer.vtkMRMLScene()
+    slicer.mrmlScene = fresh
+    yield fresh
+    fresh.Clear(1)
     slicer.mrmlScene = before

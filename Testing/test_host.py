@@ -11,19 +11,19 @@ import pytest
 import slicer
 
 import host
+from host.widgets import ctkCollapsibleButton, qMRMLNodeComboBox
 
 host.start()
-qt, ctk = sys.modules["qt"], sys.modules["ctk"]
+qt = sys.modules["qt"]
 
 MODULE = """
-import pathlib
 from typing import Annotated
 
 import SampleData
 import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
+from slicer.parameterNodeWrapper import Choice, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import *
 from slicer.util import VTKObservationMixin
 
@@ -45,11 +45,9 @@ class Tiny(ScriptedLoadableModule):
 @parameterNodeWrapper
 class TinyParameters:
     volume: slicer.vtkMRMLScalarVolumeNode
-    weight: Annotated[float, WithinRange(0, 10)] = 0.5
-    steps: Annotated[int, Default(3)]
+    steps: int = 3
     preset: Annotated[str, Choice(["Fast", "Accurate"])] = "Fast"
     refine: bool = True
-    output: pathlib.Path
 
 
 class TinyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -67,8 +65,15 @@ class TinyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.parameters = TinyParameters(TinyLogic().getParameterNode())
         self.tag = self.parameters.connectGui(self.ui)
 
+    def enter(self):
+        self.entered = self.parent.isEntered
+
     def exit(self):
+        self.entered = self.parent.isEntered
         self.parameters.disconnectGui(self.tag)
+
+    def cleanup(self):
+        self.removeObservers()
 
     def onApply(self):
         with slicer.util.tryWithErrorDisplay(_("It did not work."), waitCursor=True):
@@ -95,11 +100,9 @@ PANEL = f"""<?xml version="1.0" encoding="UTF-8"?>
 <item><widget class="ctkCollapsibleButton" name="inputs">{_property("text", "string", "Inputs")}
 <layout class="QVBoxLayout">
 {_widget("qMRMLNodeComboBox", "volumeSelector", "volume", _property("noneEnabled", "bool", "true"))}
-{_widget("ctkSliderWidget", "weightSlider", "weight", _property("singleStep", "double", "0.1"))}
 {_widget("QSpinBox", "stepsSpinBox", "steps")}
 {_widget("QComboBox", "presetComboBox", "preset")}
 {_widget("QCheckBox", "refineCheckBox", "refine", _property("text", "string", "Refine"))}
-{_widget("ctkPathLineEdit", "outputPath", "output")}
 </layout></widget></item>
 <item><widget class="ctkCollapsibleButton" name="advanced">{_property("text", "string", "Advanced")}
 {_property("collapsed", "bool", "true")}<layout class="QVBoxLayout">
@@ -114,6 +117,7 @@ PANEL = f"""<?xml version="1.0" encoding="UTF-8"?>
 
 @pytest.fixture
 def tiny(tmp_path):
+    host.start()
     (tmp_path / "Resources" / "UI").mkdir(parents=True)
     (tmp_path / "Resources" / "UI" / "Tiny.ui").write_text(PANEL)
     (tmp_path / "Tiny.py").write_text(MODULE)
@@ -145,7 +149,7 @@ def test_properties_are_attributes_and_not_methods():
 
 
 def test_a_misspelt_attribute_is_an_error_on_qt_and_on_stand_ins():
-    for widget in (qt.QPushButton(), ctk.ctkSliderWidget(), slicer.qMRMLNodeComboBox()):
+    for widget in (qt.QPushButton(), ctkCollapsibleButton(), qMRMLNodeComboBox()):
         with pytest.raises(AttributeError):
             widget.enabeld = True
 
@@ -168,10 +172,7 @@ def test_connect_to_a_signal_that_does_not_exist_is_false(capsys):
 
 
 def test_signals_of_stand_ins_are_named_as_in_slicer():
-    selector = slicer.qMRMLNodeComboBox()
-    assert selector.connect("currentNodeChanged(vtkMRMLNode*)", print)
-    assert selector.connect("currentNodeChanged(bool)", print)
-    assert ctk.ctkSliderWidget().connect("valueChanged(double)", print)
+    assert qMRMLNodeComboBox().connect("currentNodeChanged(vtkMRMLNode*)", print)
 
 
 def test_selector_follows_the_scene(ui):
@@ -187,63 +188,61 @@ def test_selector_without_none_takes_the_first_node(ui):
     ui.volumeSelector.noneEnabled = False
     volume = addVolume("first")
     addVolume("second")
-    assert ui.volumeSelector.currentNodeID == volume.GetID()
+    assert ui.volumeSelector.currentNode() is volume
 
 
-def test_selector_creates_and_selects_a_node_of_its_type(ui):
-    ui.volumeSelector.baseName = "Warped"
-    node = ui.volumeSelector.addNode()
-    assert (node.GetName(), ui.volumeSelector.currentNode()) == ("Warped", node)
+def test_selector_refuses_a_node_of_another_type(ui):
+    ui.volumeSelector.setCurrentNode(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode"))
+    assert ui.volumeSelector.currentNode() is None
 
 
 def test_a_class_without_a_stand_in_is_refused(tmp_path):
-    (tmp_path / "Unknown.ui").write_text(PANEL.replace("ctkPathLineEdit", "ctkUnknownWidget"))
+    (tmp_path / "Unknown.ui").write_text(PANEL.replace("QSpinBox", "ctkUnknownWidget"))
     with pytest.raises(NotImplementedError, match="ctkUnknownWidget"):
         slicer.util.loadUI(str(tmp_path / "Unknown.ui"))
 
 
 def test_widgets_show_the_parameters(ui, parameters):
     parameters.volume = addVolume("first")
-    parameters.weight = 2.5
+    parameters.steps = 9
     parameters.preset = "Accurate"
     parameters.refine = False
-    shown = (ui.volumeSelector.currentNode(), ui.weightSlider.value, ui.presetComboBox.currentText)
-    assert shown == (parameters.volume, 2.5, "Accurate")
+    shown = (ui.volumeSelector.currentNode(), ui.stepsSpinBox.value, ui.presetComboBox.currentText)
+    assert shown == (parameters.volume, 9, "Accurate")
     assert ui.refineCheckBox.checked is False
 
 
-def test_parameters_take_what_the_widgets_say(ui, parameters, tmp_path):
+def test_parameters_take_what_the_widgets_say(ui, parameters):
     ui.volumeSelector.setCurrentNode(addVolume("first"))
-    ui.weightSlider.value = 7
     ui.stepsSpinBox.value = 9
     ui.presetComboBox.currentIndex = 1
-    ui.outputPath.currentPath = str(tmp_path)
+    ui.refineCheckBox.checked = False
     assert parameters.volume.GetName() == "first"
-    assert (parameters.weight, parameters.steps, parameters.preset) == (7.0, 9, "Accurate")
-    assert parameters.output == tmp_path
+    assert (parameters.steps, parameters.preset, parameters.refine) == (9, "Accurate", False)
 
 
 def test_disconnected_widgets_are_on_their_own(tiny, ui, parameters):
     parameters.disconnectGui(tiny.widget.tag)
-    ui.weightSlider.value = 7
-    assert parameters.weight == 0.5
+    ui.stepsSpinBox.value = 9
+    assert parameters.steps == 3
 
 
-@pytest.mark.parametrize(("name", "value"), [("weight", 11.0), ("preset", "Sloppy")])
-def test_a_value_that_is_not_allowed_is_refused(parameters, name, value):
+def test_a_value_that_is_not_allowed_is_refused(parameters):
     with pytest.raises(ValueError, match="must be"):
-        setattr(parameters, name, value)
+        parameters.preset = "Sloppy"
+    with pytest.raises(TypeError, match="must be"):
+        parameters.steps = 2.5
 
 
-def test_one_assignment_is_one_modified_event(parameters):
+def test_one_assignment_is_one_modified_event(tiny, parameters):
     events: list[str] = []
-    parameters.AddObserver("ModifiedEvent", lambda node, event: events.append(event))
+    tiny.widget.addObserver(parameters.parameterNode, "ModifiedEvent", lambda node, event: events.append(event))
     parameters.volume = addVolume("first")
-    assert len(events) == 1
+    assert events == ["ModifiedEvent"]
 
 
 def test_parameters_survive_a_saved_scene(tiny, parameters, tmp_path):
-    parameters.weight = 4.25
+    parameters.steps = 4
     parameters.volume = addVolume("first")
     slicer.mrmlScene.SetURL(str(tmp_path / "scene.mrml"))
     slicer.mrmlScene.Commit()
@@ -251,28 +250,38 @@ def test_parameters_survive_a_saved_scene(tiny, parameters, tmp_path):
     scene.SetURL(str(tmp_path / "scene.mrml"))
     scene.Connect()
     restored = tiny.module.TinyParameters(scene.GetFirstNodeByClass("vtkMRMLScriptedModuleNode"))
-    assert (restored.weight, restored.volume.GetName()) == (4.25, "first")
+    assert (restored.steps, restored.volume.GetName()) == (4, "first")
 
 
-def test_an_optional_node_cannot_be_connected(ui):
+def test_a_type_that_no_panel_can_show_is_refused():
+    with pytest.raises(TypeError, match="serializer"):
+
+        @slicer.parameterNodeWrapper.parameterNodeWrapper
+        class Optional:
+            volume: slicer.vtkMRMLScalarVolumeNode | None
+
+
+@pytest.mark.parametrize("wrong", ["stepsSpinBox", "presetComboBox", "applyButton"])
+def test_a_widget_that_cannot_show_a_parameter_is_refused(ui, wrong):
     @slicer.parameterNodeWrapper.parameterNodeWrapper
-    class Optional:
-        volume: slicer.vtkMRMLScalarVolumeNode | None
+    class Text:
+        name: str
 
+    widget = getattr(ui, wrong)
+    widget.setProperty("SlicerParameterName", "name")
     with pytest.raises(RuntimeError, match="GUI connector"):
-        Optional(slicer.vtkMRMLScriptedModuleNode()).connectGui(SimpleNamespace(volume=ui.volumeSelector))
+        Text(slicer.vtkMRMLScriptedModuleNode()).connectGui(SimpleNamespace(widget=widget))
 
 
 def test_an_error_in_a_slot_is_shown_and_remembered(ui):
     ui.applyButton.click()
-    assert host.messages == [("error", "It did not work.\n\nno volume")]
+    assert host.messages == [("Critical", "It did not work.\n\nno volume")]
     assert [type(error) for error in host.uncaught] == [ValueError]
 
 
-@pytest.mark.parametrize("answer", [True, False])
-def test_questions_get_the_answer_that_was_set(answer):
-    host.answerDialogs(answer)
-    assert slicer.util.confirmOkCancelDisplay("Go on?") is answer
+def test_a_question_is_not_answered():
+    with pytest.raises(NotImplementedError, match="Go on"):
+        slicer.util.confirmOkCancelDisplay("Go on?")
     host.stop()
 
 
@@ -281,25 +290,27 @@ def test_a_clicked_sample_makes_its_node(tiny):
 
 
 def test_slice_views_are_real(tiny):
-    slicer.util.setSliceViewerLayers(background=addVolume("first"), fit=True)
-    view = slicer.app.layoutManager().sliceWidget("Red")
-    assert view.sliceLogic().GetBackgroundLayer().GetVolumeNode().GetName() == "first"
-    assert view.mrmlSliceNode().GetOrientation() == "Axial"
+    view = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
+    addVolume("first")
+    for layers in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        layers.SetBackgroundVolumeID(slicer.util.getNode("first").GetID())
+    slicer.util.resetSliceViews()
+    assert view.GetOrientation() == "Axial"
+    assert view.GetFieldOfView()[:2] == pytest.approx((4, 4))
+
+
+def test_a_panel_knows_whether_it_is_entered(tiny):
+    assert (tiny.panel.isEntered, tiny.widget.entered) == (True, True)
+    tiny.panel.exit()
+    assert (tiny.panel.isEntered, tiny.widget.entered) == (False, False)
 
 
 def test_closing_the_scene_gives_the_defaults_back(ui, parameters):
-    parameters.weight = 4.0
+    parameters.steps = 4
     parameters.volume = addVolume("first")
     slicer.mrmlScene.Clear(0)
-    assert (parameters.weight, parameters.volume, ui.volumeSelector.currentNode()) == (0.5, None, None)
+    assert (parameters.steps, parameters.volume, ui.volumeSelector.currentNode()) == (3, None, None)
     assert host.uncaught == []
-
-
-def test_a_module_may_observe_its_parameters(tiny, parameters):
-    calls: list[str] = []
-    tiny.widget.addObserver(parameters, "ModifiedEvent", lambda caller, event: calls.append(event))
-    parameters.weight = 4.0
-    assert calls == ["ModifiedEvent"]
 
 
 def test_a_collapsed_section_takes_the_height_of_its_title(tiny, ui, tmp_path):
@@ -308,6 +319,11 @@ def test_a_collapsed_section_takes_the_height_of_its_title(tiny, ui, tmp_path):
     ui.advanced.collapsed = False
     host.grab(tiny.panel, tmp_path / "open.png")
     assert tiny.panel.height > height
+
+
+def test_a_collapsed_section_opens_by_a_press_on_its_title(ui):
+    ui.advanced.findChild(qt.QToolButton).click()
+    assert ui.advanced.collapsed is False
 
 
 def test_nothing_can_be_installed():

@@ -111,9 +111,10 @@ def test_a_spacing_of_zero_is_an_error() -> None:
         ImageGrid((5, 6), torch.diag(torch.tensor([1.0, 0.0, 1.0, 1.0])))
 
 
-def test_two_axes_of_one_direction_are_an_error() -> None:
+@pytest.mark.parametrize("direction", [[1.0, 0.0, 0.0], [0.3, 0.1, 0.7]], ids=["straight", "oblique"])
+def test_two_axes_of_one_direction_are_an_error(direction: list[float]) -> None:
     with pytest.raises(ValueError, match="singular"):
-        ImageGrid((5, 6), matrix([[1.0, 0, 0], [1.0, 0, 0], [0, 0, 1]], (1.0, 1.0, 1.0)))
+        ImageGrid((5, 6), matrix([direction, direction, [0, 0, 1]], (1.0, 3.0, 1.0)))
 
 
 @shapes

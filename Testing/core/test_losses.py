@@ -1,4 +1,4 @@
-"""Facts about the similarities, and that every loss can be minimised and masked."""
+"""Facts about the similarities of two images."""
 
 from __future__ import annotations
 
@@ -8,29 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.losses import (
-    bending,
-    diffusion,
-    edge_aware_smoothness,
-    endpoint_error,
-    local_ncc,
-    mind,
-    mind_descriptor,
-    photometric,
-)
+from UnsupervisedRegistrationLib.core.losses import local_ncc, mind, mind_descriptor, photometric
 
 Loss = Callable[..., Tensor]
 SHAPES = {"2-D": (40, 32), "3-D": (14, 16, 24)}
 SIMILARITIES: dict[str, Loss] = {"photometric": photometric, "local_ncc": local_ncc, "mind": mind}
-SMOOTHNESS: dict[str, Loss] = {
-    "edge_aware": lambda u, mask=None: edge_aware_smoothness(u, u[:, :1].detach(), mask=mask),
-    "diffusion": diffusion,
-    "bending": bending,
-    "endpoint_error": lambda u, mask=None: endpoint_error(u, torch.ones_like(u), mask),
-}
 shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 similarities = pytest.mark.parametrize("loss", SIMILARITIES.values(), ids=SIMILARITIES.keys())
-smoothness = pytest.mark.parametrize("loss", SMOOTHNESS.values(), ids=SMOOTHNESS.keys())
 
 
 def noise(shape: tuple[int, ...], seed: int = 0, channels: int = 1) -> Tensor:
@@ -98,25 +82,8 @@ def test_the_gradient_of_a_similarity_is_finite(loss: Loss, shape: tuple[int, ..
     warped = torch.full_like(noise(shape), 0.3) if constant != "neither" else noise(shape, 1)
     fixed = torch.full_like(warped, 0.7) if constant == "both" else noise(shape, 2)
     loss(warped.requires_grad_(), fixed).backward()
-    assert warped.grad is not None and bool(torch.isfinite(warped.grad).all())
-
-
-@shapes
-@smoothness
-@pytest.mark.parametrize("height", [0.0, 1.0])
-def test_the_gradient_of_a_smoothness_is_finite(loss: Loss, shape: tuple[int, ...], height: float) -> None:
-    displacement = (height * noise(shape, 1, len(shape))).requires_grad_()
-    loss(displacement).backward()
-    assert displacement.grad is not None and bool(torch.isfinite(displacement.grad).all())
-
-
-@shapes
-@smoothness
-def test_a_displacement_outside_the_mask_does_not_matter(loss: Loss, shape: tuple[int, ...]) -> None:
-    displacement = noise(shape, 1, len(shape))
-    changed = displacement.clone()
-    changed[..., shape[-1] // 2 + 1 :] = 7
-    torch.testing.assert_close(loss(changed, left_half(shape)), loss(displacement, left_half(shape)))
+    assert warped.grad is not None
+    assert bool(torch.isfinite(warped.grad).all())
 
 
 def test_an_empty_mask_costs_nothing() -> None:
@@ -181,7 +148,8 @@ def test_mind_ignores_a_linear_map_of_the_intensities(shape: tuple[int, ...], ga
 def test_a_mind_descriptor_has_twelve_channels_between_0_and_1(shape: tuple[int, ...]) -> None:
     descriptor = mind_descriptor(noise(shape))
     assert descriptor.shape == (2, 12, *shape)
-    assert 0 <= float(descriptor.min()) and float(descriptor.max()) == 1
+    assert float(descriptor.min()) >= 0
+    assert float(descriptor.max()) == 1
 
 
 def test_a_mind_descriptor_moves_with_the_image() -> None:

@@ -11,9 +11,17 @@ from torch import Tensor
 from UnsupervisedRegistrationLib.core.grid import identity_grid
 from UnsupervisedRegistrationLib.core.losses import bending, diffusion, edge_aware_smoothness, endpoint_error
 
+Loss = Callable[..., Tensor]
 DOUBLE = torch.zeros(1, dtype=torch.float64)
 SHAPES = {"2-D": (10, 8), "3-D": (6, 7, 8)}
+SMOOTHNESS: dict[str, Loss] = {
+    "edge_aware": lambda u, mask=None: edge_aware_smoothness(u, u[:, :1].detach(), mask=mask),
+    "diffusion": diffusion,
+    "bending": bending,
+    "endpoint_error": lambda u, mask=None: endpoint_error(u, torch.ones_like(u), mask),
+}
 shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+smoothness = pytest.mark.parametrize("loss", SMOOTHNESS.values(), ids=SMOOTHNESS.keys())
 
 
 def random_field(shape: tuple[int, ...]) -> Tensor:
@@ -32,6 +40,26 @@ def step_field() -> Tensor:
     field = torch.zeros(1, 2, 10, 8)
     field[:, 0, :, 4:] = 1
     return field
+
+
+@shapes
+@smoothness
+@pytest.mark.parametrize("height", [0.0, 1.0])
+def test_the_gradient_of_a_smoothness_is_finite(loss: Loss, shape: tuple[int, ...], height: float) -> None:
+    displacement = (height * random_field(shape)).requires_grad_()
+    loss(displacement).backward()
+    assert displacement.grad is not None
+    assert bool(torch.isfinite(displacement.grad).all())
+
+
+@shapes
+@smoothness
+def test_a_displacement_outside_the_mask_does_not_matter(loss: Loss, shape: tuple[int, ...]) -> None:
+    displacement, mask = random_field(shape), torch.zeros(1, 1, *shape)
+    mask[..., : shape[-1] // 2] = 1
+    changed = displacement.clone()
+    changed[..., shape[-1] // 2 + 1 :] = 7
+    torch.testing.assert_close(loss(changed, mask), loss(displacement, mask))
 
 
 @shapes
@@ -75,7 +103,7 @@ def test_diffusion_of_a_linear_field_is_the_square_of_its_matrix(shape: tuple[in
 
 @shapes
 @pytest.mark.parametrize("loss", [diffusion, bending])
-def test_a_translation_costs_no_smoothness(loss: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> None:
+def test_a_translation_costs_no_smoothness(loss: Loss, shape: tuple[int, ...]) -> None:
     assert float(loss(torch.full((1, len(shape), *shape), 3.0))) == 0
 
 

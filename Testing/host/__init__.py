@@ -8,78 +8,60 @@ from __future__ import annotations
 
 import os
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import slicer
 
-from . import ctkwidgets, mrmlwidgets, parameternode, sampledata, scripted
-from .application import Application
-from .dialogs import Message, answerDialogs, messageBox, messages
+from . import parameternode, scripted
+from .application import Application, Message, SampleDataLogic, clickSample, messageBox, messages, sources
 from .pythonqt import qt
-from .sampledata import clickSample
-from .scripted import Loaded
-from .uiloader import QUiLoader
+from .scripted import Loaded, loadModule
+from .widgets import QUiLoader
 
-__all__ = ["Loaded", "Message", "answerDialogs", "clickSample", "grab", "loadModule", "messages", "start", "stop"]
-__all__ += ["uncaught"]
+__all__ = ["Loaded", "Message", "clickSample", "grab", "loadModule", "messages", "start", "stop", "uncaught"]
 
 uncaught: list[BaseException] = []
 """Exceptions that left a slot, which Qt only prints."""
 
-_loaded: list[Loaded] = []
-
 
 def start() -> None:
-    """Make the application, the scene and the missing modules; once per process, later calls do nothing."""
+    """Make the application, the scene and the missing modules; later calls only give its scene back."""
     if qt.QApplication.instance():
+        slicer.mrmlScene = slicer.app.scene
         return
-    slicer.modules = SimpleNamespace(sampleDataSources={})
-    slicer.app = Application()
-    slicer.mrmlScene = slicer.app.mrmlScene()
+    slicer.modules = SimpleNamespace()
+    slicer.mrmlScene = slicer.vtkMRMLScene()
+    slicer.app = Application(slicer.mrmlScene)
     slicer.util.messageBox = messageBox
-    for name in ("qMRMLWidget", "qMRMLNodeComboBox", "qMRMLSliderWidget"):
-        setattr(slicer, name, getattr(mrmlwidgets, name))
     qt.QUiLoader = QUiLoader
-    _installModules()
+    i18n = SimpleNamespace(tr=lambda text: text, translate=lambda context, text: text)
+    for name, module in (("i18n", i18n), ("ScriptedLoadableModule", scripted), ("parameterNodeWrapper", parameternode)):
+        sys.modules[f"slicer.{name}"] = module
+        setattr(slicer, name, module)
+    sys.modules |= {"qt": qt, "SampleData": SimpleNamespace(SampleDataLogic=SampleDataLogic)}
     sys.excepthook = _remember
 
 
 def stop() -> None:
-    """Close the loaded modules and the scene, and forget messages, samples and answers, as between two tests."""
-    while _loaded:
-        _loaded.pop().close()
+    """Close the loaded modules and the scene, and forget messages, samples and errors, as between two tests."""
+    while scripted.loaded:
+        scripted.loaded.pop().close()
     slicer.mrmlScene.Clear(0)
-    slicer.modules.sampleDataSources.clear()
-    messages.clear()
-    uncaught.clear()
-    answerDialogs(True)
-
-
-def loadModule(path: str | os.PathLike) -> Loaded:
-    """Load the scripted module in the file ``path`` and open its panel; ``stop`` closes it."""
-    _loaded.append(scripted.loadModule(path))
-    return _loaded[-1]
+    for memory in (sources, messages, uncaught):
+        memory.clear()
 
 
 def grab(widget: Any, path: str | os.PathLike, width: int = 400) -> None:
-    """Save a picture of ``widget``, ``width`` pixels wide and as high as it asks to be."""
+    """Save a picture of ``widget``, ``width`` pixels wide (or what its contents need) and as high as it asks to be."""
     layout = widget.layout()
+    width = max(width, layout.totalMinimumSize().width())
     for _ in range(2):  # the height of a wrapped text is known only once its width is
         height = layout.totalHeightForWidth(width) if layout.hasHeightForWidth() else widget.sizeHint().height()
         widget.resize(width, height)
         slicer.app.processEvents()
     if not widget.grab().save(str(path)):
         raise OSError(f"cannot write {path}")
-
-
-def _installModules() -> None:
-    i18n = ModuleType("slicer.i18n")
-    i18n.__dict__.update(tr=lambda text: text, translate=lambda context, text: text)
-    for name, module in (("i18n", i18n), ("ScriptedLoadableModule", scripted), ("parameterNodeWrapper", parameternode)):
-        sys.modules[f"slicer.{name}"] = module
-        setattr(slicer, name, module)
-    sys.modules |= {"qt": qt, "ctk": ctkwidgets, "SampleData": sampledata}
 
 
 def _remember(kind: type[BaseException], error: BaseException, trace: Any) -> None:

@@ -1,64 +1,80 @@
-"""``slicer.app``: a Qt application over a real scene, real slice logics and a real application logic."""
+"""``slicer.app``, a Qt application over a real scene with real slice logics; its message boxes and sample data."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
 import pathlib
-import tempfile
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import slicer
-import vtk
 
 from .pythonqt import qt
 
 
+class Message(NamedTuple):
+    """What a message box said; the kind is the name of its icon."""
+
+    kind: str
+    text: str
+
+
+messages: list[Message] = []
+
+
+def messageBox(text: str, parent: Any = None, **details: Any) -> Any:
+    """Take the place of ``slicer.util.messageBox``; keep what was said, since nobody is there to close it."""
+    messages.append(Message(qt.QMessageBox.Icon(details["icon"]).name, text))
+    if details["standardButtons"] != qt.QMessageBox.Ok:
+        raise NotImplementedError(f"nobody is there to answer: {text}")
+    return qt.QMessageBox.Ok
+
+
 @dataclasses.dataclass(frozen=True)
-class SliceWidget:
-    """One slice view, without its window."""
+class SampleDataSource:
+    """A sample that its module makes itself; Slicer asks for an address and a file name even so."""
 
-    logic: Any
+    sampleName: str
+    uris: str | list[str]
+    fileNames: str | list[str]
+    customDownloader: Callable[[SampleDataSource], Any]
+    nodeNames: str | list[str] | None = None
+    thumbnailFileName: str | None = None
 
-    def sliceLogic(self) -> Any:
-        return self.logic
 
-    def mrmlSliceNode(self) -> Any:
-        return self.logic.GetSliceNode()
+sources: dict[str, SampleDataSource] = {}
+
+
+class SampleDataLogic:
+    """What a module asks of the logic of Sample Data."""
+
+    @staticmethod
+    def registerCustomSampleDataSource(category: str, **details: Any) -> None:
+        source = SampleDataSource(**details)
+        sources[source.sampleName] = source
+
+
+def clickSample(sampleName: str) -> Any:
+    """Press the button of a sample: its custom downloader gets the source and returns the node or nodes."""
+    return sources[sampleName].customDownloader(sources[sampleName])
 
 
 class LayoutManager:
-    """The slice views of the conventional layout."""
+    """The slice views of the conventional layout, without their windows."""
 
-    def __init__(self, scene: Any, applicationLogic: Any) -> None:
+    def __init__(self, scene: Any) -> None:
         # Slice nodes inherit the presets, so these come first; the layout logic then makes the nodes.
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
         self._layoutLogic = slicer.vtkMRMLLayoutLogic()
         self._layoutLogic.SetMRMLScene(scene)
-        self._logics = vtk.vtkCollection()
-        for name in ("Red", "Green", "Yellow"):
-            self._logics.AddItem(self._sliceLogic(scene, applicationLogic, name))
-        applicationLogic.SetSliceLogics(self._logics)
-
-    @staticmethod
-    def _sliceLogic(scene: Any, applicationLogic: Any, name: str) -> Any:
-        logic = slicer.vtkMRMLSliceLogic()
-        logic.SetMRMLApplicationLogic(applicationLogic)
-        logic.SetMRMLScene(scene)
-        logic.SetSliceNode(scene.GetSingletonNode(name, "vtkMRMLSliceNode"))
-        return logic
-
-    def mrmlSliceLogics(self) -> Any:
-        return self._logics
-
-    def sliceViewNames(self) -> tuple[str, ...]:
-        return tuple(logic.GetSliceNode().GetLayoutName() for logic in self._logics)
-
-    def sliceWidget(self, name: str) -> SliceWidget | None:
-        return next((SliceWidget(x) for x in self._logics if x.GetSliceNode().GetLayoutName() == name), None)
+        self._sliceLogics = [slicer.vtkMRMLSliceLogic() for _ in range(3)]
+        for logic, name in zip(self._sliceLogics, ("Red", "Green", "Yellow"), strict=True):
+            logic.SetMRMLScene(scene)
+            logic.SetSliceNode(scene.GetSingletonNode(name, "vtkMRMLSliceNode"))
 
     def resetSliceViews(self) -> None:
-        for logic in self._logics:
+        for logic in self._sliceLogics:
             logic.FitSliceToBackground()
 
 
@@ -67,40 +83,21 @@ class Application(qt.QApplication):
 
     startupCompleted = qt.Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, scene: Any) -> None:
         super().__init__(["Slicer"])
-        self._temporary = tempfile.TemporaryDirectory(prefix="host")
-        # Settings of the person who runs the tests must not reach the module.
-        qt.QSettings.setPath(qt.QSettings.NativeFormat, qt.QSettings.UserScope, self._temporary.name)
-        self.organizationName = "host"
+        self.scene = scene
         self.applicationName = "Slicer"
         self.setStyle("Fusion")
         self.setFont(_font())
-        self._scene = slicer.vtkMRMLScene()
-        self._logic = slicer.vtkSlicerApplicationLogic()
-        self._logic.SetMRMLScene(self._scene)
-        self._layoutManager = LayoutManager(self._scene, self._logic)
+        self._layoutManager = LayoutManager(scene)
         self._mainWindow = qt.QMainWindow()
         self._mainWindow.name = "qSlicerMainWindow"
-
-    temporaryPath = qt.Property(str, lambda self: self._temporary.name)
-
-    def mrmlScene(self) -> Any:
-        return self._scene
-
-    def applicationLogic(self) -> Any:
-        return self._logic
 
     def layoutManager(self) -> LayoutManager:
         return self._layoutManager
 
     def testingEnabled(self) -> bool:
         return False
-
-    def settings(self) -> Any:
-        return qt.QSettings()
-
-    userSettings = settings
 
 
 def _font() -> Any:

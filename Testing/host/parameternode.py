@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
-import types
-from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, get_args, get_type_hints
 
 import slicer
 import vtk
 
-from .guiconnectors import GuiConnector, connectorFor
 from .pythonqt import qt
-from .validators import Choice, Default, Maximum, Minimum, Validator, WithinRange
+from .widgets import qMRMLNodeComboBox
 
-__all__ = ["Choice", "Default", "Maximum", "Minimum", "WithinRange", "parameterNodeWrapper"]
+__all__ = ["Choice", "parameterNodeWrapper"]
 
-_EMPTY = {bool: False, int: 0, float: 0.0, str: "", pathlib.Path: pathlib.Path()}
+_EMPTY = {bool: False, int: 0, str: ""}
+
+# (widget class, parameter type) -> (name of the value, signal of its change); exact classes, as in Slicer
+_CONNECTIONS = {
+    (qt.QCheckBox, bool): ("checked", "toggled"),
+    (qt.QSpinBox, int): ("value", "valueChanged"),
+    (qt.QComboBox, str): ("currentText", "currentIndexChanged"),
+    (qMRMLNodeComboBox, slicer.vtkMRMLNode): ("currentNode", "currentNodeChanged"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """Stands in ``typing.Annotated`` beside the type of a parameter that takes only some values."""
+
+    choices: Sequence[str]
+
+    def validate(self, value: str) -> None:
+        if value not in self.choices:
+            raise ValueError(f"Value is {value}, but must be in one of the following: {self.choices}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,46 +41,69 @@ class Parameter:
     """One field of a parameter node: how its value is checked and kept in the MRML node."""
 
     name: str
-    type: Any
-    kind: type
-    annotations: tuple
+    type: type
+    annotations: tuple[Choice, ...]
     default: Any
 
     @staticmethod
-    def of(name: str, hint: Any, value: Any) -> Parameter:
+    def of(name: str, hint: Any, default: Any) -> Parameter:
         annotations = getattr(hint, "__metadata__", ())
-        kind = annotated = get_args(hint)[0] if annotations else hint
-        if get_origin(annotated) in (Union, types.UnionType):
-            kind = next(part for part in get_args(annotated) if part is not type(None))
-        if kind not in _EMPTY and not issubclass(kind, slicer.vtkMRMLNode):
+        kind = get_args(hint)[0] if annotations else hint
+        isSupported = isinstance(kind, type) and (kind in _EMPTY or issubclass(kind, slicer.vtkMRMLNode))
+        if not isSupported or not all(isinstance(a, Choice) for a in annotations):
             raise TypeError(f"Unable to create serializer for type {hint} of {name}")
-        defaults = [value, *(a.value for a in annotations if isinstance(a, Default)), _EMPTY.get(kind)]
-        return Parameter(name, annotated, kind, annotations, next((d for d in defaults if d is not None), None))
+        return Parameter(name, kind, annotations, _EMPTY.get(kind) if default is None else default)
 
-    def validate(self, value: Any) -> None:
-        wanted = (int, float) if self.kind is float else self.kind
-        optional = issubclass(self.kind, slicer.vtkMRMLNode) and value is None
-        if not optional and not isinstance(value, wanted):
-            raise TypeError(f"Value must be of type '{wanted}', is type '{type(value)}' value '{value}'")
+    @property
+    def isNode(self) -> bool:
+        return issubclass(self.type, slicer.vtkMRMLNode)
+
+    def __set__(self, owner: ParameterNode, value: Any) -> None:
+        if not isinstance(value, self.type) and not (self.isNode and value is None):
+            raise TypeError(f"Value must be of type '{self.type}', is type '{type(value)}' value '{value}'")
         for annotation in self.annotations:
-            if isinstance(annotation, Validator):
-                annotation.validate(value)
-
-    def write(self, node: Any, value: Any) -> None:
-        self.validate(value)
-        if issubclass(self.kind, slicer.vtkMRMLNode):
-            node.SetParameter(self.name, "")  # tells "set to None" from "never set"
-            node.SetNodeReferenceID(self.name, value.GetID() if value else None)
+            annotation.validate(value)
+        if self.isNode:
+            owner.parameterNode.SetParameter(self.name, "")  # tells "set to None" from "never set"
+            owner.parameterNode.SetNodeReferenceID(self.name, value.GetID() if value else None)
         else:
-            node.SetParameter(self.name, str(value))
+            owner.parameterNode.SetParameter(self.name, str(value))
 
-    def read(self, node: Any) -> Any:
-        if not node.HasParameter(self.name):
-            self.write(node, self.default)
-        if issubclass(self.kind, slicer.vtkMRMLNode):
-            return node.GetNodeReference(self.name)
-        text = node.GetParameter(self.name)
-        return text == "True" if self.kind is bool else self.kind(text)
+    def __get__(self, owner: ParameterNode, _: type | None = None) -> Any:
+        if not owner.parameterNode.HasParameter(self.name):
+            self.__set__(owner, self.default)
+        if self.isNode:
+            return owner.parameterNode.GetNodeReference(self.name)
+        text = owner.parameterNode.GetParameter(self.name)
+        return text == "True" if self.type is bool else self.type(text)
+
+
+class Connector:
+    """One widget bound to one parameter, if Slicer can bind this pair; ``onChanged`` hears of changes in the widget."""
+
+    def __init__(self, widget: Any, parameter: Parameter, onChanged: Callable[[Connector], None]) -> None:
+        self.parameter = parameter
+        choices = [choice for annotation in parameter.annotations for choice in annotation.choices]
+        pair = (type(widget), slicer.vtkMRMLNode if parameter.isNode else parameter.type)
+        if pair not in _CONNECTIONS or (type(widget) is qt.QComboBox and not choices):
+            raise RuntimeError(f"Unable to create GUI connector from '{parameter.type}' to '{type(widget).__name__}'")
+        if choices:
+            widget.clear()
+            widget.addItems(choices)
+        if parameter.isNode:
+            widget.nodeTypes = [parameter.type.__name__]
+        name, signal = _CONNECTIONS[pair]
+        self._widget, self._name, self._signal = widget, name, getattr(widget, signal)
+        self.write: Callable[[Any], None] = getattr(widget, f"set{name[0].upper()}{name[1:]}")
+        self._slot = lambda *_: onChanged(self)
+        self._signal.connect(self._slot)
+
+    def read(self) -> Any:
+        value = getattr(self._widget, self._name)
+        return value() if self.parameter.isNode else value
+
+    def disconnect(self) -> None:
+        self._signal.disconnect(self._slot)
 
 
 class ParameterNode:
@@ -73,46 +113,26 @@ class ParameterNode:
 
     def __init__(self, parameterNode: Any) -> None:
         self.parameterNode = parameterNode
-        self._connectors: dict[int, list[GuiConnector]] = {}
+        self._connectors: dict[int, list[Connector]] = {}
         self._updatingGui = False
-        for parameter in self.allParameters.values():
-            parameter.read(parameterNode)
-
-    def StartModify(self) -> int:
-        return self.parameterNode.StartModify()
-
-    def EndModify(self, wasModifying: int) -> int:
-        return self.parameterNode.EndModify(wasModifying)
-
-    def AddObserver(self, event: Any, callback: Any, priority: float = 0.0) -> int:
-        return self.parameterNode.AddObserver(event, callback, priority)
-
-    def RemoveObserver(self, tag: int) -> None:
-        self.parameterNode.RemoveObserver(tag)
+        for name in self.allParameters:
+            getattr(self, name)  # keeps the default, if the node has no value yet
 
     def connectGui(self, gui: Any) -> int:
         """Bind the widgets that carry ``SlicerParameterName`` both ways; the node's values go to them first."""
-        widgets = gui.findChildren(qt.QWidget) if isinstance(gui, qt.QWidget) else vars(gui).values()
-        bound = [w for w in widgets if w.property("SlicerParameterName")]
-        connectors = [connectorFor(w, self._named(w.property("SlicerParameterName"))) for w in bound]
-        tag = self.AddObserver(vtk.vtkCommand.ModifiedEvent, self._updateGui)
-        self._connectors[tag] = connectors
+        named = [(widget.property("SlicerParameterName"), widget) for widget in vars(gui).values()]
+        bound = [Connector(widget, self.allParameters[name], self._onGuiChanged) for name, widget in named if name]
+        tag = self.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self._updateGui)
+        self._connectors[tag] = bound
         self._updateGui()
-        for connector in connectors:
-            connector.connect(self._onGuiChanged)
         return tag
 
     def disconnectGui(self, tag: int) -> None:
-        self.RemoveObserver(tag)
+        self.parameterNode.RemoveObserver(tag)
         for connector in self._connectors.pop(tag, []):
             connector.disconnect()
 
-    def _named(self, name: str) -> Parameter:
-        if name not in self.allParameters:
-            raise ValueError(f"Cannot find a param with the given name: {name}")
-        return self.allParameters[name]
-
-    def _onGuiChanged(self, connector: GuiConnector) -> None:
+    def _onGuiChanged(self, connector: Connector) -> None:
         if not self._updatingGui:
             setattr(self, connector.parameter.name, connector.read())
 
@@ -127,17 +147,8 @@ class ParameterNode:
             self._updatingGui = False
 
 
-def _field(parameter: Parameter) -> property:
-    return property(
-        lambda self: parameter.read(self.parameterNode),
-        lambda self, value: parameter.write(self.parameterNode, value),
-    )
-
-
 def parameterNodeWrapper(cls: type) -> type:
     """Make a class of annotated fields a view of a ``vtkMRMLScriptedModuleNode``."""
     hints = get_type_hints(cls, include_extras=True)
-    parameters = {name: Parameter.of(name, hint, getattr(cls, name, None)) for name, hint in hints.items()}
-    for parameter in parameters.values():
-        setattr(cls, parameter.name, _field(parameter))
-    return type(cls.__name__, (cls, ParameterNode), {"allParameters": parameters, "__module__": cls.__module__})
+    fields = {name: Parameter.of(name, hint, getattr(cls, name, None)) for name, hint in hints.items()}
+    return type(cls.__name__, (cls, ParameterNode), {**fields, "allParameters": fields, "__module__": cls.__module__})

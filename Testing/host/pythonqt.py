@@ -6,6 +6,7 @@ alike: properties are attributes, a wrong name is loud, and ``connect`` takes a 
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable
@@ -23,9 +24,7 @@ _VIRTUAL = {"sizeHint", "minimumSizeHint", "spacing", "duration"}
 _VTK_POINTER = re.compile(r"vtk\w+\s*\*")
 
 _QObject: Any = QtCore.QObject
-_QMetaObject: Any = QtCore.QMetaObject
 _connect = _QObject.connect
-_disconnect = _QObject.disconnect
 _getattribute = _QObject.__getattribute__
 _setattr = _QObject.__base__.__setattr__
 
@@ -53,26 +52,16 @@ def withoutVtkTypes(signature: str) -> str:
 
 
 def _connectSignature(sender: QtCore.QObject, signature: str, receiver: Callable) -> bool:
-    signature = withoutVtkTypes(signature)
-    normalized = _QMetaObject.normalizedSignature(signature).data().decode()
-    if sender.metaObject().indexOfSignal(normalized) < 0:
+    signal = QtCore.QMetaObject.normalizedSignature(withoutVtkTypes(signature)).data().decode()
+    if sender.metaObject().indexOfSignal(signal) < 0:
         print(f"signal {signature} does not exist on {type(sender).__name__}")
         return False
-    return bool(_connect(sender, QtCore.SIGNAL(signature), receiver))
-
-
-def _disconnectSignature(sender: QtCore.QObject, signature: str, receiver: Callable) -> bool:
-    return bool(_disconnect(sender, QtCore.SIGNAL(withoutVtkTypes(signature)), receiver))
-
-
-_METHODS = {"connect": _connectSignature, "disconnect": _disconnectSignature}
+    return bool(_connect(sender, QtCore.SIGNAL(signal), receiver))
 
 
 def _lookUp(self: QtCore.QObject, name: str) -> Any:
-    # The class attribute cannot be replaced: PySide6 finds the instance's connect and disconnect before it.
-    if name in _METHODS:
-        return _METHODS[name].__get__(self)
-    return _getattribute(self, name)
+    # The class attribute cannot be replaced: PySide6 finds the instance's connect before it.
+    return functools.partial(_connectSignature, self) if name == "connect" else _getattribute(self, name)
 
 
 def _assign(self: QtCore.QObject, name: str, value: Any) -> None:
@@ -89,8 +78,7 @@ def _assign(self: QtCore.QObject, name: str, value: Any) -> None:
 
 def _teach(cls: Any) -> None:
     meta = cls.staticMetaObject
-    for index in range(meta.propertyOffset(), meta.propertyCount()):
-        name = meta.property(index).name()
+    for name in (meta.property(index).name() for index in range(meta.propertyOffset(), meta.propertyCount())):
         if name not in _VIRTUAL:
             setattr(cls, name, QtProperty(name, getattr(cls, name, None)))
     cls.__setattr__ = _assign
@@ -100,11 +88,9 @@ def _qtModule() -> ModuleType:
     module = ModuleType("qt")
     for part in (QtCore, QtGui, QtWidgets, QtUiTools):
         module.__dict__.update({name: getattr(part, name) for name in dir(part) if not name.startswith("_")})
-    classes = {c for c in vars(module).values() if isinstance(c, type) and issubclass(c, QtCore.QObject)}
-    for cls in classes:
+    for cls in {c for c in vars(module).values() if isinstance(c, type) and issubclass(c, QtCore.QObject)}:
         _teach(cls)
     _QObject.name = QtProperty("objectName")
-    _QObject.className = lambda self: self.metaObject().className()
     _QObject.__getattribute__ = _lookUp
     return module
 

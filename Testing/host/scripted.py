@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
+import importlib
 import os
 import pathlib
 import sys
@@ -13,44 +13,31 @@ from typing import Any
 
 import slicer
 
-from .mrmlwidgets import qMRMLWidget
 from .pythonqt import qt
+from .widgets import qMRMLWidget
 
 
-@dataclasses.dataclass(slots=True)
 class ModuleParent:
     """The object that a module describes itself on; like the real one it takes no other attributes."""
 
-    path: str
-    name: str
-    title: str = ""
-    helpText: str = ""
-    acknowledgementText: str = ""
-    categories: list[str] = dataclasses.field(default_factory=list)
-    dependencies: list[str] = dataclasses.field(default_factory=list)
-    contributors: list[str] = dataclasses.field(default_factory=list)
-    icon: Any = None
-    hidden: bool = False
+    __slots__ = ("acknowledgementText", "categories", "contributors", "dependencies", "helpText", "path", "title")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
 
 
 class ScriptedLoadableModule:
+    """What Slicer lists."""
+
     def __init__(self, parent: ModuleParent) -> None:
         self.parent = parent
-        self.moduleName = type(self).__name__
-        parent.icon = qt.QIcon(self.resourcePath(f"Icons/{self.moduleName}.png"))
-
-    def resourcePath(self, filename: str) -> str:
-        return os.path.join(os.path.dirname(self.parent.path), "Resources", filename)
-
-    def getDefaultModuleDocumentationLink(self, docPage: str | None = None) -> str:
-        return f'<p>For more information see the <a href="{docPage or self.moduleName}">online documentation</a>.</p>'
 
 
 class ScriptedLoadableModuleWidget:
+    """What fills the panel."""
+
     def __init__(self, parent: Any = None) -> None:
-        super().__init__()
         self.moduleName = type(self).__name__.removesuffix("Widget")
-        self.developerMode = False
         self.parent = parent
         self.layout = parent.layout()
 
@@ -60,46 +47,52 @@ class ScriptedLoadableModuleWidget:
     def setup(self) -> None:
         """Override to build the panel."""
 
-    def enter(self) -> None:
-        """Override to react when the panel is shown."""
-
-    def exit(self) -> None:
-        """Override to react when the panel is left."""
-
-    def cleanup(self) -> None:
-        """Override to let go of the scene."""
-
 
 class ScriptedLoadableModuleLogic:
+    """What computes, with one node for its parameters."""
+
     def __init__(self, parent: Any = None) -> None:
-        super().__init__()
         self.moduleName = type(self).__name__.removesuffix("Logic")
-        self.isSingletonParameterNode = True
 
     def getParameterNode(self) -> Any:
-        for node in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode"):
-            isOwn = node.GetAttribute("ModuleName") == self.moduleName
-            if isOwn or (self.isSingletonParameterNode and node.GetSingletonTag() == self.moduleName):
-                # Closing a scene takes the attribute away.
-                node.SetAttribute("ModuleName", self.moduleName)
-                return node
-        return slicer.mrmlScene.AddNode(self.createParameterNode())
-
-    def createParameterNode(self) -> Any:
-        node = slicer.vtkMRMLScriptedModuleNode()
-        if self.isSingletonParameterNode:
+        node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        if not node:
+            node = slicer.vtkMRMLScriptedModuleNode()
             node.SetSingletonTag(self.moduleName)
-        node.SetAttribute("ModuleName", self.moduleName)
-        node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
+            node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
+            node = slicer.mrmlScene.AddNode(node)
+        node.SetAttribute("ModuleName", self.moduleName)  # closing a scene takes it away
         return node
 
 
 class ScriptedLoadableModuleTest(unittest.TestCase):
-    def delayDisplay(self, message: str, requestedDelay: int | None = None, msec: int | None = None) -> None:
-        slicer.app.processEvents()
+    """What Reload and Test runs."""
 
-    def runTest(self) -> None:
-        """Override to run the tests of the module."""
+
+class ModulePanel(qMRMLWidget):
+    """What Slicer gives to a module's widget as its parent; entering and leaving starts here."""
+
+    def __init__(self, widgetClass: Any) -> None:
+        super().__init__()
+        self._isEntered = False
+        # Without a window on the screen there is none whose size the offscreen platform fails to limit.
+        self.setLayout(qt.QVBoxLayout())
+        self.layout().setSizeConstraint(qt.QLayout.SetNoConstraint)
+        self.setMRMLScene(slicer.mrmlScene)
+        self._moduleWidget = widgetClass(self)
+
+    isEntered = qt.Property(bool, lambda self: self._isEntered)
+
+    def self(self) -> Any:
+        return self._moduleWidget
+
+    def enter(self) -> None:
+        self._isEntered = True
+        self._moduleWidget.enter()
+
+    def exit(self) -> None:
+        self._isEntered = False
+        self._moduleWidget.exit()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,43 +100,33 @@ class Loaded:
     """A module as Slicer holds it, with its panel open."""
 
     module: ModuleType
-    parent: ModuleParent
     widget: Any
-    panel: Any
+    panel: ModulePanel
 
     def close(self) -> None:
-        self.widget.exit()
+        self.panel.exit()
         self.widget.cleanup()
         self.panel.deleteLater()
         qt.QCoreApplication.sendPostedEvents(None, qt.QEvent.DeferredDelete)
 
 
+loaded: list[Loaded] = []
+
+
 def loadModule(path: str | os.PathLike) -> Loaded:
-    """Load the scripted module in the file ``path``, finish the start-up, and open its panel."""
+    """Load the scripted module in the file ``path``, finish the start-up, and open its panel; ``stop`` closes it."""
     path = pathlib.Path(path).resolve()
-    module = _importFile(path)
-    parent = ModuleParent(str(path), path.stem)
-    setattr(slicer.modules, path.stem.lower(), parent)
-    setattr(slicer.modules, f"{path.stem}Instance", getattr(module, path.stem)(parent))
-    slicer.app.startupCompleted.emit()
-    panel = qMRMLWidget()
-    panel.setLayout(qt.QVBoxLayout())
-    panel.setMRMLScene(slicer.mrmlScene)
-    widget = getattr(module, f"{path.stem}Widget")(panel)
-    setattr(slicer.modules, f"{path.stem}Widget", widget)
-    widget.setup()
-    panel.show()
-    widget.enter()
-    return Loaded(module, parent, widget, panel)
-
-
-def _importFile(path: pathlib.Path) -> ModuleType:
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
+    sys.modules.pop(path.stem, None)
+    module = importlib.import_module(path.stem)
+    parent = ModuleParent(str(path))
+    setattr(slicer.modules, path.stem.lower(), parent)
+    getattr(module, path.stem)(parent)
+    slicer.app.startupCompleted.emit()
+    panel = ModulePanel(getattr(module, f"{path.stem}Widget"))
+    panel.self().setup()
+    panel.show()
+    panel.enter()
+    loaded.append(Loaded(module, panel.self(), panel))
+    return loaded[-1]

@@ -11,15 +11,14 @@ import slicer
 import slicer.util
 import torch
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial.transform import Rotation
+from vtk.util.numpy_support import numpy_to_vtk
+
 from UnsupervisedRegistrationLib.core.register import Registration
 from UnsupervisedRegistrationLib.scene.phantoms import addVolume
 from UnsupervisedRegistrationLib.scene.planes import SlicePlane, planeFromIndex
 from UnsupervisedRegistrationLib.scene.registration import SlicePair, samplePair
-
-torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)
@@ -50,13 +49,6 @@ ORIENTATIONS = {
     ),
     "oblique": Orientation(_matrix(_TURNED, (0.9, 1.1, 3), (-12, 8, 15)), _USUAL),
 }
-
-
-@pytest.fixture
-def scene() -> slicer.vtkMRMLScene:
-    """A fresh scene, known to ``slicer.util``."""
-    slicer.mrmlScene = slicer.vtkMRMLScene()
-    return slicer.mrmlScene
 
 
 @pytest.fixture(params=ORIENTATIONS)

@@ -8,11 +8,12 @@ import slicer
 import slicer.util
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
+
 from UnsupervisedRegistrationLib.scene.phantoms import addVolume
 from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, shiftedPlane
 from UnsupervisedRegistrationLib.scene.volumes import sampleMask
 
-KINDS = pytest.mark.parametrize("kind", ("labelmap", "segmentation"))
+KINDS = pytest.mark.parametrize("kind", ["labelmap", "segmentation"])
 SHAPE = (5, 20, 24)
 
 
@@ -54,7 +55,7 @@ def addSegmentation(scene, voxels, ijkToRas):
 
 
 @KINDS
-@pytest.mark.parametrize("index", (1, 2, 3))
+@pytest.mark.parametrize("index", [1, 2, 3])
 def test_a_mask_covers_the_pixels_of_its_voxels(scene, makeMask, orientation, kind, index):
     volume = addVolume(scene, "Volume", np.zeros(SHAPE, np.int16), orientation.ijkToRas)
     mask = makeMask(kind, blocks(), orientation.ijkToRas)
@@ -114,7 +115,7 @@ def test_a_mask_far_away_is_refused(scene, makeMask, oblique):
 def test_an_empty_segment_is_passed_over(scene, makeMask, oblique):
     volume = addVolume(scene, "Volume", np.zeros(SHAPE, np.int16), oblique.ijkToRas)
     mask = makeMask("segmentation", blocks(), oblique.ijkToRas)
-    mask.GetSegmentation().AddEmptySegment("Nothing")
+    mask.AddSegmentFromBinaryLabelmapRepresentation(slicer.vtkOrientedImageData(), "Nothing")
     np.testing.assert_array_equal(sampleMask(mask, planeFromIndex(volume, "axial", 2)), blocks()[2] > 0)
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
+
 from UnsupervisedRegistrationLib.scene.phantoms import addVolume
 from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, shiftedPlane
 from UnsupervisedRegistrationLib.scene.volumes import sampleVolume, showAsVolume, worldToLocal
 
 GREY = 0.1  # Of 1000: a ten-thousandth of the range, what float32 positions cost in vtkImageReslice.
-NAMES = pytest.mark.parametrize("name", ("axial", "sagittal", "coronal"))
-PARENTS = pytest.mark.parametrize("kind", ("linear", "grid", "spline"))
+NAMES = pytest.mark.parametrize("name", ["axial", "sagittal", "coronal"])
+PARENTS = pytest.mark.parametrize("kind", ["linear", "grid", "spline"])
 
 
 @NAMES
@@ -24,7 +25,7 @@ def test_own_slices_are_returned_bit_for_bit(makeVolume, orientation, name):
         np.testing.assert_array_equal(pixels, np.take(voxels, index, axis=2 - axis))
 
 
-@pytest.mark.parametrize("type_", ("uint8", "int16", "uint16", "float32", "float64"))
+@pytest.mark.parametrize("type_", ["uint8", "int16", "uint16", "float32", "float64"])
 def test_every_voxel_type_is_read(scene, oblique, type_):
     voxels = np.random.default_rng(0).integers(0, 255, (5, 6, 7)).astype(type_)
     volume = addVolume(scene, "Volume", voxels, oblique.ijkToRas)
@@ -79,7 +80,7 @@ def test_a_plane_between_slices_is_interpolated(makeVolume, orientation, pixelPo
     np.testing.assert_allclose(sampleVolume(volume, plane).pixels[known], truth[known], atol=GREY)
 
 
-@pytest.mark.parametrize("shift", (3, -5))
+@pytest.mark.parametrize("shift", [3, -5])
 def test_outside_are_exactly_the_pixels_beyond_the_volume(makeVolume, orientation, shift):
     volume = makeVolume(orientation.ijkToRas)
     plane = planeFromIndex(volume)
@@ -100,11 +101,11 @@ def test_outside_is_the_lowest_intensity_inside(scene, oblique):
 def test_a_plane_beside_the_volume_is_refused(makeVolume, orientation):
     volume = makeVolume(orientation.ijkToRas, name="Far")
     plane = planeFromIndex(volume)
-    with pytest.raises(ValueError, match="'Far' does not meet the axial slice .* must overlap"):
+    with pytest.raises(ValueError, match=r"'Far' does not meet the axial slice .* must overlap"):
         sampleVolume(volume, shiftedPlane(plane, 300 * plane.normal))
 
 
-@pytest.mark.parametrize("bad", (np.nan, np.inf, -np.inf))
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_voxels_that_are_no_numbers_are_refused_and_counted(scene, bad):
     voxels = np.ones((3, 4, 5), np.float32)
     voxels[0, 1, 2] = voxels[2, 2, 2] = bad
@@ -118,7 +119,7 @@ def test_a_constant_volume_is_sampled(scene):
     np.testing.assert_array_equal(sampleVolume(volume, planeFromIndex(volume)).pixels, 7)
 
 
-@pytest.mark.parametrize("components", (3, 4))
+@pytest.mark.parametrize("components", [3, 4])
 def test_colour_becomes_luminance_with_a_note(scene, oblique, components):
     """BT.709; opacity, the fourth value, does not count."""
     colours = np.random.default_rng(0).integers(0, 255, (2, 6, 7, components)).astype(np.uint8)

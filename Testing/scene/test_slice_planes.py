@@ -7,12 +7,13 @@ import pytest
 import slicer
 import slicer.util
 import vtk
+
 from UnsupervisedRegistrationLib.scene.phantoms import addVolume
 from UnsupervisedRegistrationLib.scene.planes import offsetBetween, planeFromIndex, shiftedPlane, sliceCount
 
 SHAPE = (5, 6, 7)  # K, J, I
 MM = 1e-9  # Rounding of matrices of numbers up to 100.
-NAMES = pytest.mark.parametrize("name", ("axial", "sagittal", "coronal"))
+NAMES = pytest.mark.parametrize("name", ["axial", "sagittal", "coronal"])
 
 
 @pytest.fixture
@@ -51,9 +52,7 @@ def test_axes_of_a_plane_are_right_handed(volume, name):
 @NAMES
 def test_the_middle_slice_is_the_default(volume, orientation, name):
     middle = SHAPE[2 - orientation.normalAxis[name]] // 2
-    np.testing.assert_array_equal(
-        planeFromIndex(volume, name).ijkToRas, planeFromIndex(volume, name, middle).ijkToRas
-    )
+    np.testing.assert_array_equal(planeFromIndex(volume, name).ijkToRas, planeFromIndex(volume, name, middle).ijkToRas)
 
 
 @NAMES
@@ -67,7 +66,7 @@ def test_slices_are_counted_along_the_normal(volume, orientation, name):
     assert sliceCount(volume, name) == SHAPE[2 - orientation.normalAxis[name]]
 
 
-@pytest.mark.parametrize("index", (-1, 5))
+@pytest.mark.parametrize("index", [-1, 5])
 def test_an_index_outside_is_refused_with_the_range(scene, index):
     with pytest.raises(ValueError, match=rf"Slice {index} lies outside .*'Single', whose axial slices are 0 to 4\."):
         planeFromIndex(single(scene, SHAPE), "axial", index)
@@ -130,7 +129,7 @@ def test_the_anatomical_axis_is_sought_in_the_world(scene, makeVolume):
     assert sliceCount(volume, "coronal") == 5
 
 
-@pytest.mark.parametrize("kind", ("grid", "spline"))
+@pytest.mark.parametrize("kind", ["grid", "spline"])
 def test_a_curved_parent_leaves_the_plane(makeVolume, oblique, makeParent, kind):
     volume = makeVolume(oblique.ijkToRas)
     before = planeFromIndex(volume).ijkToRas
@@ -153,11 +152,11 @@ def test_an_in_plane_shift_has_no_offset(volume):
 
 def test_planes_of_different_orientation_have_no_offset(scene):
     volume = single(scene, SHAPE)
-    with pytest.raises(ValueError, match="axial slice 2 .* coronal slice 3 .* not parallel"):
+    with pytest.raises(ValueError, match=r"axial slice 2 .* coronal slice 3 .* not parallel"):
         offsetBetween(planeFromIndex(volume, "axial", 2), planeFromIndex(volume, "coronal", 3))
 
 
-@pytest.mark.parametrize("normal", ("forwards", "backwards"))
+@pytest.mark.parametrize("normal", ["forwards", "backwards"])
 def test_the_direction_of_the_normal_does_not_change_the_offset(scene, normal):
     """Volumes stored upside down give planes whose normals point the other way."""
     flip = np.diag([1.0, 1 if normal == "forwards" else -1, -1 if normal == "backwards" else 1, 1])

@@ -9,6 +9,7 @@ import pytest
 import slicer
 import slicer.util
 import vtk
+
 from UnsupervisedRegistrationLib.scene.display import addSliceViews
 from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, planeFromSliceNode
 from UnsupervisedRegistrationLib.scene.volumes import sampleVolume
@@ -40,7 +41,7 @@ def tilt(sliceNode, degrees=30.0):
 
 
 @VIEW
-@pytest.mark.parametrize("slack", (-0.4, 0.0, 0.4))
+@pytest.mark.parametrize("slack", [-0.4, 0.0, 0.4])
 def test_an_aligned_view_gives_the_nearest_slice_pixel_for_pixel(views, makeVolume, aligned, view, slack):
     volume, index = makeVolume(aligned.ijkToRas, shape=(5, 6, 7)), 3
     step = np.linalg.norm(aligned.ijkToRas[:3, aligned.normalAxis[VIEWS[view]]])
@@ -126,7 +127,7 @@ def test_the_zoom_of_a_view_has_no_influence(views, makeVolume, oblique):
     np.testing.assert_array_equal(planeFromSliceNode(views["Red"], volume).ijkToRas, before.ijkToRas)
 
 
-@pytest.mark.parametrize("offset", (0.0, 0.3))
+@pytest.mark.parametrize("offset", [0.0, 0.3])
 def test_a_view_of_a_single_slice_gives_that_slice(views, makeVolume, offset):
     """Such as a photograph or a radiograph; the view need not lie on it to the hundredth of a millimetre."""
     volume = makeVolume(np.diag([-0.7, -0.8, 1, 1]), shape=(1, 32, 40))

@@ -44,7 +44,9 @@ class ImageGrid:
             raise ValueError(f"A grid has 2 or 3 axes of at least one voxel, not the shape {self.shape}.")
         if tuple(self.ijk_to_ras.shape) != (4, 4) or not bool(torch.isfinite(self.ijk_to_ras).all()):
             raise ValueError("ijk_to_ras must be a 4 x 4 matrix of finite numbers.")
-        if float(torch.linalg.det(self.ijk_to_ras[:3, :3].double()).abs()) == 0:
+        directions = self.ijk_to_ras[:3, :3].double()
+        volume, lengths = float(torch.linalg.det(directions).abs()), float(directions.norm(dim=0).prod())
+        if not volume > 1e-6 * lengths:
             raise ValueError(
                 "ijk_to_ras is singular: two axes of the image have the same direction, or a spacing is 0."
             )

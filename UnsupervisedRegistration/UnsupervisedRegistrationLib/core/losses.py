@@ -15,6 +15,9 @@ from torch import Tensor
 
 from .grid import shifted
 
+_FLAT = 1e-6  # Squared intensity below which a patch counts as flat. Published is a share of the image's mean
+# variance, but then the contrast outside a mask would change the descriptor inside.
+
 
 def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
     """Mean of ``(B, 1, *spatial)`` values, weighted by ``mask``."""
@@ -29,7 +32,10 @@ def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
 def _box(image: Tensor, window: int) -> Tensor:
     """Mean over a cube of ``window`` voxels; at the border over the part inside."""
     pool = F.avg_pool2d if image.ndim == 4 else F.avg_pool3d
-    return pool(image, window, stride=1, padding=window // 2, count_include_pad=False)
+    window = min(window, 2 * max(image.shape[2:]) - 1)
+    sides = [window // 2] * 2 * (image.ndim - 2)  # Padded here, because pooling refuses images smaller than a window.
+    inside = F.pad(torch.ones_like(image[:1, :1]), sides)
+    return pool(F.pad(image, sides), window, stride=1) / pool(inside, window, stride=1)
 
 
 def _difference(values: Tensor, axis: int) -> Tensor:
@@ -111,8 +117,7 @@ def mind_descriptor(image: Tensor, radius: int = 2, dilation: int = 2) -> Tensor
     distance = torch.cat(distances, dim=1)
     distance = distance - distance.amin(dim=1, keepdim=True)
     variance = distance.mean(dim=1, keepdim=True)
-    typical = variance.mean(dim=tuple(range(1, image.ndim)), keepdim=True).clamp_min(1e-9)
-    return torch.exp(-distance / torch.minimum(torch.maximum(variance, 1e-3 * typical), 1e3 * typical))
+    return torch.exp(-distance / variance.clamp_min(_FLAT))
 
 
 def mind(warped: Tensor, fixed: Tensor, mask: Tensor | None = None, radius: int = 2, dilation: int = 2) -> Tensor:

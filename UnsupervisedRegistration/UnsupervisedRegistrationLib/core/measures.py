@@ -127,11 +127,11 @@ def _simplex_ratios(displacement: Tensor) -> Tensor:
 def _simplex_sizes(dimension: int, like: Tensor) -> Tensor:
     """Share of a cell that each simplex of one cut takes: 1/2 for a triangle, 1/6 or 1/3 for a tetrahedron."""
     sizes = [0.5] * 4 if dimension == 2 else [1 / 6] * 8 + [1 / 3] * 2
-    return torch.tensor(sizes).to(like)
+    return torch.tensor(sizes, dtype=like.dtype, device=like.device)
 
 
 def folding(displacement: Tensor) -> float:
-    """Share of the image that the deformation turns inside out, 0..1.
+    """Area that the deformation turns inside out over the area of the image: 0 if none, 1 for a mirror image.
 
     The non-diffeomorphic area (volume in 3-D) over the area of the image. In 2-D each pixel has four one-sided
     Jacobian determinants, one for each triangle it spans with its neighbours; central differences miss folds

@@ -18,6 +18,11 @@ from .preprocessing import PreprocessingConfiguration
 
 _FORMAT = "unsupervised-registration-model"
 _VERSION = 1
+# What the reading of a zip file with a senseless content has been seen to raise.
+_DAMAGED = (
+    *(RuntimeError, EOFError, zipfile.BadZipFile, LookupError, TypeError, AttributeError),
+    *(AssertionError, UnicodeDecodeError, NotImplementedError),
+)
 _Configuration = TypeVar("_Configuration")
 
 
@@ -57,6 +62,10 @@ class ModelConfiguration:
     preprocessing: PreprocessingConfiguration = field(default_factory=PreprocessingConfiguration)
     passes: int = 1
     training: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.passes, int) or self.passes < 1:
+            raise ValueError(f"A model applies its network at least once, not {self.passes!r} times.")
 
 
 @dataclass(frozen=True)
@@ -113,12 +122,15 @@ def _read_archive(path: Path) -> Any:
     if not zipfile.is_zipfile(path):
         raise ValueError(f"'{path}' is truncated or not a model file; copy it again, or pick a {SUFFIX} file.")
     try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:  # torch does not look at the checksums.
+                raise zipfile.BadZipFile("a checksum is wrong")
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"'{path}' contains code or foreign objects, not only weights; it was not opened. Use files you trust."
         ) from error
-    except (RuntimeError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise ValueError(f"'{path}' is damaged or not a model file; copy it again.") from error
 
 

@@ -34,7 +34,7 @@ class Registration:
         warped: ``(1, 1, *spatial)``, the moving image in its own intensities.
         similarity_before: Mean squared local correlation of the pair, 0..1, inside the mask if there is one.
         similarity_after: The same with the warped image.
-        folding: Share of the image that is turned inside out, 0..1.
+        folding: See ``measures.folding``; 0 if nothing folds.
         milliseconds: Time of each step.
         device: Where the network ran.
     """
@@ -75,6 +75,7 @@ def register(
         ValueError: The images are unusable, do not lie on the grid, or the device is not there.
     """
     _check(fixed, moving, mask, grid, model)
+    fixed, moving = fixed.float(), moving.float()
     target = resolve_device(device)
     clock = _Clock(progress)
     with torch.inference_mode():
@@ -111,9 +112,10 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kind, _, index = name.partition(":")
+    kind, colon, index = name.partition(":")
     present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if kind not in present or (index and not index.isdigit()) or int(index or 0) >= present[kind]:
+    numbered = index.isascii() and index.isdigit() and str(int(index)) == index
+    if kind not in present or (colon and not numbered) or int(index or 0) >= present[kind]:
         there = ", ".join(f"{kind}" for kind, count in present.items() if count)
         raise ValueError(f"The device '{name}' is not there. This machine has: {there}. Choose one of them, or 'auto'.")
     return torch.device(name)
@@ -169,7 +171,7 @@ def fade(mask: Tensor, distance: float) -> Tensor:
 
 
 def _cropped(pair: PreparedPair) -> Tensor | None:
-    return None if pair.mask is None else (pair.crop(pair.mask) > 0.5).to(pair.mask)
+    return None if pair.mask is None else pair.crop(pair.mask)
 
 
 def _check(fixed: Tensor, moving: Tensor, mask: Tensor | None, grid: ImageGrid, model: Model) -> None:

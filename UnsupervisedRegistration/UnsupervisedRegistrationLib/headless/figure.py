@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -88,7 +89,7 @@ def _grid(axes: Axes, fixed: np.ndarray, positions: list[np.ndarray]) -> None:
 def _jacobian(axes: Axes, jacobian: np.ndarray) -> None:
     """Blue shrinks, red grows, magenta folds."""
     change = np.ma.masked_less_equal(jacobian, 0)
-    image = axes.imshow(np.log2(np.clip(change, 1e-3, None)), cmap="RdBu_r", vmin=-1.5, vmax=1.5)
-    image.get_cmap().set_bad("magenta")
+    colours = colormaps["RdBu_r"].with_extremes(bad="magenta")
+    image = axes.imshow(np.log2(np.clip(change, 1e-3, None)), cmap=colours, vmin=-1.5, vmax=1.5)
     bar = axes.figure.colorbar(image, ax=axes, shrink=0.8, ticks=[-1, 0, 1])
     bar.ax.set_yticklabels(["half", "same", "double"], color=_INK)

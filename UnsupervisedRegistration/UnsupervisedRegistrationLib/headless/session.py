@@ -73,6 +73,9 @@ def readInputs(
     offset = None
     if movingSlice is not None:
         offset = offsetBetween(plane, planeFromIndex(movingNode, orientation, movingSlice))
+    movingPoints = movingLandmarks and readLandmarks(scene, movingLandmarks)
+    if movingPoints is not None:  # They were placed on the image as it was before the initial transform.
+        movingPoints.SetAndObserveTransformNodeID(movingNode.GetTransformNodeID())
     return Inputs(
         fixedNode,
         movingNode,
@@ -80,7 +83,7 @@ def readInputs(
         offset,
         mask and readMask(scene, mask),
         fixedLandmarks and readLandmarks(scene, fixedLandmarks),
-        movingLandmarks and readLandmarks(scene, movingLandmarks),
+        movingPoints,
     )
 
 

@@ -111,6 +111,7 @@ def planeFromIndex(
         ValueError: The index is outside the volume, or the slice would be one pixel wide.
     """
     size, axis = volumeSize(volumeNode), normalAxis(volumeNode, orientation)
+    orientation = orientation or _orientationOf(volumeNode, axis)
     index = size[axis] // 2 if index is None else index
     if not 0 <= index < size[axis]:
         raise ValueError(
@@ -146,7 +147,7 @@ def planeFromSliceNode(sliceNode: slicer.vtkMRMLSliceNode, volumeNode: slicer.vt
     cosines = np.abs(sliceToRas[:3, 2] @ (volumeToRas[:3, :3] / spacing))
     position = np.linalg.solve(volumeToRas, sliceToRas[:, 3])
     axis = int(np.argmax(cosines))
-    if cosines[axis] > _ALIGNED and size[axis] > 1:
+    if cosines[axis] > _ALIGNED:
         index = int(np.floor(position[axis] + 0.5))
         if 0 <= index < size[axis]:
             return planeFromIndex(volumeNode, _orientationOf(volumeNode, axis), index)

@@ -123,7 +123,8 @@ def registerSlice(
     model = model if isinstance(model, Model) else openModel(model)
     pair = samplePair(fixedVolume, movingVolume, plane, movingOffset, maskNode)
     if transformNode is not None:
-        transforms.checkOutput(transformNode, fixedVolume, pair.initial)
+        fixedParent = pair.initial if fixedVolume is movingVolume else fixedVolume.GetParentTransformNode()
+        transforms.checkOutput(transformNode, fixedParent, pair.initial)
     if warpedVolume is not None and warpedVolume in (fixedVolume, movingVolume, maskNode):
         raise ValueError(f"The warped slice would overwrite '{warpedVolume.GetName()}'; choose another output volume.")
     return showOutcome(pair, registerPair(pair, model, device, progress), transformNode, warpedVolume, confined)
@@ -142,7 +143,8 @@ def samplePair(
     plane = plane or planeFromIndex(fixedVolume)
     offset = np.zeros(3) if movingOffset is None else np.asarray(movingOffset, dtype=float)
     initial = transforms.initialTransformOf(movingVolume)
-    fixed = sampleVolume(fixedVolume, plane)
+    # Of two slices of one volume the fixed one must not be seen through an earlier outcome.
+    fixed = sampleVolume(fixedVolume, plane, worldToLocal(initial) if fixedVolume is movingVolume else None)
     moving = sampleVolume(movingVolume, shiftedPlane(plane, offset), worldToLocal(initial))
     if not (fixed.inside & moving.inside).any():
         raise ValueError(
@@ -175,15 +177,16 @@ def showOutcome(
     confined: bool = True,
 ) -> SliceRegistration:
     """Puts the outcome into the given nodes, or new ones, and the moving volume under the transform."""
+    vectors = _grid(pair.plane).displacement_to_ras(registration.displacement)[0].movedim(0, -1).numpy()
+    grid = transforms.gridTransform(pair.plane, vectors + pair.offset, confined)
+    outcome = transforms.followedBy(grid, pair.initial)
+    warped = sampleVolume(pair.movingVolume, pair.plane, outcome)  # May refuse, so before the scene changes.
     scene, name = pair.fixedVolume.GetScene(), pair.movingVolume.GetName()
     if transformNode is None:
         transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode", f"{name} to {pair.fixedVolume.GetName()}")
     if warpedVolume is None:
         warpedVolume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{name} warped")
-    vectors = _grid(pair.plane).displacement_to_ras(registration.displacement)[0].movedim(0, -1).numpy()
-    grid = transforms.gridTransform(pair.plane, vectors + pair.offset, confined)
-    transforms.setOutcome(transformNode, grid, pair.initial, pair.fixedVolume, pair.movingVolume)
-    warped = sampleVolume(pair.movingVolume, pair.plane)
+    transforms.setOutcome(transformNode, outcome, pair.initial, pair.fixedVolume, pair.movingVolume)
     showAsVolume(warpedVolume, warped.pixels, pair.plane, like=pair.movingVolume)
     return SliceRegistration(transformNode, warpedVolume, pair, registration)
 

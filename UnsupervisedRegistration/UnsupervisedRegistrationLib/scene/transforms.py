@@ -62,7 +62,7 @@ def isOutcome(transformNode: slicer.vtkMRMLTransformNode) -> bool:
 
 def checkOutput(
     transformNode: slicer.vtkMRMLTransformNode,
-    fixedVolume: slicer.vtkMRMLVolumeNode,
+    fixedParent: slicer.vtkMRMLTransformNode | None,
     initial: slicer.vtkMRMLTransformNode | None,
 ) -> None:
     """Refuses an output node that would move the fixed volume or its own input.
@@ -70,7 +70,7 @@ def checkOutput(
     Raises:
         ValueError: It would.
     """
-    for what, first in (("fixed volume", fixedVolume.GetParentTransformNode()), ("initial transform", initial)):
+    for what, first in (("fixed volume", fixedParent), ("initial transform", initial)):
         node = first
         while node is not None:
             if node is transformNode:
@@ -80,20 +80,27 @@ def checkOutput(
         raise ValueError(f"The output '{transformNode.GetName()}' lies under another transform; choose a new one.")
 
 
+def followedBy(
+    grid: slicer.vtkOrientedGridTransform, initial: slicer.vtkMRMLTransformNode | None
+) -> vtk.vtkAbstractTransform:
+    """A displacement, then the initial transform as it is now."""
+    if initial is None:
+        return grid
+    outcome = vtk.vtkGeneralTransform()
+    outcome.PostMultiply()
+    outcome.Concatenate(grid)
+    outcome.Concatenate(_copied(worldToLocal(initial)))
+    return outcome
+
+
 def setOutcome(
     transformNode: slicer.vtkMRMLTransformNode,
-    grid: slicer.vtkOrientedGridTransform,
+    outcome: vtk.vtkAbstractTransform,
     initial: slicer.vtkMRMLTransformNode | None,
     fixedVolume: slicer.vtkMRMLVolumeNode,
     movingVolume: slicer.vtkMRMLVolumeNode,
 ) -> None:
-    """Puts the displacement, followed by the initial transform, into a node and the moving volume under it."""
-    outcome: vtk.vtkAbstractTransform = grid
-    if initial is not None:
-        outcome = vtk.vtkGeneralTransform()
-        outcome.PostMultiply()
-        outcome.Concatenate(grid)
-        outcome.Concatenate(_copied(worldToLocal(initial)))
+    """Puts an outcome made by ``followedBy`` into a node and the moving volume under it."""
     with slicer.util.NodeModify(transformNode):
         transformNode.SetAndObserveTransformFromParent(outcome)
         transformNode.SetAttribute(_OUTCOME, "1")
@@ -116,5 +123,5 @@ def movingRole() -> str:
 def _copied(transform: vtk.vtkAbstractTransform) -> vtk.vtkAbstractTransform:
     """A copy that does not follow later changes of the original node."""
     copy = transform.MakeTransform()
-    copy.DeepCopy(transform)
+    slicer.vtkMRMLTransformNode.DeepCopyTransform(copy, transform)
     return copy

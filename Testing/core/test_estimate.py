@@ -1,0 +1,164 @@
+"""Facts about devices, passes of the network, and arguments that cannot be registered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from UnsupervisedRegistrationLib.core.deformation import compose, warp
+from UnsupervisedRegistrationLib.core.grid import ImageGrid
+from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
+from UnsupervisedRegistrationLib.core.network import Network, NetworkConfiguration, build_network
+from UnsupervisedRegistrationLib.core.register import estimate, register, resolve_device
+
+
+def loud_network(dimension: int = 2, integration_steps: int = 6) -> Network:
+    """Fresh weights, of which the last layers are scaled up so that it moves by a voxel or two."""
+    torch.manual_seed(5)
+    configuration = NetworkConfiguration(dimension=dimension, width=4, integration_steps=integration_steps)
+    network = build_network(configuration).eval().requires_grad_(False)
+    for name, weight in network.named_parameters():
+        if name.startswith("decoder") and ".4." in name:
+            weight.mul_(100)
+    return network
+
+
+def smooth_pair(*shape: int) -> tuple[Tensor, Tensor]:
+    coarse = torch.rand(2, 1, *(max(size // 16, 2) for size in shape), generator=torch.Generator().manual_seed(8))
+    fixed, moving = torch.nn.functional.interpolate(coarse, shape, mode="bicubic", align_corners=True).split(1)
+    return fixed, moving
+
+
+def arguments(**changes: Any) -> Any:
+    network = loud_network()
+    values = {
+        "fixed": 100 * smooth_pair(40, 50)[0],
+        "moving": 100 * smooth_pair(40, 50)[1],
+        "grid": ImageGrid((40, 50), torch.eye(4)),
+        "model": Model("test", network, ModelConfiguration(network.configuration), Card()),
+        "device": "cpu",
+    }
+    return {**values, **changes}
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3])
+@pytest.mark.parametrize("integration_steps", [6, 0])
+def test_the_backward_displacement_inverts_the_forward_one(passes: int, integration_steps: int) -> None:
+    fixed, moving = smooth_pair(64, 64)
+    network = loud_network(integration_steps=integration_steps)
+    forward, backward = estimate(network, fixed, moving, passes, torch.ones(1, 1, 64, 64))
+    inner = (slice(None), slice(None), slice(8, -8), slice(8, -8))  # Points from outside take the border.
+    assert float(forward.abs().max()) > 1
+    assert float(compose(forward, backward)[inner].abs().max()) < 0.2  # Voxels: interpolation at every composition.
+    assert float(compose(backward, forward)[inner].abs().max()) < 0.2
+
+
+def test_the_second_pass_goes_on_from_the_image_warped_by_the_first() -> None:
+    fixed, moving = smooth_pair(64, 64)
+    network, weight = loud_network(), torch.ones(1, 1, 64, 64)
+    first, _ = estimate(network, fixed, moving, 1, weight)
+    second, _ = estimate(network, fixed, warp(moving, first), 1, weight)
+    torch.testing.assert_close(estimate(network, fixed, moving, 2, weight)[0], compose(first, second))
+
+
+def test_no_weight_means_no_displacement() -> None:
+    forward, backward = estimate(loud_network(), *smooth_pair(64, 64), 2, torch.zeros(1, 1, 64, 64))
+    assert float(forward.abs().max()) == float(backward.abs().max()) == 0
+
+
+def test_every_pair_of_a_batch_is_estimated() -> None:
+    fixed, moving = smooth_pair(64, 64)
+    both = estimate(loud_network(), torch.cat([fixed, moving]), torch.cat([moving, fixed]), 1, torch.ones(1, 1, 64, 64))
+    torch.testing.assert_close(both[0][0], both[1][1], rtol=0, atol=1e-4)  # Voxels; each is the inverse of the other.
+
+
+def test_the_cpu_is_there() -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+
+
+def test_auto_finds_a_device() -> None:
+    assert resolve_device("auto").type in ("cpu", "cuda", "mps")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:7"])
+def test_cuda_on_a_machine_without_it_is_an_error(name: str) -> None:
+    with pytest.raises(ValueError, match=f"The device '{name}' is not there. This machine has: cpu"):
+        resolve_device(name)
+
+
+@pytest.mark.parametrize("name", ["tpu", "", "cpu:1", "cuda:999", "cuda:x", "cpu:", "cpu:00"])
+def test_a_device_that_is_not_there_is_an_error(name: str) -> None:
+    with pytest.raises(ValueError, match=r"is not there\. This machine has: cpu.*Choose one of them, or 'auto'"):
+        resolve_device(name)
+
+
+def test_the_outcome_names_the_device() -> None:
+    assert register(**arguments()).device == "cpu"
+
+
+@pytest.mark.parametrize("name", ["fixed", "moving", "mask"])
+def test_an_image_on_another_grid_is_an_error(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"The {name} image must have the shape .* 40, 50\), not .* 50, 40\)"):
+        register(**arguments(**{name: torch.rand(1, 1, 50, 40)}))
+
+
+def test_a_model_of_another_dimension_is_an_error() -> None:
+    network = loud_network(3)
+    volumetric = Model("volumes", network, ModelConfiguration(network.configuration), Card())
+    with pytest.raises(ValueError, match="The model 'volumes' registers 3-D images, not 2-D"):
+        register(**arguments(model=volumetric))
+
+
+def test_a_mask_without_a_pixel_is_an_error() -> None:
+    with pytest.raises(ValueError, match="The mask has no pixel on this slice; draw it there"):
+        register(**arguments(mask=torch.zeros(1, 1, 40, 50)))
+
+
+@pytest.mark.parametrize("shape", [(1, 50), (40, 1), (1, 1)])
+def test_an_image_one_pixel_wide_is_an_error(shape: tuple[int, int]) -> None:
+    image = torch.rand(1, 1, *shape)
+    with pytest.raises(ValueError, match="cannot be registered; two are needed"):
+        register(**arguments(fixed=image, moving=image, grid=ImageGrid(shape, torch.eye(4))))
+
+
+def test_a_pair_of_two_by_two_pixels_is_registered() -> None:
+    fixed, moving = torch.rand(2, 1, 1, 2, 2, generator=torch.Generator().manual_seed(1))
+    outcome = register(**arguments(fixed=fixed, moving=moving, grid=ImageGrid((2, 2), torch.eye(4))))
+    assert bool(torch.isfinite(outcome.displacement).all())
+
+
+@pytest.mark.parametrize("name", ["fixed", "moving"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_an_image_that_is_not_finite_is_an_error_that_names_it(name: str, bad: float) -> None:
+    image = torch.rand(1, 1, 40, 50)
+    image[0, 0, 5, 5] = bad
+    with pytest.raises(ValueError, match=f"The {name} image has NaN or infinite voxels"):
+        register(**arguments(**{name: image}))
+
+
+@pytest.mark.parametrize("name", ["fixed", "moving"])
+def test_a_constant_image_is_an_error_that_names_it(name: str) -> None:
+    with pytest.raises(ValueError, match=f"The {name} image is constant on this slice"):
+        register(**arguments(**{name: torch.full((1, 1, 40, 50), 3.0)}))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int16])
+def test_the_type_of_the_intensities_does_not_matter(dtype: torch.dtype) -> None:
+    fixed, moving = (100 * image for image in smooth_pair(40, 50))
+    whole = register(**arguments(fixed=fixed.round(), moving=moving.round())).displacement
+    typed = register(**arguments(fixed=fixed.round().to(dtype), moving=moving.round().to(dtype))).displacement
+    torch.testing.assert_close(typed.float(), whole, rtol=0, atol=1e-3)  # Voxels, rounding only.
+
+
+def test_a_volume_of_a_few_slices_is_registered() -> None:
+    network = loud_network(3)
+    fixed, moving = torch.rand(2, 1, 1, 5, 32, 40, generator=torch.Generator().manual_seed(1))
+    volumetric = Model("volumes", network, ModelConfiguration(network.configuration), Card())
+    outcome = register(
+        **arguments(fixed=fixed, moving=moving, grid=ImageGrid((5, 32, 40), torch.eye(4)), model=volumetric)
+    )
+    assert outcome.displacement.shape == (1, 3, 5, 32, 40)

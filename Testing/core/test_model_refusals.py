@@ -1,0 +1,156 @@
+"""Facts about files that are not, or no longer, model files: they are refused with a sentence, and run nothing."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
+from UnsupervisedRegistrationLib.core.network import NetworkConfiguration, build_network
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A small but whole model file."""
+    torch.manual_seed(21)
+    configuration = ModelConfiguration(network=NetworkConfiguration(width=4))
+    save_model(Model("any", build_network(configuration.network), configuration, Card()), tmp_path / "small.pt")
+    return tmp_path / "small.pt"
+
+
+def change(file: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Rewrites a model file after an edit of its content."""
+    content = torch.load(file, weights_only=True)
+    edit(content)
+    torch.save(content, file)
+
+
+class Code:
+    """Makes a folder when it is unpickled by a reader that runs what a file contains."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f'mkdir "{self.trace}"',)
+
+
+def test_the_code_of_this_test_would_run_in_a_careless_reader(tmp_path: Path) -> None:
+    torch.save(Code(tmp_path / "trace"), tmp_path / "evil.pt")
+    torch.load(tmp_path / "evil.pt", weights_only=False)
+    assert (tmp_path / "trace").exists()
+
+
+def test_code_in_a_file_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    torch.save({"format": "unsupervised-registration-model", "x": Code(tmp_path / "trace")}, tmp_path / "evil.pt")
+    with pytest.raises(ValueError, match="contains code or foreign objects"):
+        load_model(tmp_path / "evil.pt")
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_truncated_file_is_refused(file: Path, share: float) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match="is truncated or not a model file; copy it again"):
+        load_model(file)
+
+
+def test_a_file_with_a_damaged_byte_is_refused(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1  # In a weight, which stays a finite number.
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged or not a model file"):
+        load_model(file)
+
+
+@pytest.mark.parametrize("content", [b"Dear reader,\n", b"\x80\x04N."], ids=["text", "pickle"])
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "other.pt").write_bytes(content)
+    with pytest.raises(ValueError, match="is truncated or not a model file"):
+        load_model(tmp_path / "other.pt")
+
+
+def test_an_archive_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "other.pt", "w") as archive:
+        archive.writestr("word/document.xml", "<a/>")
+    with pytest.raises(ValueError, match="is damaged or not a model file"):
+        load_model(tmp_path / "other.pt")
+
+
+MALFORMED = {
+    "nothing": b"",
+    "empty stack": b"\x80\x02.",
+    "unknown memo": b"\x80\x02h\xe9.",
+    "storage of no type": b"\x80\x02K\x01Q.",
+    "text of no encoding": b"\x80\x02X\1\0\0\0\xe9.",
+}
+
+
+@pytest.mark.parametrize("pickled", MALFORMED.values(), ids=MALFORMED.keys())
+def test_an_archive_with_a_malformed_pickle_is_refused(tmp_path: Path, pickled: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "other.pt", "w") as archive:
+        archive.writestr("other/data.pkl", pickled)
+        archive.writestr("other/version", "3\n")
+    with pytest.raises(ValueError, match=r"other\.pt"):
+        load_model(tmp_path / "other.pt")
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2], torch.zeros(2), {"format": "else", "version": 1}])
+def test_a_file_that_another_program_saved_is_refused(tmp_path: Path, content: Any) -> None:
+    torch.save(content, tmp_path / "foreign.pt")
+    with pytest.raises(ValueError, match="is a PyTorch file but not a model of this extension"):
+        load_model(tmp_path / "foreign.pt")
+
+
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load_model(tmp_path / "missing.pt")
+
+
+def test_another_version_is_refused(file: Path) -> None:
+    change(file, lambda c: c.update(version=99))
+    with pytest.raises(ValueError, match="model version 99; this release reads 1"):
+        load_model(file)
+
+
+@pytest.mark.parametrize("part", ["network", "preprocessing"])
+def test_an_unknown_name_in_the_configuration_is_refused(file: Path, part: str) -> None:
+    change(file, lambda c: c["configuration"][part].update(depth=3))
+    with pytest.raises(ValueError, match="Configuration has no depth; it knows"):
+        load_model(file)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda c: c.pop("weights"),
+        lambda c: c.pop("card"),
+        lambda c: c["weights"].pop("decoder.0.0.weight"),
+        lambda c: c["weights"].update({"encoder.9.weight": torch.zeros(1)}),
+        lambda c: c["weights"].update({"decoder.0.0.weight": torch.zeros(3, 3)}),
+        lambda c: c["weights"].update({"decoder.0.0.weight": "three"}),
+        lambda c: c["configuration"]["network"].update(width=8),
+        lambda c: c["configuration"]["network"].update(width="four"),
+        lambda c: c["configuration"].update(network=None),
+        lambda c: c.update(configuration=7),
+    ],
+    ids=["no weights", "no card", "missing", "spare", "shape", "text", "width", "width text", "no network", "number"],
+)
+def test_parts_that_do_not_fit_each_other_are_refused(file: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    change(file, edit)
+    with pytest.raises(ValueError, match="is incomplete: its parts do not fit each other"):
+        load_model(file)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(file: Path, bad: float) -> None:
+    change(file, lambda c: c["weights"]["decoder.0.0.bias"].fill_(bad))
+    with pytest.raises(ValueError, match="has weights that are not finite numbers"):
+        load_model(file)

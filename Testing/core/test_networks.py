@@ -1,0 +1,185 @@
+"""Facts about both networks, in 2-D and 3-D."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from UnsupervisedRegistrationLib.core.deformation import exponentiate
+from UnsupervisedRegistrationLib.core.network import (
+    Architecture,
+    Network,
+    NetworkConfiguration,
+    build_network,
+)
+from UnsupervisedRegistrationLib.core.pyramid import correlate, space_to_depth
+
+architectures = pytest.mark.parametrize("architecture", ["fcn", "pyramid"])
+dimensions = pytest.mark.parametrize("dimension", [2, 3])
+
+
+def small(architecture: Architecture, dimension: int, width: int = 4) -> Network:
+    torch.manual_seed(11)
+    return build_network(NetworkConfiguration(architecture, dimension, width))
+
+
+def loud(dimension: int) -> Network:
+    """A pyramid with fresh weights, of which the last layers are scaled up so that it moves by about a voxel."""
+    network = small("pyramid", dimension)
+    for name, weight in network.named_parameters():
+        if name.startswith("decoder") and ".4." in name:
+            weight.data *= 500
+    return network
+
+
+def images(*shape: int, batch: int = 1, seed: int = 0) -> tuple[Tensor, Tensor]:
+    fixed, moving = torch.rand(2, batch, 1, *shape, generator=torch.Generator().manual_seed(seed))
+    return fixed, moving
+
+
+def size_of(network: Network) -> tuple[int, ...]:
+    """An image of two steps of the coarsest level or more, oblong where that is cheap."""
+    return (64, 128) if network.configuration.dimension == 2 else (64, 64, 64)
+
+
+@architectures
+@dimensions
+def test_the_outcomes_double_from_coarse_to_fine(architecture: Architecture, dimension: int) -> None:
+    network = small(architecture, dimension)
+    size = size_of(network)
+    with torch.no_grad():
+        outcomes = network(*images(*size))
+    finest = 1 if architecture == "fcn" else 4
+    steps = [network.multiple // 2**level for level in range(len(outcomes))]
+    assert steps[-1] == finest
+    assert [tuple(o.shape) for o in outcomes] == [(1, dimension, *(n // step for n in size)) for step in steps]
+
+
+def test_the_fcn_predicts_at_seven_scales() -> None:
+    assert len(small("fcn", 2)(*images(64, 64))) == 7
+
+
+def test_the_pyramid_predicts_at_four_scales() -> None:
+    assert len(small("pyramid", 2)(*images(64, 64))) == 4
+
+
+@architectures
+def test_the_width_is_a_setting(architecture: Architecture) -> None:
+    narrow, wide = (sum(w.numel() for w in small(architecture, 2, width).parameters()) for width in (4, 8))
+    assert narrow < wide
+
+
+@architectures
+def test_the_fresh_network_starts_almost_at_the_identity(architecture: Architecture) -> None:
+    network = small(architecture, 2)
+    with torch.no_grad():
+        displacement = network.displacement(network(*images(64, 64))[-1], (64, 64))
+    assert float(displacement.abs().max()) < 0.5  # Voxels.
+
+
+@architectures
+def test_one_pair_of_a_batch_does_not_see_the_others(architecture: Architecture) -> None:
+    network = small(architecture, 2)
+    fixed, moving = images(64, 64, batch=3)
+    with torch.no_grad():
+        together, alone = network(fixed, moving)[-1][1:2], network(fixed[1:2], moving[1:2])[-1]
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)  # Voxels; the order of sums differs.
+
+
+@architectures
+@dimensions
+def test_the_gradient_reaches_every_weight(architecture: Architecture, dimension: int) -> None:
+    network = small(architecture, dimension)
+    sum(outcome.square().sum() for outcome in network(*images(*size_of(network)))).backward()
+    without = [n for n, w in network.named_parameters() if w.grad is None or not bool(torch.isfinite(w.grad).all())]
+    assert without == []
+
+
+@architectures
+def test_the_same_pair_gives_the_same_outcome(architecture: Architecture) -> None:
+    network, pair = small(architecture, 2), images(64, 64)
+    assert torch.equal(network(*pair)[-1], network(*pair)[-1])
+
+
+@pytest.mark.parametrize(("dimension", "size"), [(2, (64, 96)), (3, (64, 64, 64))])
+def test_swapping_the_images_negates_the_velocity(dimension: int, size: tuple[int, ...]) -> None:
+    network = loud(dimension)
+    fixed, moving = images(*size)
+    with torch.no_grad():
+        there, back = network(fixed, moving)[-1], network(moving, fixed)[-1]
+    assert float(there.abs().max()) > 0.1
+    torch.testing.assert_close(there, -back, rtol=0, atol=1e-5)  # Voxels, rounding only.
+
+
+@dimensions
+def test_an_image_stays_where_it_is_on_itself(dimension: int) -> None:
+    image = images(64, 64, 64)[0] if dimension == 3 else images(64, 96)[0]
+    with torch.no_grad():
+        assert all(float(velocity.abs().max()) == 0 for velocity in loud(dimension)(image, image))
+
+
+def test_the_displacement_of_a_velocity_is_its_flow_in_voxels_of_the_image() -> None:
+    velocity = torch.full((1, 2, 16, 16), 0.5)
+    displacement = small("pyramid", 2).displacement(velocity, (64, 64))
+    torch.testing.assert_close(displacement, torch.full((1, 2, 64, 64), 2.0))
+
+
+def test_the_displacement_integrates_with_the_steps_of_the_configuration() -> None:
+    velocity = torch.randn(1, 2, 16, 16, generator=torch.Generator().manual_seed(1))
+    network = build_network(NetworkConfiguration(width=4, integration_steps=3))
+    torch.testing.assert_close(network.displacement(velocity, (16, 16)), exponentiate(velocity, 3))
+
+
+def test_the_default_network_has_less_than_two_and_a_half_million_weights() -> None:
+    assert sum(weight.numel() for weight in build_network(NetworkConfiguration()).parameters()) < 2_500_000
+
+
+def test_the_default_network_takes_less_than_a_billion_multiplications_for_256_x_256() -> None:
+    network, pair = build_network(NetworkConfiguration()), images(256, 256)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(*pair)
+    assert 0 < counter.get_total_flops() / 2 < 1e9  # An addition is counted with every multiplication.
+
+
+@pytest.mark.parametrize("radius", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(5, 7), (6, 2), (3, 4, 5)], ids=["2-D", "narrow", "3-D"])
+def test_correlate_equals_a_loop_over_all_shifts(shape: tuple[int, ...], radius: int) -> None:
+    first, second = torch.randn(2, 2, 3, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+    padded = torch.nn.functional.pad(second, [radius] * 2 * len(shape))
+    expected = []
+    for offset in itertools.product(range(2 * radius + 1), repeat=len(shape)):
+        window = (slice(None), slice(None), *(slice(o, o + n) for o, n in zip(offset, shape, strict=True)))
+        expected.append((first * padded[window]).sum(dim=1))
+    torch.testing.assert_close(correlate(first, second, radius), torch.stack(expected, dim=1))
+
+
+def test_space_to_depth_equals_pixel_unshuffle() -> None:
+    image = torch.rand(2, 3, 8, 12)
+    assert torch.equal(space_to_depth(image, 4), torch.nn.functional.pixel_unshuffle(image, 4))
+
+
+def test_space_to_depth_gathers_each_cube_of_a_volume() -> None:
+    image = torch.arange(4 * 4 * 8).view(1, 1, 4, 4, 8)
+    blocks = space_to_depth(image, 4)
+    assert blocks.shape == (1, 64, 1, 1, 2)
+    assert torch.equal(blocks[0, :, 0, 0, 1], image[..., 4:].flatten())
+
+
+@pytest.mark.parametrize(("name", "value"), [("dimension", 4), ("width", 3), ("integration_steps", 11)])
+def test_a_network_that_cannot_be_built_is_an_error(name: str, value: int) -> None:
+    with pytest.raises(ValueError, match="A network needs"):
+        NetworkConfiguration(**{name: value})
+
+
+def test_an_unknown_architecture_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"no architecture 'unet'; choose 'fcn' or 'pyramid'"):
+        NetworkConfiguration(architecture="unet")  # type: ignore[arg-type]
+
+
+def test_a_network_without_a_forward_pass_says_so() -> None:
+    with pytest.raises(RuntimeError, match="no forward pass of its own"):
+        Network(NetworkConfiguration())(*images(32, 32))

@@ -1,0 +1,146 @@
+"""Facts about a pair as the network sees it, and about the way of a displacement back to the original grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from UnsupervisedRegistrationLib.core.grid import ImageGrid, identity_grid
+from UnsupervisedRegistrationLib.core.preprocessing import PreparedPair, PreprocessingConfiguration, prepare
+
+GRIDS = {
+    "isotropic": ((40, 60), (1.0, 1.0), (40, 60)),
+    "anisotropic": ((20, 60), (3.0, 1.0), (60, 60)),
+    "3-D": ((5, 20, 30), (4.0, 1.0, 2.0), (20, 20, 60)),
+}
+grids = pytest.mark.parametrize(("shape", "spacing", "working"), GRIDS.values(), ids=GRIDS.keys())
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return 100 * torch.rand(1, 1, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def prepared(
+    shape: tuple[int, ...], spacing: tuple[float, ...], mask: Tensor | None = None, multiple: int = 32
+) -> PreparedPair:
+    """A pair of noise on a grid with ``spacing`` in array order."""
+    return prepare(
+        fixed=noise(*shape),
+        moving=noise(*shape, seed=1),
+        mask=mask,
+        grid=ImageGrid(shape, torch.diag(torch.tensor([*spacing[::-1], *[1.0] * (4 - len(spacing))]))),
+        configuration=PreprocessingConfiguration(),
+        multiple=multiple,
+    )
+
+
+@grids
+def test_a_pair_is_padded_to_a_multiple(
+    shape: tuple[int, ...], spacing: tuple[float, ...], working: tuple[int, ...]
+) -> None:
+    pair = prepared(shape, spacing)
+    assert pair.shape == working
+    assert pair.fixed.shape == pair.moving.shape == (1, 1, *(64 for _ in working))
+
+
+@pytest.mark.parametrize(("size", "padded"), [(20, 64), (64, 64), (65, 96), (96, 96), (97, 128)])
+def test_the_padding_goes_to_the_next_multiple_but_at_least_to_two(size: int, padded: int) -> None:
+    assert prepared((size, 64), (1.0, 1.0)).fixed.shape == (1, 1, padded, 64)
+
+
+def test_the_padding_repeats_the_border() -> None:
+    fixed = prepared((40, 60), (1.0, 1.0)).fixed
+    assert torch.equal(fixed[:, :, 40:], fixed[:, :, 39:40].expand(-1, -1, 24, -1))
+    assert torch.equal(fixed[..., 60:], fixed[..., 59:60].expand(-1, -1, -1, 4))
+
+
+def test_the_padding_can_be_longer_than_the_image() -> None:
+    assert bool(torch.isfinite(prepared((2, 3), (1.0, 1.0), multiple=64).fixed).all())
+
+
+def test_fixed_and_moving_keep_their_places() -> None:
+    pair = prepared((64, 64), (1.0, 1.0))
+    for image, seed in ((pair.fixed, 0), (pair.moving, 1)):
+        original = noise(64, 64, seed=seed)
+        assert float(torch.corrcoef(torch.stack([image.flatten(), original.flatten()]))[0, 1]) > 0.999
+
+
+def test_the_intensities_lie_between_0_and_1() -> None:
+    pair = prepared((20, 60), (3.0, 1.0))
+    assert float(pair.fixed.min()) >= 0
+    assert float(pair.fixed.max()) <= 1
+
+
+def test_without_a_mask_there_is_none() -> None:
+    assert prepared((40, 60), (1.0, 1.0)).mask is None
+
+
+def test_the_mask_goes_the_way_of_the_images() -> None:
+    mask = torch.zeros(1, 1, 20, 60)
+    mask[:, :, :10] = 1
+    pair = prepared((20, 60), (3.0, 1.0), mask)
+    assert pair.mask is not None
+    assert pair.mask.shape == (1, 1, 64, 64)
+    assert pair.mask[0, 0, :28].min() == 1
+    assert pair.mask[0, 0, 32:].max() == 0
+
+
+def test_preparing_leaves_the_images_as_they_were() -> None:
+    fixed, moving, mask = noise(20, 30), noise(20, 30, seed=1), torch.ones(1, 1, 20, 30)
+    copies = [image.clone() for image in (fixed, moving, mask)]
+    prepare(
+        fixed=fixed,
+        moving=moving,
+        mask=mask,
+        grid=ImageGrid((20, 30), torch.eye(4)),
+        configuration=PreprocessingConfiguration(),
+        multiple=32,
+    )
+    assert all(torch.equal(image, copy) for image, copy in zip((fixed, moving, mask), copies, strict=True))
+
+
+@grids
+def test_a_translation_comes_back_in_voxels_of_the_original_grid(
+    shape: tuple[int, ...], spacing: tuple[float, ...], working: tuple[int, ...]
+) -> None:
+    displacement = torch.full((1, len(shape), *(64 for _ in shape)), 6.0)
+    restored = prepared(shape, spacing).restore(displacement, shape)
+    expected = torch.tensor([6.0 * old / new for old, new in zip(shape, working, strict=True)])
+    torch.testing.assert_close(restored, expected.view(1, -1, *[1] * len(shape)).expand_as(restored))
+
+
+@grids
+def test_a_scaling_comes_back_as_the_same_scaling(
+    shape: tuple[int, ...], spacing: tuple[float, ...], working: tuple[int, ...]
+) -> None:
+    def scaling(size: tuple[int, ...]) -> Tensor:
+        """By 10 % away from the corner of the image, half a voxel from the first centre; alike in any voxel size."""
+        return 0.1 * (identity_grid(size, torch.zeros(1)) + 0.5)
+
+    restored = prepared(shape, spacing).restore(scaling((64,) * len(shape)), shape)
+    inner = (slice(None), slice(None), *[slice(1, -1)] * len(shape))  # The border voxels are extrapolated.
+    torch.testing.assert_close(restored[inner], scaling(shape)[inner], rtol=0, atol=1e-4)  # Voxels, rounding only.
+
+
+def test_nothing_of_the_padding_comes_back() -> None:
+    displacement = torch.ones(1, 2, 64, 64)
+    displacement[:, :, 60:] = torch.nan
+    assert bool(torch.isfinite(prepared((20, 60), (3.0, 1.0)).restore(displacement, (20, 60))).all())
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"intensity": "histogram"}, "no intensity mapping 'histogram'; choose 'percentile' or 'window'"),
+        ({"lower": 50, "upper": 50}, "lower intensity bound 50 must be below the upper one 50"),
+        ({"max_size": 32}, "room for 64 voxels a side"),
+        ({"working_spacing": 0.0}, "positive spacing"),
+        ({"working_spacing": float("nan")}, "positive spacing"),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_an_error(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        PreprocessingConfiguration(**values)

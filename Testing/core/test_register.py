@@ -1,0 +1,181 @@
+"""Facts about the registration of one pair with a small network of fresh weights, scaled up so that it moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from UnsupervisedRegistrationLib.core.deformation import warp
+from UnsupervisedRegistrationLib.core.grid import ImageGrid
+from UnsupervisedRegistrationLib.core.losses import local_ncc
+from UnsupervisedRegistrationLib.core.measures import folding
+from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
+from UnsupervisedRegistrationLib.core.network import NetworkConfiguration, build_network
+from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
+from UnsupervisedRegistrationLib.core.register import fade, register
+
+GRIDS = {
+    "LPS": ((50, 64), [-1.0, -1.0, 3.0]),
+    "anisotropic": ((32, 60), [-1.0, -2.0, 3.0]),
+    "3-D": ((16, 32, 40), [1.0, 1.0, 2.0]),
+}
+shapes = pytest.mark.parametrize(("shape", "steps"), GRIDS.values(), ids=GRIDS.keys())
+
+
+def image(shape: tuple[int, ...], seed: int) -> Tensor:
+    """Smooth blobs, 0 to 400."""
+    coarse = torch.rand(1, 1, *(max(size // 6, 2) for size in shape), generator=torch.Generator().manual_seed(seed))
+    mode = "bilinear" if len(shape) == 2 else "trilinear"
+    return 400 * torch.nn.functional.interpolate(coarse, shape, mode=mode)
+
+
+def grid(shape: tuple[int, ...], steps: list[float]) -> ImageGrid:
+    return ImageGrid(shape, torch.diag(torch.tensor([*steps, 1.0], dtype=torch.float64)))
+
+
+def model(dimension: int = 2, working_spacing: float | None = None) -> Model:
+    preprocessing = PreprocessingConfiguration(working_spacing=working_spacing)
+    configuration = ModelConfiguration(NetworkConfiguration(dimension=dimension, width=4), preprocessing)
+    torch.manual_seed(5)
+    network = build_network(configuration.network).eval()
+    for name, weight in network.named_parameters():
+        if name.startswith("decoder") and ".4." in name:
+            weight.data *= 300
+    return Model("test", network, configuration, Card())
+
+
+def arguments(shape: tuple[int, ...] = (50, 64), steps: tuple[float, ...] = (1.0, 1.0, 1.0), **changes: Any) -> Any:
+    values = {"fixed": image(shape, 1), "moving": image(shape, 2), "grid": grid(shape, list(steps))}
+    return {**values, "model": model(len(shape)), "device": "cpu", **changes}
+
+
+def left_half(shape: tuple[int, ...]) -> Tensor:
+    mask = torch.zeros(1, 1, *shape)
+    mask[..., : shape[-1] // 2] = 1
+    return mask
+
+
+@shapes
+def test_the_outcome_lies_on_the_grid_of_the_fixed_image(shape: tuple[int, ...], steps: list[float]) -> None:
+    outcome = register(**arguments(shape, tuple(steps)))
+    assert outcome.displacement.shape == outcome.inverse.shape == (1, len(shape), *shape)
+    assert outcome.warped.shape == (1, 1, *shape)
+    assert {t.dtype for t in (outcome.displacement, outcome.inverse, outcome.warped)} == {torch.float32}
+    assert float(outcome.displacement.abs().max()) > 0.3  # Voxels; otherwise these tests would test nothing.
+
+
+@shapes
+def test_the_warped_image_is_the_moving_one_warped_by_the_displacement(
+    shape: tuple[int, ...], steps: list[float]
+) -> None:
+    outcome = register(**arguments(shape, tuple(steps)))
+    assert torch.equal(outcome.warped, warp(image(shape, 2), outcome.displacement))
+
+
+def test_the_arguments_stay_as_they_were() -> None:
+    given = arguments(mask=left_half((50, 64)))
+    weights = {name: weight.clone() for name, weight in given["model"].network.state_dict().items()}
+    copies = {name: given[name].clone() for name in ("fixed", "moving", "mask")}
+    register(**given)
+    assert all(torch.equal(given[name], copy) for name, copy in copies.items())
+    assert all(torch.equal(given["model"].network.state_dict()[name], weight) for name, weight in weights.items())
+
+
+def test_the_same_pair_gives_the_same_displacement() -> None:
+    assert torch.equal(register(**arguments()).displacement, register(**arguments()).displacement)
+
+
+def test_an_image_registered_to_itself_stays_where_it_is() -> None:
+    outcome = register(**arguments(moving=image((50, 64), 1)))
+    assert float(outcome.displacement.abs().max()) == float(outcome.inverse.abs().max()) == 0
+    assert outcome.similarity_before == pytest.approx(outcome.similarity_after, abs=1e-5)
+
+
+def test_swapping_the_images_swaps_the_displacement_and_its_inverse() -> None:
+    there = register(**arguments())
+    back = register(**arguments(fixed=image((50, 64), 2), moving=image((50, 64), 1)))
+    torch.testing.assert_close(there.displacement, back.inverse, rtol=0, atol=1e-4)  # Voxels, rounding only.
+
+
+def test_the_displacement_does_not_depend_on_the_unit_of_the_intensities() -> None:
+    scaled = register(**arguments(fixed=3 * image((50, 64), 1) - 1000)).displacement
+    torch.testing.assert_close(scaled, register(**arguments()).displacement, rtol=0, atol=1e-3)  # Voxels, rounding.
+
+
+def test_the_similarity_is_the_squared_local_correlation() -> None:
+    outcome = register(**arguments())
+    expected = 1 - float(local_ncc(image((50, 64), 2) / 400, image((50, 64), 1) / 400))
+    assert outcome.similarity_before == pytest.approx(expected, abs=0.02)  # The percentiles clip one in a hundred.
+
+
+def test_the_similarity_with_a_mask_is_that_inside() -> None:
+    moving = torch.cat([image((50, 64), 1)[..., :38], image((50, 64), 2)[..., 38:]], dim=-1)
+    inside = register(**arguments(moving=moving, mask=left_half((50, 64)))).similarity_before
+    assert inside > 0.97 > register(**arguments(moving=moving)).similarity_before
+
+
+@pytest.mark.parametrize(("columns", "weight"), [(1, 1.0), (20, 0.4)], ids=["thin", "faint"])
+def test_the_similarity_of_an_image_with_itself_is_high_in_every_mask(columns: int, weight: float) -> None:
+    mask = torch.zeros(1, 1, 50, 64)
+    mask[..., 20 : 20 + columns] = weight
+    outcome = register(**arguments(moving=image((50, 64), 1), mask=mask, model=model(working_spacing=2.0)))
+    assert outcome.similarity_before > 0.9
+
+
+def test_the_folding_is_that_of_the_displacement() -> None:
+    outcome = register(**arguments())
+    assert outcome.folding == folding(outcome.displacement)
+
+
+def test_the_steps_are_timed() -> None:
+    milliseconds = register(**arguments()).milliseconds
+    assert list(milliseconds) == ["prepare", "network", "warp", "measure"]
+    assert all(value >= 0 for value in milliseconds.values())
+    assert milliseconds["network"] > 0
+
+
+def test_the_progress_goes_up_from_0() -> None:
+    told: list[tuple[str, float]] = []
+    register(**arguments(progress=lambda step, share: told.append((step, share))))
+    steps, shares = zip(*told, strict=True)
+    assert steps == ("prepare", "network", "warp", "measure")
+    assert shares[0] == 0
+    assert list(shares) == sorted(set(shares))
+    assert shares[-1] < 1
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_far_outside_the_mask_nothing_moves(axis: int) -> None:
+    mask = torch.zeros(1, 1, 64, 64)
+    mask.narrow(axis + 2, 0, 20)[:] = 1
+    outcome = register(**arguments((64, 64), (2.0, 2.0, 1.0), mask=mask))
+    # 20 mm are 10 voxels; one voxel of the network's finest level, 4 voxels, interpolates across that border.
+    far = outcome.displacement.narrow(axis + 2, 34, 30)
+    assert float(far.abs().max()) == 0 < float(outcome.displacement.narrow(axis + 2, 0, 20).abs().max())
+
+
+def test_inside_a_mask_of_everything_all_moves_as_without_one() -> None:
+    masked = register(**arguments(mask=torch.ones(1, 1, 50, 64))).displacement
+    assert torch.equal(masked, register(**arguments()).displacement)
+
+
+def test_a_boolean_mask_is_a_mask() -> None:
+    mask = left_half((50, 64))
+    assert torch.equal(
+        register(**arguments(mask=mask.bool())).displacement, register(**arguments(mask=mask)).displacement
+    )
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_fade_falls_by_equal_steps_from_1_inside_to_0_at_the_distance(dimension: int) -> None:
+    mask = torch.zeros(1, 1, *[1] * (dimension - 1), 12)
+    mask[..., 0] = 1
+    expected = [1, 0.8, 0.6, 0.4, 0.2, 0, 0, 0, 0, 0, 0, 0]
+    assert fade(mask, 5).flatten().tolist() == pytest.approx(expected)
+
+
+def test_fade_over_less_than_a_voxel_is_the_mask() -> None:
+    assert torch.equal(fade(left_half((9, 8)), 0.1), left_half((9, 8)))

@@ -1,0 +1,146 @@
+"""The CTK and MRML widgets that a panel uses, and the loader that puts them where a ``.ui`` file names them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from slicer.util import VTKObservationMixin
+
+from .pythonqt import qt, withoutVtkTypes
+
+_UNLIMITED = 16777215  # QWIDGETSIZE_MAX
+
+
+class ctkCollapsibleButton(qt.QWidget):
+    """A titled section; while collapsed its contents are clipped away below the title."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._title = qt.QToolButton(self)
+        self._title.toolButtonStyle = qt.Qt.ToolButtonTextBesideIcon
+        self._title.clicked.connect(lambda: self._setCollapsed(not self.collapsed))
+        self._height = self.fontMetrics().height() + 8
+        self.setContentsMargins(0, self._height, 0, 0)
+        self._setCollapsed(False)
+
+    def _setCollapsed(self, collapsed: bool) -> None:
+        self._title.arrowType = qt.Qt.RightArrow if collapsed else qt.Qt.DownArrow
+        self.setMaximumHeight(self._height if collapsed else _UNLIMITED)
+
+    collapsed = qt.Property(bool, lambda self: self.maximumHeight == self._height, _setCollapsed)
+    text = qt.Property(str, lambda self: self._title.text, lambda self, text: self._title.setText(text))
+
+    def resizeEvent(self, event: Any) -> None:
+        self._title.resize(self.width, self._height)
+
+
+class qMRMLWidget(qt.QWidget):
+    """A panel that hands the scene on."""
+
+    mrmlSceneChanged = qt.Signal(object)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._scene: Any = None
+
+    @qt.Slot(object)
+    def setMRMLScene(self, scene: Any) -> None:
+        if scene is not self._scene:
+            self._scene = scene
+            self.mrmlSceneChanged.emit(scene)
+
+
+def _setting(name: str, default: Any) -> Any:
+    """A property that a selector keeps, and that changes what it offers."""
+
+    def write(self: qMRMLNodeComboBox, value: Any) -> None:
+        self._settings[name] = value
+        self._refresh()
+
+    kind = "QStringList" if isinstance(default, list) else type(default)
+    return qt.Property(kind, lambda self: self._settings.get(name, default), write)
+
+
+class qMRMLNodeComboBox(qt.QWidget):
+    """A combo box of the nodes of some types in the scene."""
+
+    currentNodeChanged = qt.Signal(object)
+
+    nodeTypes = _setting("nodeTypes", [])
+    baseName = _setting("baseName", "")
+    noneDisplay = _setting("noneDisplay", "None")
+    noneEnabled = _setting("noneEnabled", False)
+    addEnabled = _setting("addEnabled", True)
+    removeEnabled = _setting("removeEnabled", True)
+    renameEnabled = _setting("renameEnabled", False)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._settings: dict[str, Any] = {}
+        self._scene: Any = None
+        self._currentID = ""
+        self._observer = observer = VTKObservationMixin()
+        self._comboBox = qt.QComboBox()
+        row = qt.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._comboBox)
+        self._comboBox.activated.connect(lambda row: self._select(self._comboBox.itemData(row)))
+        self.destroyed.connect(lambda: observer.removeObservers())
+
+    @qt.Slot(object)
+    def setMRMLScene(self, scene: Any) -> None:
+        self._scene = scene
+        self._refresh()
+
+    def currentNode(self) -> Any:
+        return self._scene.GetNodeByID(self._currentID) if self._currentID else None
+
+    def setCurrentNode(self, node: Any) -> None:
+        self._select(node.GetID() if node in self._nodes() else "")
+
+    def _nodes(self) -> list[Any]:
+        nodes = [self._scene.GetNthNode(i) for i in range(self._scene.GetNumberOfNodes())] if self._scene else []
+        return [node for node in nodes if any(map(node.IsA, self.nodeTypes)) and not node.GetHideFromEditors()]
+
+    def _refresh(self, *_: Any) -> None:
+        """Offer the nodes that fit, and keep the chosen one if it is among them."""
+        nodes, scene = self._nodes(), self._scene
+        self._observer.removeObservers()
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent) if scene else ():
+            self._observer.addObserver(scene, event, self._refresh)
+        for node in nodes:
+            self._observer.addObserver(node, "ModifiedEvent", self._refresh)
+        self._comboBox.clear()
+        if self.noneEnabled:
+            self._comboBox.addItem(self.noneDisplay, "")
+        for node in nodes:
+            self._comboBox.addItem(node.GetName(), node.GetID())
+        ids = [node.GetID() for node in nodes]
+        first = "" if self.noneEnabled else next(iter(ids), "")
+        self._select(self._currentID if self._currentID in ids else first)
+
+    def _select(self, nodeID: str) -> None:
+        self._comboBox.currentIndex = self._comboBox.findData(nodeID)
+        if nodeID != self._currentID:
+            self._currentID = nodeID
+            self.currentNodeChanged.emit(self.currentNode())
+
+
+class QUiLoader(qt.QUiLoader):
+    """Loads what Qt and this file have; any other class is an error rather than an empty widget."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for cls in (ctkCollapsibleButton, qMRMLNodeComboBox, qMRMLWidget):
+            self.registerCustomWidget(cls)
+
+    def load(self, device: Any, parent: Any = None) -> Any:
+        """Build the panel; its connections that pass MRML objects reach the stand-ins, too."""
+        text = withoutVtkTypes(device.readAll().data().decode())
+        unknown = set(re.findall(r'<widget class="(\w+)"', text)) - set(self.availableWidgets())
+        if unknown:
+            raise NotImplementedError(f"there is no stand-in for {', '.join(unknown)}")
+        buffer = qt.QBuffer()
+        buffer.setData(text.encode())
+        return super().load(buffer, parent)

@@ -1,0 +1,189 @@
+"""Landmarks of both images, paired by label, and the exact distance between them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import vtk
+
+from UnsupervisedRegistrationLib.scene.landmarks import (
+    LandmarkErrors,
+    addLandmarks,
+    fillTable,
+    pairLandmarks,
+    targetRegistrationError,
+)
+from UnsupervisedRegistrationLib.scene.planes import planeFromIndex
+from UnsupervisedRegistrationLib.scene.registration import samplePair, showOutcome
+
+MM = 1e-4  # float32 displacements of a few mm.
+SHIFT = np.array([2.0, -1.0, 0.0])  # From fixed to moving, mm, in the axial plane.
+POINTS = {"nose": (4.0, 6.0, 2.0), "chin": (9.0, 3.0, 2.0), "ear": (14.0, 12.0, 2.0)}
+
+
+@pytest.fixture
+def translated(makeVolume, handmade):
+    """The outcome that takes every pixel of slice 2 by ``SHIFT``, in a RAS volume of 1 mm."""
+
+    def make(initial=None):
+        fixed, moving = (makeVolume(np.eye(4), name, seed=seed) for seed, name in enumerate(("Fixed", "Moving")))
+        if initial is not None:
+            moving.SetAndObserveTransformNodeID(initial.GetID())
+        pair = samplePair(fixed, moving, planeFromIndex(fixed))
+        registration = handmade(pair.plane.shape)
+        registration.displacement[0, 0], registration.displacement[0, 1] = SHIFT[1], SHIFT[0]
+        return showOutcome(pair, registration)
+
+    return make
+
+
+def points(scene, name, shift=(0, 0, 0)):
+    return addLandmarks(scene, name, {label: tuple(np.add(point, shift)) for label, point in POINTS.items()})
+
+
+def labelled(scene, name, *labels):
+    return addLandmarks(scene, name, dict.fromkeys(labels, (0.0, 0.0, 0.0)))
+
+
+def errorsOf(outcome, fixed, moving):
+    return targetRegistrationError(fixed, moving, outcome.transformNode, outcome.pair.movingVolume)
+
+
+class TestPairs:
+    def test_labels_pair_in_any_order(self, scene):
+        fixed, moving = labelled(scene, "F", "a", "b", "c"), labelled(scene, "M", "c", "a", "b")
+        assert pairLandmarks(fixed, moving) == [("a", 0, 1), ("b", 1, 2), ("c", 2, 0)]
+
+    def test_the_name_of_the_list_does_not_count(self, scene):
+        """Slicer labels new points F-1, F-2 of a list F."""
+        fixed, moving = labelled(scene, "F", "F-1", "F-2"), labelled(scene, "M", "M-2", "M-1")
+        assert pairLandmarks(fixed, moving) == [("1", 0, 1), ("2", 1, 0)]
+
+    def test_only_the_own_name_is_taken_off(self, scene):
+        with pytest.raises(ValueError, match=r"'1' \(only fixed\), 'F-1' \(only moving\)"):
+            pairLandmarks(labelled(scene, "F", "F-1"), labelled(scene, "M", "F-1"))
+
+    def test_landmarks_without_partner_are_named(self, scene):
+        fixed, moving = labelled(scene, "F", "a", "nose"), labelled(scene, "M", "a", "chin")
+        with pytest.raises(ValueError, match=r"no partner: 'nose' \(only fixed\), 'chin' \(only moving\)\. Rename"):
+            pairLandmarks(fixed, moving)
+
+    def test_labels_that_occur_twice_are_named(self, scene):
+        twice = labelled(scene, "Twice", "a", "b")
+        twice.AddControlPoint(vtk.vtkVector3d(1, 1, 1), "a")
+        with pytest.raises(ValueError, match="'Twice' these labels occur twice: a"):
+            pairLandmarks(labelled(scene, "M", "a", "b"), twice)
+
+    def test_an_empty_list_is_named(self, scene):
+        with pytest.raises(ValueError, match="list 'Empty' has no point; place at least one"):
+            pairLandmarks(labelled(scene, "F", "a"), labelled(scene, "Empty"))
+
+    def test_points_that_are_not_placed_are_passed_over(self, scene):
+        fixed, moving = labelled(scene, "F", "x", "a", "b"), labelled(scene, "M", "a", "b", "y")
+        fixed.UnsetNthControlPointPosition(0)
+        moving.UnsetNthControlPointPosition(2)
+        assert pairLandmarks(fixed, moving) == [("a", 1, 0), ("b", 2, 1)]
+
+
+class TestErrors:
+    def test_a_known_translation_has_no_error_after(self, scene, translated):
+        errors = errorsOf(translated(), points(scene, "F"), points(scene, "M", SHIFT))
+        np.testing.assert_allclose(errors.after, 0, atol=MM)
+
+    def test_before_is_from_moving_to_fixed_along_r_a_s(self, scene, translated):
+        errors = errorsOf(translated(), points(scene, "F"), points(scene, "M", SHIFT))
+        np.testing.assert_allclose(errors.before, np.tile(-SHIFT, (3, 1)), atol=1e-12)
+
+    def test_what_the_transform_misses_is_left_along_r_a_s(self, scene, translated):
+        missed = np.array([0.5, 0.25, -1.5])
+        errors = errorsOf(translated(), points(scene, "F"), points(scene, "M", SHIFT + missed))
+        np.testing.assert_allclose(errors.after, np.tile(-missed, (3, 1)), atol=MM)
+
+    def test_labels_keep_the_order_of_the_fixed_list(self, scene, translated):
+        errors = errorsOf(translated(), points(scene, "F"), points(scene, "M"))
+        assert errors.labels == ("nose", "chin", "ear")
+
+    def test_landmarks_of_another_slice_do_not_move(self, scene, translated):
+        fixed = points(scene, "F", (0, 0, 1))
+        errors = errorsOf(translated(), fixed, points(scene, "M", (0, 0, 1)))
+        np.testing.assert_allclose(errors.after, 0, atol=MM)
+
+    def test_a_fixed_list_under_a_transform_is_taken_in_the_world(self, scene, translated, makeParent):
+        outcome, fixed, parent = translated(), points(scene, "F"), makeParent("linear")
+        inverse = vtk.vtkTransform()
+        inverse.DeepCopy(parent.GetTransformFromParent())
+        for index in range(3):
+            fixed.SetNthControlPointPosition(index, *inverse.TransformPoint(fixed.GetNthControlPointPosition(index)))
+        fixed.SetAndObserveTransformNodeID(parent.GetID())
+        errors = errorsOf(outcome, fixed, points(scene, "M", SHIFT))
+        np.testing.assert_allclose(errors.after, 0, atol=MM)
+
+    @pytest.mark.parametrize("kind", ["linear", "grid", "spline"])
+    def test_with_an_initial_transform_the_error_is_measured_in_the_placed_image(
+        self, scene, translated, makeParent, kind
+    ):
+        """The moving list lies under the initial transform, as the moving volume did when it was placed."""
+        parent = makeParent(kind)
+        outcome, fromWorld = translated(parent), parent.GetTransformFromParent()
+        placed = [np.array(point) + SHIFT for point in POINTS.values()]
+        local = {name: fromWorld.TransformPoint(p) for name, p in zip(POINTS, placed, strict=True)}
+        moving = addLandmarks(scene, "M", local)
+        moving.SetAndObserveTransformNodeID(parent.GetID())
+        errors = errorsOf(outcome, points(scene, "F"), moving)
+        np.testing.assert_allclose(errors.before, np.tile(-SHIFT, (3, 1)), atol=0.02)  # Twice the inverse's 0.01 mm.
+        np.testing.assert_allclose(errors.after, 0, atol=0.02)
+
+    @pytest.mark.parametrize("kind", [None, "linear", "grid"])
+    def test_a_moving_list_under_the_outcome_gives_the_same(self, scene, translated, makeParent, kind):
+        parent = None if kind is None else makeParent(kind)
+        outcome, moving = translated(parent), points(scene, "M", np.add(SHIFT, (0.3, 0.1, 0)))
+        moving.SetAndObserveTransformNodeID(parent and parent.GetID())
+        expected = errorsOf(outcome, points(scene, "F"), moving)
+        moving.SetAndObserveTransformNodeID(outcome.transformNode.GetID())
+        errors = errorsOf(outcome, points(scene, "F2"), moving)
+        np.testing.assert_allclose(errors.before, expected.before, atol=0.02)
+        np.testing.assert_allclose(errors.after, expected.after, atol=0.02)
+
+
+@pytest.fixture
+def errors():
+    """Distances 5, 0 and 1 mm before, 1, 0 and 0 after."""
+    before = np.array([[3.0, 4, 0], [0, 0, 0], [0, 0, -1]])
+    after = np.array([[0.0, -1, 0], [0, 0, 0], [0, 0, 0]])
+    return LandmarkErrors(("a", "b", "c"), before, after)
+
+
+def test_the_summary_is_over_the_distances(errors):
+    assert errors.summary()["before"] == pytest.approx({"mean": 2, "SD": np.sqrt(14 / 3), "median": 1, "max": 5})
+    assert errors.summary()["after"]["max"] == 1
+
+
+def test_the_table_has_a_row_a_landmark_and_one_a_summary(scene, errors):
+    table = scene.AddNewNodeByClass("vtkMRMLTableNode")
+    fillTable(table, errors)
+    rows = [table.GetCellText(row, 0) for row in range(table.GetNumberOfRows())]
+    assert rows == ["a", "b", "c", "mean", "SD", "median", "max"]
+
+
+def test_the_table_has_distance_and_components_before_and_after(scene, errors):
+    table = scene.AddNewNodeByClass("vtkMRMLTableNode")
+    fillTable(table, errors)
+    names = [table.GetColumnName(column) for column in range(1, table.GetNumberOfColumns())]
+    assert names == [f"TRE {when}{part} (mm)" for when in ("before", "after") for part in ("", " R", " A", " S")]
+
+
+def test_the_table_holds_the_errors(scene, errors):
+    table = scene.AddNewNodeByClass("vtkMRMLTableNode")
+    fillTable(table, errors)
+    column = [table.GetTable().GetColumnByName("TRE before (mm)").GetValue(row) for row in range(7)]
+    assert column == pytest.approx([5, 0, 1, 2, np.sqrt(14 / 3), 1, 5])
+    assert table.GetTable().GetColumnByName("TRE before A (mm)").GetValue(0) == 4
+    assert table.GetTable().GetColumnByName("TRE before S (mm)").GetValue(2) == -1
+
+
+def test_a_table_filled_again_has_no_old_rows(scene, errors):
+    table = scene.AddNewNodeByClass("vtkMRMLTableNode")
+    fillTable(table, errors)
+    fillTable(table, LandmarkErrors(("z",), errors.before[:1], errors.after[:1]))
+    assert table.GetNumberOfRows() == 5
+    assert table.GetNumberOfColumns() == 9

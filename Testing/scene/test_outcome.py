@@ -1,0 +1,212 @@
+"""A displacement in a transform node warps as numpy, VTK and ITK say it should."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+import slicer.util
+
+from UnsupervisedRegistrationLib.scene.planes import shiftedPlane
+from UnsupervisedRegistrationLib.scene.registration import showOutcome
+from UnsupervisedRegistrationLib.scene.volumes import sampleVolume
+
+GREY = 1.0  # A thousandth of the intensity range.
+MM = 1e-4  # float32 displacements of a few mm.
+FLIP = np.diag([-1.0, -1, 1, 1])
+
+
+@pytest.fixture
+def outcome(pair, handmade):
+    return showOutcome(pair, handmade(pair.plane.shape))
+
+
+@pytest.fixture
+def truth(pair, handmade, displacementMm, pixelPositions, valueAt):
+    """``M(x + d)`` in double precision; NaN outside."""
+    displacement = displacementMm(pair.plane, handmade(pair.plane.shape))
+    return valueAt(pair.movingVolume, pixelPositions(pair.plane) + displacement)
+
+
+def assertAlike(image, truth):
+    known = ~np.isnan(truth)
+    assert known.mean() > 0.8
+    np.testing.assert_allclose(image[known], truth[known], atol=GREY)
+
+
+def moved(transformNode, points):
+    """How far the transform takes points of the fixed image, mm."""
+    transform, flat = transformNode.GetTransformFromParent(), points.reshape(-1, 3)
+    return np.reshape([transform.TransformPoint(point) - point for point in flat], points.shape)
+
+
+def save(transformNode, path):
+    storage = slicer.vtkMRMLTransformStorageNode()
+    storage.SetFileName(str(path))
+    assert storage.WriteData(transformNode)
+    return path
+
+
+def load(scene, path):
+    node, storage = scene.AddNewNodeByClass("vtkMRMLTransformNode"), slicer.vtkMRMLTransformStorageNode()
+    storage.SetFileName(str(path))
+    assert storage.ReadData(node)
+    return node
+
+
+def itkImage(voxels, ijkToRas):
+    image, matrix = sitk.GetImageFromArray(voxels), FLIP @ ijkToRas
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    image.SetSpacing(spacing)
+    image.SetDirection((matrix[:3, :3] / spacing).ravel())
+    image.SetOrigin(matrix[:3, 3])
+    return image
+
+
+def test_the_warped_slice_is_the_moving_volume_at_the_displaced_positions(outcome, truth):
+    assertAlike(outcome.warpedPixels, truth)
+
+
+def test_the_moving_volume_is_shown_warped_without_resampling(outcome, truth):
+    """What a slice view draws: the volume itself through its parent transform."""
+    assertAlike(sampleVolume(outcome.pair.movingVolume, outcome.pair.plane).pixels, truth)
+
+
+def test_the_node_moves_each_pixel_by_the_displacement(outcome, displacementMm, pixelPositions):
+    expected = displacementMm(outcome.pair.plane, outcome.registration)
+    np.testing.assert_allclose(moved(outcome.transformNode, pixelPositions(outcome.pair.plane)), expected, atol=MM)
+
+
+def test_itk_resamples_the_saved_transform_to_the_same_image(outcome, truth, orientation, tmp_path):
+    transform = sitk.ReadTransform(str(save(outcome.transformNode, tmp_path / "t.h5")))
+    moving = itkImage(slicer.util.arrayFromVolume(outcome.pair.movingVolume), orientation.ijkToRas)
+    reference = itkImage(outcome.pair.fixed.pixels[None], outcome.pair.plane.ijkToRas)
+    assertAlike(sitk.GetArrayFromImage(sitk.Resample(moving, reference, transform, sitk.sitkLinear))[0], truth)
+
+
+def test_a_reloaded_transform_has_the_same_values(scene, outcome, pixelPositions, tmp_path):
+    loaded = load(scene, save(outcome.transformNode, tmp_path / "t.h5"))
+    plane = outcome.pair.plane
+    between = pixelPositions(plane) + 0.37 * plane.ijkToRas[:3, 0] - 0.21 * plane.ijkToRas[:3, 2]
+    np.testing.assert_allclose(moved(loaded, between), moved(outcome.transformNode, between), atol=MM)
+
+
+def test_a_reloaded_transform_is_cubic_as_before(scene, outcome, tmp_path):
+    loaded = load(scene, save(outcome.transformNode, tmp_path / "t.h5"))
+    for node in (outcome.transformNode, loaded):
+        assert node.GetTransformFromParent().GetInterpolationModeAsString() == "Cubic"
+
+
+@pytest.mark.parametrize("slices", [-2, -1, 1, 2])
+def test_a_confined_outcome_leaves_the_other_slices(outcome, pixelPositions, slices):
+    plane = outcome.pair.plane
+    neighbour = pixelPositions(shiftedPlane(plane, slices * plane.ijkToRas[:3, 2]))
+    np.testing.assert_allclose(moved(outcome.transformNode, neighbour), 0, atol=MM)
+
+
+@pytest.mark.parametrize("share", [-0.75, -0.5, 0.25, 0.5])
+def test_a_confined_outcome_fades_smoothly_between_slices(outcome, pixelPositions, displacementMm, share):
+    """VTK's cubic through 0, 1, 0 is the parabola; three quarters are left half way."""
+    plane = outcome.pair.plane
+    between = pixelPositions(shiftedPlane(plane, share * plane.ijkToRas[:3, 2]))
+    expected = displacementMm(plane, outcome.registration) * (1 - share**2)
+    np.testing.assert_allclose(moved(outcome.transformNode, between), expected, atol=MM)
+
+
+@pytest.mark.parametrize("slices", [-2, -0.5, 1, 2])
+def test_an_unconfined_outcome_moves_all_slices_alike(pair, handmade, pixelPositions, displacementMm, slices):
+    outcome = showOutcome(pair, handmade(pair.plane.shape), confined=False)
+    other = pixelPositions(shiftedPlane(pair.plane, slices * pair.plane.ijkToRas[:3, 2]))
+    expected = displacementMm(pair.plane, outcome.registration)
+    np.testing.assert_allclose(moved(outcome.transformNode, other), expected, atol=MM)
+
+
+@pytest.mark.parametrize("direction", [0, 1])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_nothing_moves_outside_the_slice_in_slicer_and_in_itk(outcome, pixelPositions, tmp_path, direction, side):
+    """VTK repeats the last vector and ITK takes zero, so the last vectors must be zero."""
+    plane = outcome.pair.plane
+    shift = side * (plane.shape[1 - direction] + 1) * plane.ijkToRas[:3, direction]
+    points = pixelPositions(plane) + shift
+    np.testing.assert_allclose(moved(outcome.transformNode, points), 0, atol=MM)
+    transform = sitk.ReadTransform(str(save(outcome.transformNode, tmp_path / "t.h5")))
+    lps = points.reshape(-1, 3)[::7] * [-1, -1, 1]
+    np.testing.assert_allclose([transform.TransformPoint(point) for point in lps], lps, atol=MM)
+
+
+def test_the_moving_volume_lies_under_the_outcome(outcome):
+    assert outcome.pair.movingVolume.GetParentTransformNode() is outcome.transformNode
+
+
+def test_the_fixed_volume_stays_under_nothing(outcome):
+    assert outcome.pair.fixedVolume.GetParentTransformNode() is None
+
+
+def test_the_transform_knows_its_fixed_and_moving_volume(outcome):
+    node = outcome.transformNode
+    assert node.GetNodeReference("spatialRegistrationFixed") is outcome.pair.fixedVolume
+    assert node.GetNodeReference("spatialRegistrationMoving") is outcome.pair.movingVolume
+
+
+def test_nothing_is_hardened(pair, handmade):
+    volume = pair.movingVolume
+    voxels = slicer.util.arrayFromVolume(volume).copy()
+    before = [volume.GetOrigin(), volume.GetSpacing(), directions(volume)]
+    showOutcome(pair, handmade(pair.plane.shape))
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(volume), voxels)
+    assert [volume.GetOrigin(), volume.GetSpacing(), directions(volume)] == before
+
+
+def directions(volume):
+    columns = np.zeros((3, 3))
+    volume.GetIJKToRASDirections(columns)
+    return columns.tolist()
+
+
+def test_the_outcome_is_told_once(scene, obliquePair, handmade):
+    """Every event redraws all views."""
+    node, events = scene.AddNewNodeByClass("vtkMRMLTransformNode"), []
+    node.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent, lambda *_: events.append(1))
+    showOutcome(obliquePair, handmade(obliquePair.plane.shape), node)
+    assert len(events) == 1
+
+
+def test_new_nodes_are_named_after_the_volumes(obliquePair, handmade):
+    outcome = showOutcome(obliquePair, handmade(obliquePair.plane.shape))
+    assert outcome.transformNode.GetName() == "Moving to Fixed"
+    assert outcome.warpedVolume.GetName() == "Moving warped"
+
+
+def test_given_nodes_are_filled_and_no_others_made(scene, obliquePair, handmade):
+    transform = scene.AddNewNodeByClass("vtkMRMLTransformNode")
+    warped = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    outcome = showOutcome(obliquePair, handmade(obliquePair.plane.shape), transform, warped)
+    assert outcome.transformNode is transform
+    assert outcome.warpedVolume is warped
+    assert scene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 1
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
+
+
+def test_the_warped_slice_lies_on_the_fixed_pixels(outcome):
+    matrix = np.array(slicer.util.arrayFromVTKMatrix(ijkToRas(outcome.warpedVolume)))
+    np.testing.assert_allclose(matrix, outcome.pair.plane.ijkToRas, atol=1e-9)
+    assert outcome.warpedVolume.GetParentTransformNode() is None
+
+
+def ijkToRas(volume):
+    matrix = slicer.util.vtkMatrixFromArray(np.eye(4))
+    volume.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+def test_source_positions_are_where_the_pixels_come_from(obliquePair, handmade):
+    outcome = showOutcome(obliquePair, handmade(obliquePair.plane.shape))
+    rows, columns = outcome.sourcePositions
+    displacement = outcome.registration.displacement[0].numpy()
+    np.testing.assert_allclose([rows[3, 7], columns[3, 7]], np.array([3, 7]) + displacement[:, 3, 7], rtol=1e-6)
+
+
+def test_the_jacobian_of_no_displacement_is_one(obliquePair, handmade):
+    outcome = showOutcome(obliquePair, handmade(obliquePair.plane.shape, 0, 0))
+    np.testing.assert_allclose(outcome.jacobian, np.ones(obliquePair.plane.shape), atol=1e-6)

@@ -1,0 +1,194 @@
+"""One slice onto another, from the scene and back into it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+
+from UnsupervisedRegistrationLib.scene.landmarks import targetRegistrationError
+from UnsupervisedRegistrationLib.scene.models import MODELS_VARIABLE, modelFolders, modelNames
+from UnsupervisedRegistrationLib.scene.phantoms import addPhantom, addVolume
+from UnsupervisedRegistrationLib.scene.planes import offsetBetween, planeFromIndex
+from UnsupervisedRegistrationLib.scene.registration import (
+    modelCards,
+    openModel,
+    registerPair,
+    registerSlice,
+    samplePair,
+    showOutcome,
+)
+from UnsupervisedRegistrationLib.scene.report import describe, report
+
+SHAPE = (3, 64, 64)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return openModel("any-contrast")
+
+
+@pytest.fixture(scope="module")
+def phantom(model):
+    """The head, registered: its nodes, the outcome and the errors of the landmarks."""
+    slicer.mrmlScene = slicer.vtkMRMLScene()
+    nodes = addPhantom(slicer.mrmlScene, "head")
+    outcome = registerSlice(nodes.fixedVolume, nodes.movingVolume, model=model, device="cpu")
+    errors = targetRegistrationError(
+        nodes.fixedLandmarks, nodes.movingLandmarks, outcome.transformNode, nodes.movingVolume
+    )
+    return nodes, outcome, errors
+
+
+@pytest.fixture
+def volumes(makeVolume, oblique):
+    return [makeVolume(oblique.ijkToRas, name, SHAPE, seed) for seed, name in enumerate(("Fixed", "Moving"))]
+
+
+class TestPhantom:
+    def test_landmarks_come_more_than_twice_as_close(self, phantom):
+        summary = phantom[2].summary()
+        assert summary["before"]["mean"] > 4
+        assert summary["after"]["mean"] < summary["before"]["mean"] / 2
+
+    def test_nothing_folds(self, phantom):
+        assert phantom[1].registration.folding == 0
+        assert phantom[1].jacobian.min() > 0
+
+    def test_the_images_become_more_alike(self, phantom):
+        registration = phantom[1].registration
+        assert registration.similarity_after > registration.similarity_before
+
+    def test_the_middle_axial_slice_is_the_default(self, phantom):
+        assert phantom[1].pair.plane.name == "axial slice 7"
+
+    def test_the_warped_volume_is_what_the_network_warped(self, phantom):
+        """Within 1 % of the range inside: VTK warps in double precision, torch in single."""
+        outcome = phantom[1]
+        warped = outcome.registration.warped[0, 0].numpy()
+        inner = np.s_[8:-8, 8:-8]
+        np.testing.assert_allclose(outcome.warpedPixels[inner], warped[inner], atol=0.01 * np.ptp(warped))
+
+    def test_the_outcome_in_words_names_landmarks_and_folds(self, phantom):
+        assert describe(phantom[1], phantom[2]).startswith("landmarks 5.0 mm apart are now ")
+        assert describe(phantom[1], phantom[2]).endswith("nothing folds")
+
+    def test_without_landmarks_the_words_name_the_similarity_alone(self, phantom):
+        assert describe(phantom[1], None).startswith("similarity ")
+
+    def test_the_report_has_the_figures_of_the_run(self, phantom):
+        figures = report(phantom[1], phantom[2], "any-contrast")
+        assert figures["fixed"] == "HeadFixed"
+        assert figures["moving"] == "HeadMoving"
+        assert figures["slice"] == "axial slice 7"
+        assert figures["device"] == "cpu"
+        assert figures["tre_mm"] == phantom[2].summary()
+
+    def test_the_landmarks_lie_on_the_middle_slice(self, phantom):
+        nodes, outcome, _ = phantom
+        points = slicer.util.arrayFromMarkupsControlPoints(nodes.fixedLandmarks)
+        assert outcome.pair.plane.distances(points).max() < 1e-9
+
+
+def test_folding_is_said_as_a_share(obliquePair, handmade):
+    registration = replace(handmade(obliquePair.plane.shape), folding=0.031)
+    assert "3.1 % of the slice folds" in describe(showOutcome(obliquePair, registration), None)
+
+
+def test_every_step_is_told(volumes, model):
+    told = []
+    registerSlice(*volumes, model=model, device="cpu", progress=lambda step, share: told.append((step, share)))
+    assert [step for step, _ in told] == ["prepare", "network", "warp", "measure"]
+    assert [share for _, share in told] == sorted(share for _, share in told)
+
+
+def test_the_network_touches_no_node(volumes, model, snapshot):
+    """So it may run in another thread."""
+    pair = samplePair(*volumes)
+    before = snapshot()
+    registerPair(pair, model, "cpu")
+    assert snapshot() == before
+
+
+def test_a_mask_keeps_the_deformation_near(scene, volumes, model):
+    """The deformation has faded to nothing 20 mm outside the mask, here more than 22 pixels."""
+    voxels = np.zeros(SHAPE, np.uint8)
+    voxels[1, :12, :12] = 1
+    mask = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Mask")
+    slicer.util.updateVolumeFromArray(mask, voxels)
+    mask.CopyOrientation(volumes[0])
+    outcome = registerSlice(*volumes, model=model, device="cpu", maskNode=mask)
+    displacement = outcome.registration.displacement[0].abs()
+    assert float(displacement[:, :12, :12].max()) > 0.1
+    assert float(displacement[:, 48:, 48:].max()) < 0.05
+
+
+def test_another_slice_of_the_moving_volume_is_registered(volumes, model):
+    fixed, moving = volumes
+    plane, other = planeFromIndex(fixed, "axial", 0), planeFromIndex(moving, "axial", 2)
+    outcome = registerSlice(
+        fixed, moving, plane=plane, movingOffset=offsetBetween(plane, other), model=model, device="cpu"
+    )
+    np.testing.assert_array_equal(outcome.pair.moving.pixels, slicer.util.arrayFromVolume(moving)[2])
+    warped = outcome.registration.warped[0, 0].numpy()[8:-8, 8:-8]
+    np.testing.assert_allclose(outcome.warpedPixels[8:-8, 8:-8], warped, atol=10)  # 1 % of the range.
+
+
+def neighbours(volume):
+    plane, other = planeFromIndex(volume, "axial", 0), planeFromIndex(volume, "axial", 2)
+    return {"plane": plane, "movingOffset": offsetBetween(plane, other)}
+
+
+def test_two_slices_of_one_volume_are_registered(volumes, model):
+    outcome = registerSlice(volumes[0], volumes[0], **neighbours(volumes[0]), model=model, device="cpu")
+    voxels = slicer.util.arrayFromVolume(volumes[0])
+    np.testing.assert_array_equal(outcome.pair.fixed.pixels, voxels[0])
+    np.testing.assert_array_equal(outcome.pair.moving.pixels, voxels[2])
+
+
+def test_two_slices_of_one_volume_are_the_same_when_run_again(volumes, model):
+    registerSlice(volumes[0], volumes[0], **neighbours(volumes[0]), model=model, device="cpu")
+    again = samplePair(volumes[0], volumes[0], **neighbours(volumes[0]))
+    np.testing.assert_array_equal(again.fixed.pixels, slicer.util.arrayFromVolume(volumes[0])[0])
+
+
+def test_an_outcome_that_leaves_the_moving_volume_changes_nothing(volumes, handmade, snapshot):
+    """As when two images overlap by a few pixels only."""
+    pair = samplePair(*volumes)
+    registration = handmade(pair.plane.shape, 0, 0)
+    registration.displacement[0, 1] = 200
+    before = snapshot()
+    with pytest.raises(ValueError, match="does not meet"):
+        showOutcome(pair, registration)
+    assert snapshot() == before
+
+
+def test_colour_images_are_registered_and_noted(scene, oblique, model):
+    colours = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3)).astype(np.uint8)
+    volumes = [addVolume(scene, name, colours, oblique.ijkToRas) for name in ("Photo", "Film")]
+    outcome = registerSlice(*volumes, model=model, device="cpu")
+    notes = [f"'{name}' is a colour image; its luminance was registered." for name in ("Photo", "Film")]
+    assert list(outcome.pair.notes) == notes
+    assert describe(outcome, None).endswith(", ".join(notes))
+
+
+def test_the_same_note_is_said_once(scene, oblique):
+    colours = np.zeros((1, 64, 64, 3), np.uint8)
+    volumes = [addVolume(scene, "Photo", colours, oblique.ijkToRas) for _ in range(2)]
+    assert len(samplePair(*volumes).notes) == 1
+
+
+def test_the_default_model_is_listed_first():
+    assert modelNames()[0] == "any-contrast"
+    assert set(modelCards()) == set(modelNames())
+
+
+def test_a_folder_of_the_environment_is_searched_too(tmp_path, monkeypatch):
+    monkeypatch.setenv(MODELS_VARIABLE, f"{tmp_path}{os.pathsep}{tmp_path / 'missing'}")
+    (tmp_path / "mine.pt").touch()
+    assert modelFolders()[-1] == tmp_path
+    assert "mine" in modelNames()
