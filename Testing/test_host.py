@@ -249,7 +249,7 @@ def test_parameters_survive_a_saved_scene(tiny, parameters, tmp_path):
     scene = slicer.vtkMRMLScene()
     scene.SetURL(str(tmp_path / "scene.mrml"))
     scene.Connect()
-    restored = tiny.module.TinyParameters(scene.GetFirstNodeByClass("vtkMRMLScriptedModuleNode"))
+    restored = tiny.module.TinyParameters(scene.GetSingletonNode("Tiny", "vtkMRMLScriptedModuleNode"))
     assert (restored.steps, restored.volume.GetName()) == (4, "first")
 
 

@@ -28,7 +28,7 @@ uncaught: list[BaseException] = []
 def start() -> None:
     """Make the application, the scene and the missing modules; later calls only give its scene back."""
     if qt.QApplication.instance():
-        slicer.mrmlScene = slicer.app.scene
+        slicer.mrmlScene = slicer.app.mrmlScene()
         return
     slicer.modules = SimpleNamespace()
     slicer.mrmlScene = slicer.vtkMRMLScene()

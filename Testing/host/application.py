@@ -85,13 +85,16 @@ class Application(qt.QApplication):
 
     def __init__(self, scene: Any) -> None:
         super().__init__(["Slicer"])
-        self.scene = scene
+        self._scene = scene
         self.applicationName = "Slicer"
         self.setStyle("Fusion")
         self.setFont(_font())
         self._layoutManager = LayoutManager(scene)
         self._mainWindow = qt.QMainWindow()
         self._mainWindow.name = "qSlicerMainWindow"
+
+    def mrmlScene(self) -> Any:
+        return self._scene
 
     def layoutManager(self) -> LayoutManager:
         return self._layoutManager
