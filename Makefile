@@ -3,10 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint icon pictures clean
+.PHONY: demo train-demo test lint icon pictures clean
 
 demo: .venv/slicer.done
 	$(BIN)/unsupervised-registration demo --output out/demo
+
+train-demo: .venv/test.done
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash training/runs/demo.sh
 
 test: .venv/test.done lint
 	$(BIN)/python -m pytest --cov

@@ -63,7 +63,8 @@ class TinyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.parameters = TinyParameters(TinyLogic().getParameterNode())
-        self.tag = self.parameters.connectGui(self.ui)
+        named = {widget.property("SlicerParameterName"): widget for widget in vars(self.ui).values()}
+        self.tag = self.parameters.connectParametersToGui({name: w for name, w in named.items() if name})
 
     def enter(self):
         self.entered = self.parent.isEntered

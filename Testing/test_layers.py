@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[1]
 MODULE = ROOT / "UnsupervisedRegistration"
 LIBRARY = "UnsupervisedRegistrationLib"
 
+TRAINING_PACKAGES = {"torch", "numpy", "SimpleITK", "lightning", "torchio", "yaml", "matplotlib"}
+
 # Layer: (files, layers of ours it may import, other packages it may import at all).
 LAYERS = {
     "core": (MODULE / LIBRARY / "core", {"core"}, {"torch", "numpy"}),
@@ -24,9 +26,9 @@ LAYERS = {
     "module": (
         MODULE / "UnsupervisedRegistration.py",
         {"scene"},
-        {"slicer", "vtk", "numpy", "SampleData", "torch", "PyTorchUtils"},
+        {"slicer", "vtk", "numpy", "qt", "SampleData", "torch", "PyTorchUtils"},
     ),
-    "training": (ROOT / "training", {"training", "core"}, {"torch", "numpy", "SimpleITK"}),
+    "training": (ROOT / "training", {"training", "core"}, TRAINING_PACKAGES),
 }
 
 

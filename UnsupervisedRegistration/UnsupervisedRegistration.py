@@ -1,7 +1,6 @@
 """Deformable registration of 2-D CT and MR slices, as a module of 3D Slicer."""
 
-from __future__ import annotations
-
+import importlib.util
 import logging
 import os
 import sys
@@ -183,7 +182,10 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
             self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onModified)
         self._parameterNode = parameterNode
         if parameterNode:
-            self._guiTag = parameterNode.connectGui(self.ui)
+            # Unlike connectGui this gives the tag that disconnectGui needs in every version of Slicer.
+            named = {widget.property("SlicerParameterName"): widget for widget in vars(self.ui).values()}
+            bound = {name: widget for name, widget in named.items() if name}
+            self._guiTag = parameterNode.connectParametersToGui(bound)
             self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onModified)
             self.onModified()
 
@@ -205,8 +207,9 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         inView = parameters.sliceSource == IN_VIEW
         ui.sliceViewLabel.visible = ui.sliceViewSelector.visible = inView
         ui.sliceIndexLabel.visible = ui.sliceIndexSpinBox.visible = not inView
-        if parameters.fixedVolume and not inView:
-            ui.sliceIndexSpinBox.setRange(0, self.logic.sliceCount(parameters) - 1)
+        ui.sliceIndexSpinBox.setRange(0, self.logic.sliceCount(parameters) - 1)
+        if ui.modelSelector.findText(parameters.model) < 0:  # A file, chosen by a script or a saved scene.
+            ui.modelSelector.addItem(parameters.model)
         ui.modelSelector.setCurrentText(parameters.model)
         ui.maskSelector.setCurrentNode(parameters.mask)
         missing = self.logic.missing(parameters)
@@ -216,9 +219,11 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
     def onApply(self, checked: bool = False) -> None:
         """Registers, and shows the pair over each other and one sentence about it."""
         self.ui.progressBar.visible = True
-        self.ui.applyButton.enabled = False  # Progress lets events through, a second click among them.
+        self.ui.applyButton.enabled = False
         sentence = self.ui.statusLabel.text
         try:
+            with slicer.util.tryWithErrorDisplay(_("The slices were not registered.")):
+                self.logic.requireTorch()  # May ask, so not under the wait cursor.
             with slicer.util.tryWithErrorDisplay(_("The slices were not registered."), waitCursor=True):
                 sentence = self.logic.apply(self._parameterNode, self.showProgress)
         finally:
@@ -227,10 +232,12 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
             self.onModified()
 
     def showProgress(self, step: str, share: float) -> None:
-        """Shows the step that begins."""
+        """Shows the step that begins; clicks wait until the end."""
+        import qt
+
         self.ui.progressBar.value = round(100 * share)
         self.ui.statusLabel.text = step
-        slicer.app.processEvents()
+        slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
 
 class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic):
@@ -281,6 +288,7 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic):
             raise ValueError(missing)
         if parameters.fixedLandmarks:
             self.checkLandmarks(parameters)
+        self.keepOtherOutcome(parameters)
         outcome = self.register(
             parameters.fixedVolume,
             parameters.movingVolume,
@@ -296,9 +304,16 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic):
         parameters.transform, parameters.warpedVolume = outcome.transformNode, outcome.warpedVolume
         view = parameters.sliceView if parameters.sliceSource == IN_VIEW else None
         showOverlay(parameters.fixedVolume, parameters.movingVolume, outcome.pair.plane, view)
-        return self.describe(parameters, outcome)
+        return self.measure(parameters, outcome)
 
-    def describe(self, parameters: UnsupervisedRegistrationParameterNode, outcome: Any) -> str:
+    def keepOtherOutcome(self, parameters: UnsupervisedRegistrationParameterNode) -> None:
+        """Asks for new output nodes where the chosen ones hold the outcome of another moving volume."""
+        from UnsupervisedRegistrationLib.scene.transforms import isOutcomeOf
+
+        if parameters.transform and not isOutcomeOf(parameters.transform, parameters.movingVolume):
+            parameters.transform = parameters.warpedVolume = None
+
+    def measure(self, parameters: UnsupervisedRegistrationParameterNode, outcome: Any) -> str:
         """One sentence about an outcome; landmarks, if chosen, are measured into a table."""
         from UnsupervisedRegistrationLib.scene.landmarks import fillTable, targetRegistrationError
         from UnsupervisedRegistrationLib.scene.report import describe
@@ -332,9 +347,11 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic):
         return planeFromIndex(parameters.fixedVolume, ORIENTATIONS[parameters.sliceSource], parameters.sliceIndex)
 
     def sliceCount(self, parameters: UnsupervisedRegistrationParameterNode) -> int:
-        """How many slices of the chosen orientation the fixed volume has; 1 if it is empty."""
+        """How many slices of the chosen orientation the fixed volume has; 1 if there is none, or a view chooses."""
         from UnsupervisedRegistrationLib.scene.planes import sliceCount
 
+        if not parameters.fixedVolume or parameters.sliceSource == IN_VIEW:
+            return max(parameters.sliceIndex, 0) + 1
         try:
             return sliceCount(parameters.fixedVolume, ORIENTATIONS[parameters.sliceSource])
         except ValueError:
@@ -374,7 +391,7 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic):
             import torch  # noqa: F401
 
             return
-        except ImportError:
+        except (ImportError, OSError):  # OSError: a half-installed torch cannot load its libraries.
             logging.info("PyTorch is not installed yet; asking the PyTorch extension.")
         try:
             import PyTorchUtils
@@ -392,10 +409,16 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic):
 class UnsupervisedRegistrationTest(ScriptedLoadableModuleTest):
     """Runs in Slicer by Reload and Test, and as a unit test of the extension."""
 
+    def setUp(self) -> None:
+        """Starts in an empty scene; without PyTorch there is nothing to test, and a test must not install it."""
+        if importlib.util.find_spec("torch") is None:
+            self.skipTest("PyTorch is not installed")
+        slicer.mrmlScene.Clear(0)
+
     def runTest(self) -> None:
         """Registers both drawn patients by script and one through the parameters of the panel."""
         for test in (self.test_Script, self.test_Parameters):
-            slicer.mrmlScene.Clear(0)
+            self.setUp()
             test()
 
     def test_Script(self) -> None:

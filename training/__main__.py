@@ -1,19 +1,22 @@
-"""``python -m training``: ``fit`` a network, ``export`` it as a model file, ``evaluate`` a model."""
+"""``python -m training``: ``fit`` a network, ``export`` it as a model file, ``evaluate`` a model, show its ``card``."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from training.export import export
-from training.fit import FitConfiguration, fit
-from UnsupervisedRegistrationLib.core.model import load_model
 
-
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; 0 if all went well, 1 with a sentence on standard error if not."""
-    options = _parser().parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parser = _parser()
+    options, overrides = parser.parse_known_args(arguments)
+    if overrides and options.command != "fit":
+        parser.error(f"'{options.command}' does not know {' '.join(overrides)}")
+    options.overrides = overrides
     try:
         options.run(options)
     except (ValueError, OSError) as error:
@@ -24,40 +27,67 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    one = commands.add_parser("fit", help="train on synthesised pairs; goes on where a checkpoint exists")
-    one.add_argument("--output", type=Path, required=True, metavar="CHECKPOINT")
-    one.add_argument("--steps", type=int, default=FitConfiguration.steps)
-    one.add_argument("--batch", type=int, default=FitConfiguration.batch, help="pairs a step, a multiple of 4")
-    one.add_argument("--seed", type=int, default=FitConfiguration.seed)
-    one.add_argument("--threads", type=int, default=2)
-    one.set_defaults(run=_fit)
+    fit = commands.add_parser(
+        "fit", help="train, or go on where the output folder stopped; --part.name value overrides"
+    )
+    fit.add_argument("configuration", type=Path, metavar="CONFIG", help="YAML, see training/configurations")
+    fit.add_argument("--output", type=Path, required=True, metavar="DIR")
+    fit.add_argument("--devices", type=int, default=None, help="in each node (default: all)")
+    fit.add_argument("--nodes", type=int, default=1, help="machines (default: 1)")
+    fit.set_defaults(run=_fit)
 
-    two = commands.add_parser("export", help="write the model file of a checkpoint")
-    two.add_argument("checkpoint", type=Path)
-    two.add_argument("--output", type=Path, required=True, metavar="FILE")
-    two.set_defaults(run=lambda options: export(options.checkpoint, options.output))
+    export = commands.add_parser("export", help="write the model file of a checkpoint")
+    export.add_argument("checkpoint", type=Path)
+    export.add_argument("--output", type=Path, required=True, metavar="FILE")
+    export.add_argument("--half", action="store_true", help="store 16-bit weights")
+    export.set_defaults(run=_export)
 
-    three = commands.add_parser("evaluate", help="Dice of a model on a folder of labelled pairs")
-    three.add_argument("model", type=Path)
-    three.add_argument("--pairs", type=Path, required=True, metavar="DIR")
-    three.add_argument("--slices", type=int, nargs="+", default=[0], help="of volumes, along the first array axis")
-    three.add_argument("--device", default="auto")
-    three.set_defaults(run=_evaluate)
+    evaluate = commands.add_parser("evaluate", help="Dice of a model on labelled pairs")
+    evaluate.add_argument("model", type=Path)
+    evaluate.add_argument("--pairs", type=Path, required=True, metavar="DIR_OR_CSV")
+    evaluate.add_argument("--slices", type=int, nargs="+", default=[0], help="of volumes, along the first array axis")
+    evaluate.add_argument("--device", default="auto")
+    evaluate.add_argument("--write", metavar="NAME", help="write the Dice into the card of the model under this name")
+    evaluate.set_defaults(run=_evaluate)
+
+    card = commands.add_parser("card", help="what a model was made of and how good it is")
+    card.add_argument("model", type=Path)
+    card.set_defaults(run=_card)
     return parser
 
 
 def _fit(options: argparse.Namespace) -> None:
-    configuration = FitConfiguration(steps=options.steps, batch=options.batch, seed=options.seed)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    fit(configuration, options.output, options.threads)
+    from training.configuration import read_run
+    from training.fit import fit
+
+    run = read_run(options.configuration, options.overrides)
+    fit(run, options.output, devices=options.devices or "auto", nodes=options.nodes)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from training.export import export
+
+    export(options.checkpoint, options.output, options.half)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     from training.evaluate import evaluate, find_pairs
+    from training.export import set_scores
+    from UnsupervisedRegistrationLib.core.model import load_model
 
-    print(evaluate(load_model(options.model), find_pairs(options.pairs, options.slices), options.device))
+    score = evaluate(load_model(options.model), find_pairs(options.pairs, options.slices), options.device)
+    print(score)
+    if options.write:
+        set_scores(options.model, {f"{options.write}, unregistered": score.before, options.write: score.after})
+
+
+def _card(options: argparse.Namespace) -> None:
+    from training.export import describe
+    from UnsupervisedRegistrationLib.core.model import load_model
+
+    print(describe(load_model(options.model)))
 
 
 if __name__ == "__main__":

@@ -2,52 +2,94 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import torch
 
-from training.fit import FitConfiguration
-from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, read_configuration, save_model
+from training.configuration import RunConfiguration, run_from
+from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
 from UnsupervisedRegistrationLib.core.network import build_network
 
+_PREFIX = "network."
 
-def export(checkpoint: Path, output: Path, passes: int = 1) -> Model:
+
+def export(checkpoint: Path, output: Path, half: bool = False) -> Model:
     """Writes the averaged weights of a checkpoint as a model file.
 
     Args:
         checkpoint: Made by ``fit``.
         output: Model file; its stem is the name of the model.
-        passes: How often the network is applied to a pair.
+        half: Store the weights in 16 bits, which halves the file.
 
     Raises:
         OSError: A file cannot be read or written.
         ValueError: The checkpoint is not one of ``fit``.
     """
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    if not {"averaged", "configuration", "step"} <= state.keys():
-        raise ValueError(f"'{checkpoint}' is no checkpoint of 'fit'; it has {', '.join(sorted(state))}.")
-    training = read_configuration(FitConfiguration, state["configuration"])
-    network = build_network(training.network)
-    prefix = "module."
-    weights = {name.removeprefix(prefix): w for name, w in state["averaged"].items() if name.startswith(prefix)}
+    if not isinstance(state, dict) or not {"state_dict", "run", "global_step"} <= state.keys():
+        raise ValueError(f"'{checkpoint}' is no checkpoint of 'fit'; give its last.ckpt or best.ckpt.")
+    run = run_from(state["run"])
+    network = build_network(run.network)
+    weights = {name.removeprefix(_PREFIX): w for name, w in state["state_dict"].items() if name.startswith(_PREFIX)}
     network.load_state_dict(weights)
-    card = Card(
-        description="For any contrast: CT, MR, or one with the other; trained on drawn images alone.",
-        data=f"{state['step'] * training.batch} synthesised pairs; no image of a person.",
-        licence="Apache-2.0, as the extension; no terms of any data are attached.",
-        command=f"python -m training fit --output {checkpoint.name}",
+    configuration = ModelConfiguration(run.network, run.data.preprocessing, run.passes, state["run"])
+    model = Model(output.stem, network.eval(), configuration, _card(run, int(state["global_step"])))
+    save_model(dataclasses.replace(model, network=network.half()) if half else model, output)
+    return load_model(output)
+
+
+def set_scores(path: Path, scores: dict[str, float]) -> None:
+    """Adds scores to the card of a model file."""
+    model = load_model(path)
+    card = dataclasses.replace(model.card, scores={**model.card.scores, **scores})
+    save_model(dataclasses.replace(model, card=card), path)
+
+
+def describe(model: Model) -> str:
+    """The card of a model as Markdown."""
+    card, configuration = model.card, model.configuration
+    weights = sum(parameter.numel() for parameter in model.network.parameters())
+    rows = {
+        "What": card.description,
+        "Data": card.data,
+        "Licence": card.licence,
+        "Network": f"{configuration.network.architecture}, {weights / 1e6:.2f} M weights",
+        "Intensities": f"{configuration.preprocessing.intensity} {configuration.preprocessing.lower:g} to"
+        f" {configuration.preprocessing.upper:g}",
+        "Command": f"`{card.command}`" if card.command else "",
+        "Commit": card.commit,
+    }
+    lines = [f"# {model.name}", "", *(f"* **{name}**: {text}" for name, text in rows.items() if text)]
+    if card.scores:
+        lines += ["", "| score | |", "|---|---|", *(f"| {name} | {value:.4f} |" for name, value in card.scores.items())]
+    return "\n".join(lines)
+
+
+def _card(run: RunConfiguration, steps: int) -> Card:
+    pairs = f"{steps * run.optimisation.batch} pairs"
+    return Card(
+        description=run.card.description,
+        data=f"{run.card.data} ({pairs})" if run.card.data else pairs,
+        licence=run.card.licence,
+        command=shlex.join(["python", "-m", "training", *sys.argv[1:]]),
         commit=_commit(),
     )
-    configuration = ModelConfiguration(training.network, passes=passes, training=state["configuration"])
-    model = Model(output.stem, network.eval(), configuration, card)
-    save_model(model, output)
-    return model
 
 
 def _commit() -> str:
     """The commit of the working tree, or nothing where git cannot tell."""
-    outcome = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-    )
+    try:
+        outcome = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parent,
+            check=False,
+        )
+    except OSError:
+        return ""
     return outcome.stdout.strip()

@@ -1,150 +1,141 @@
-"""The training loop: synthesised pairs in, a checkpoint of the network out."""
+"""Runs a training with Lightning: devices, checkpoints, logs, progress."""
 
 from __future__ import annotations
 
-import dataclasses
+import logging
 import os
-import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import lightning
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
 
-from training.synthesis import Pair, SynthesisConfiguration, synthesise
-from UnsupervisedRegistrationLib.core.deformation import warp
-from UnsupervisedRegistrationLib.core.losses import edge_aware_smoothness, endpoint_error, photometric
-from UnsupervisedRegistrationLib.core.network import Network, NetworkConfiguration, build_network
+from training.configuration import RunConfiguration, plain
+from training.learner import Learner
+from training.store import open_store
+
+LAST = "last.ckpt"
+_LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class FitConfiguration:
-    """A whole training run; the defaults are the run of the bundled model.
+def fit(run: RunConfiguration, folder: Path, *, devices: int | str = "auto", nodes: int = 1) -> Path:
+    """Trains, or goes on where the last checkpoint of the folder stopped.
 
-    Attributes:
-        network: What is trained.
-        synthesis: What it is trained on.
-        steps: Updates of the weights.
-        batch: Pairs an update.
-        rate: Learning rate of Adam after the warm-up, which falls to a hundredth along a cosine.
-        warmup: Updates until ``rate`` is reached.
-        photometric_weight: Weight of the L2 loss in the hidden common contrast, against the end-point error in voxels.
-        smoothness_weight: Weight of the edge-aware smoothness.
-        average: Decay of the moving average of the weights that is exported.
-        seed: Of weights and pairs.
+    Args:
+        run: All settings.
+        folder: Receives ``last.ckpt``, ``best.ckpt`` and the TensorBoard files.
+        devices: How many in each node; ``"auto"`` takes all.
+        nodes: How many machines.
+
+    Returns:
+        The last checkpoint.
+
+    Raises:
+        OSError: The folder or a scan cannot be read or written.
+        ValueError: The settings do not fit the data, the devices or the checkpoint that is there.
     """
-
-    network: NetworkConfiguration = field(default_factory=NetworkConfiguration)
-    synthesis: SynthesisConfiguration = field(default_factory=SynthesisConfiguration)
-    steps: int = 8000
-    batch: int = 8
-    rate: float = 1e-3
-    warmup: int = 200
-    photometric_weight: float = 100.0
-    smoothness_weight: float = 0.3
-    average: float = 0.998
-    seed: int = 1
-
-
-def loss_of(network: Network, pair: Pair, configuration: FitConfiguration) -> tuple[Tensor, dict[str, float]]:
-    """The loss of one batch and its parts."""
-    outcomes = network(pair.fixed, pair.moving)
-    truth, shape = pair.displacement, pair.fixed.shape[2:]
-    error = torch.zeros(())
-    for level, velocity in enumerate(reversed(outcomes)):
-        coarse = tuple(velocity.shape[2:])
-        displacement = network.displacement(velocity, coarse) * (shape[0] / coarse[0])
-        target, weight = F.adaptive_avg_pool2d(truth, coarse), F.adaptive_avg_pool2d(pair.weight, coarse)
-        error = error + 0.5**level * endpoint_error(displacement, target, weight)
-    displacement = network.displacement(outcomes[-1], tuple(shape))
-    similarity = photometric(warp(pair.hidden_moving, displacement), pair.hidden_fixed)
-    smoothness = edge_aware_smoothness(displacement, pair.fixed)
-    total = error + configuration.photometric_weight * similarity + configuration.smoothness_weight * smoothness
-    parts = {
-        "epe": endpoint_error(displacement, truth, pair.weight).item(),
-        "start": endpoint_error(torch.zeros_like(truth), truth, pair.weight).item(),
-        "photometric": similarity.item(),
-    }
-    return total, parts
-
-
-def fit(configuration: FitConfiguration, checkpoint: Path, threads: int = 2) -> Network:
-    """Trains, saves ``checkpoint`` every 200 updates, goes on from it if it exists, and gives the averaged network."""
-    torch.set_num_threads(threads)
-    torch.manual_seed(configuration.seed)
-    network = build_network(configuration.network)
-    averaged = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(configuration.average)
+    folder.mkdir(parents=True, exist_ok=True)
+    last = folder / LAST
+    if last.exists():
+        check_same_run(last, run)
+    lightning.seed_everything(run.seed, verbose=False)
+    store = open_store(run.data, run.synthesis.size) if run.data.folders else None
+    trainer = lightning.Trainer(
+        devices=devices,
+        num_nodes=nodes,
+        max_steps=run.optimisation.steps,
+        precision=_precision(run),
+        gradient_clip_val=run.optimisation.clip,
+        val_check_interval=min(run.optimisation.validate_every, run.optimisation.steps),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        logger=TensorBoardLogger(folder, name="log", version=""),
+        callbacks=_callbacks(run, folder),
+        plugins=[AtomicCheckpointIO()],
+        enable_model_summary=False,
     )
-    optimiser = torch.optim.Adam(network.parameters(), lr=configuration.rate)
-    schedule = torch.optim.lr_scheduler.SequentialLR(
-        optimiser,
-        [
-            torch.optim.lr_scheduler.LinearLR(optimiser, 0.01, total_iters=configuration.warmup),
-            torch.optim.lr_scheduler.CosineAnnealingLR(
-                optimiser, configuration.steps - configuration.warmup, configuration.rate / 100
-            ),
-        ],
-        [configuration.warmup],
-    )
-    parts = {"network": network, "averaged": averaged, "optimiser": optimiser, "schedule": schedule}
-    first = _resume(parts, checkpoint)
-    report = _Report(configuration.steps, first)
-    for step in range(first, configuration.steps):
-        optimiser.zero_grad(set_to_none=True)
-        pair = synthesise(configuration.batch, configuration.synthesis)
-        loss, measures = loss_of(network, pair, configuration)
-        if not torch.isfinite(loss):
-            raise ValueError(f"The loss became {loss.item()} at step {step}; lower the rate ({configuration.rate}).")
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        averaged.update_parameters(network)
-        report.add(step, loss.item(), measures)
-        if (step + 1) % 200 == 0 or step + 1 == configuration.steps:
-            _save(parts, checkpoint, step + 1, configuration)
-    trained = averaged.module
-    assert isinstance(trained, Network)
-    return trained
+    trainer.fit(Learner(run, store, folder), ckpt_path=str(last) if last.exists() else None, weights_only=False)
+    return last
 
 
-class _Report:
-    """Prints the mean of the measures every 50 steps, with the time left."""
+def check_same_run(checkpoint: Path, run: RunConfiguration) -> None:
+    """Refuses to go on with other settings than a checkpoint was made with; its number of steps may grow.
 
-    def __init__(self, steps: int, first: int) -> None:
-        self.steps, self.first, self.start = steps, first, time.monotonic()
-        self.sums: dict[str, float] = {}
-
-    def add(self, step: int, loss: float, measures: dict[str, float]) -> None:
-        for name, value in {"loss": loss, **measures}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value / 50
-        if (step + 1) % 50:
-            return
-        left = (time.monotonic() - self.start) / (step + 1 - self.first) * (self.steps - step - 1)
-        text = "  ".join(f"{name} {value:.4f}" for name, value in self.sums.items())
-        sys.stdout.write(f"step {step + 1}/{self.steps}  {text}  {left / 60:.0f} min left\n")
-        sys.stdout.flush()
-        self.sums = {}
-
-
-def _save(parts: dict[str, Any], checkpoint: Path, step: int, configuration: FitConfiguration) -> None:
-    """Writes beside the old checkpoint first, so that a kill or a full disk leaves the old one."""
-    states = {name: part.state_dict() for name, part in parts.items()}
-    temporary = checkpoint.with_suffix(".partial")
-    state = {"step": step, "configuration": dataclasses.asdict(configuration), "random": torch.get_rng_state()}
-    torch.save({**states, **state}, temporary)
-    os.replace(temporary, checkpoint)
+    Raises:
+        ValueError: The settings differ; they are named.
+    """
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True).get("run")
+    wanted = plain(run)
+    different = [
+        f"{part}.{name}" if isinstance(wanted[part], dict) else part
+        for part in wanted
+        for name in (wanted[part] if isinstance(wanted[part], dict) else [part])
+        if (saved or {}).get(part) != wanted[part]
+        and (not isinstance(wanted[part], dict) or (saved or {}).get(part, {}).get(name) != wanted[part][name])
+    ]
+    if different:
+        raise ValueError(
+            f"'{checkpoint}' was made with another configuration ({', '.join(different)} differ);"
+            " give another --output, or the settings of that run."
+        )
 
 
-def _resume(parts: dict[str, Any], checkpoint: Path) -> int:
-    if not checkpoint.exists():
-        return 0
-    state = torch.load(checkpoint, weights_only=True)
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    torch.set_rng_state(state["random"])
-    return int(state["step"])
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the old checkpoint first, so that a kill or a full disk leaves the old one readable."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Saves as a whole or not at all."""
+        temporary = Path(f"{path}.partial")
+        try:
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(checkpoint, temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class Throughput(Callback):
+    """Images per second over everything, into the log and the progress bar."""
+
+    def __init__(self) -> None:
+        self._before = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
+        """Counts both images of every pair."""
+        now = time.perf_counter()
+        rate = 2 * module.run.optimisation.batch / (now - self._before)
+        module.log("images_per_s", rate, prog_bar=True)
+        self._before = now
+
+
+class Milestones(Callback):
+    """A line a validation, so that a run can be followed without TensorBoard."""
+
+    def on_validation_end(self, trainer: Any, module: Any) -> None:
+        """Logs everything that was validated."""
+        values = {name[4:]: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        text = ", ".join(f"{name} {value:.4g}" for name, value in sorted(values.items()))
+        _LOG.info("step %d: %s", trainer.global_step, text)
+
+
+def _callbacks(run: RunConfiguration, folder: Path) -> list[Callback]:
+    every = run.optimisation.validate_every
+    return [
+        EMAWeightAveraging(decay=run.optimisation.average),
+        ModelCheckpoint(folder, filename="best", monitor="val/loss", save_last=False, enable_version_counter=False),
+        ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False),
+        TQDMProgressBar(refresh_rate=10),
+        Throughput(),
+        Milestones(),
+    ]
+
+
+def _precision(run: RunConfiguration) -> Any:
+    if run.optimisation.precision != "auto":
+        return run.optimisation.precision
+    return "16-mixed" if torch.cuda.is_available() else "32-true"

@@ -174,7 +174,14 @@ def heart(batch: int, shape: tuple[int, int]) -> Tensor:
     return labels
 
 
-_ANATOMIES = (random_shapes, head, abdomen, heart)
+ANATOMIES = (random_shapes, head, abdomen, heart)
+
+
+def bend(batch: int, configuration: SynthesisConfiguration) -> Tensor:
+    """A small random deformation that varies real images, ``(B, 2, H, W)`` voxels."""
+    affine, _ = _affine(batch, configuration)
+    velocity = 0.3 * _velocity(torch.rand(batch), configuration)
+    return compose(affine, resize_displacement(exponentiate(velocity, 6), configuration.size))
 
 
 def _affine(batch: int, configuration: SynthesisConfiguration) -> tuple[Tensor, Tensor]:
@@ -259,8 +266,8 @@ def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
         batch: Number of pairs, a multiple of four.
         configuration: How far they differ.
     """
-    shape, share = configuration.size, batch // len(_ANATOMIES)
-    anatomy = torch.cat([draw(share, shape) for draw in _ANATOMIES]).float()
+    shape, share = configuration.size, batch // len(ANATOMIES)
+    anatomy = torch.cat([draw(share, shape) for draw in ANATOMIES]).float()
     texture = smooth_noise(batch, 1, shape, 3.0) + smooth_noise(batch, 1, shape, 9.0)
     contrasts = _contrast(batch), _contrast(batch)
     same = torch.rand(batch, 1, 1) < configuration.same_contrast

@@ -187,7 +187,7 @@ def test_photographs_are_registered_with_a_note(tmp_path):
         sitk.WriteImage(sitk.GetImageFromArray(colours, isVector=True), str(tmp_path / name))
     outcome = run("register", tmp_path / "a.png", tmp_path / "b.png", "--output", tmp_path / "out", "--device", "cpu")
     assert outcome.code == 0, outcome.err
-    assert "'a' is a colour image; its luminance was registered." in reportOf(tmp_path / "out")["notes"]
+    assert "'a' is a colour image; its luminance was registered" in reportOf(tmp_path / "out")["notes"]
 
 
 def test_the_demo_brings_the_landmarks_together(tmp_path):

@@ -245,3 +245,30 @@ def test_a_file_without_transform_is_refused_and_leaves_no_node(scene, tmp_path)
 def test_every_missing_file_is_named(scene, tmp_path, read):
     with pytest.raises(FileNotFoundError, match=r"There is no file '.*nowhere'"):
         read(scene, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("ending", ["nii", "nii.gz"])
+def test_a_nifti_file_with_voxels_that_are_no_numbers_is_refused(scene, tmp_path, ending, value):
+    voxels = np.ones((3, 20, 20), np.float32)
+    voxels[1, 3, 4] = value
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / f"a.{ending}"))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        readVolume(scene, tmp_path / f"a.{ending}")
+
+
+def test_a_cut_file_is_refused(scene, tmp_path):
+    voxels = np.random.default_rng(1).integers(0, 1000, (8, 40, 40)).astype(np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "a.nii.gz"))
+    whole = (tmp_path / "a.nii.gz").read_bytes()
+    (tmp_path / "a.nii.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="truncated or damaged"):
+        readVolume(scene, tmp_path / "a.nii.gz")
+
+
+def test_the_opacity_of_a_picture_is_no_mask(scene, tmp_path):
+    picture = np.zeros((20, 20, 4), np.uint8)
+    picture[..., 3] = 255
+    picture[5:8, 5:8, :3] = 255
+    sitk.WriteImage(sitk.GetImageFromArray(picture, isVector=True), str(tmp_path / "mask.png"))
+    assert slicer.util.arrayFromVolume(readMask(scene, tmp_path / "mask.png")).sum() == 9

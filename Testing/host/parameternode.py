@@ -118,10 +118,14 @@ class ParameterNode:
         for name in self.allParameters:
             getattr(self, name)  # keeps the default, if the node has no value yet
 
-    def connectGui(self, gui: Any) -> int:
-        """Bind the widgets that carry ``SlicerParameterName`` both ways; the node's values go to them first."""
-        named = [(widget.property("SlicerParameterName"), widget) for widget in vars(gui).values()]
-        bound = [Connector(widget, self.allParameters[name], self._onGuiChanged) for name, widget in named if name]
+    def connectGui(self, gui: Any) -> None:
+        """Bind the widgets that carry ``SlicerParameterName``; like Slicer's it keeps the tag to itself."""
+        named = {widget.property("SlicerParameterName"): widget for widget in vars(gui).values()}
+        self.connectParametersToGui({name: widget for name, widget in named.items() if name})
+
+    def connectParametersToGui(self, widgets: dict[str, Any]) -> int:
+        """Bind parameters to widgets both ways; the node's values go to the widgets first."""
+        bound = [Connector(widget, self.allParameters[name], self._onGuiChanged) for name, widget in widgets.items()]
         tag = self.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self._updateGui)
         self._connectors[tag] = bound
         self._updateGui()

@@ -147,6 +147,33 @@ def test_parameters_survive_leaving_and_entering(loaded: host.Loaded, ui: Any) -
     assert ui.deviceSelector.currentText == "cpu"
 
 
+def test_the_choice_of_the_slice_survives_leaving_and_entering(loaded: host.Loaded, ui: Any) -> None:
+    ui.sliceSourceSelector.setCurrentText("Axial, by index")
+    ui.sliceIndexSpinBox.value = 9
+    for _ in range(2):
+        loaded.widget.exit()
+        loaded.widget.enter()
+    assert ui.sliceSourceSelector.currentText == "Axial, by index"
+    assert ui.sliceIndexSpinBox.value == 9
+
+
+def test_another_moving_volume_leaves_the_first_outcome_alone(ui: Any) -> None:
+    ui.applyButton.click()
+    first = ui.transformSelector.currentNode()
+    host.clickSample("RegistrationHead")
+    second = slicer.util.getNodes("HeadMoving*", useLists=True)["HeadMoving"][1]
+    ui.movingSelector.setCurrentNode(second)
+    ui.applyButton.click()
+    assert ui.transformSelector.currentNode() is not first
+    assert slicer.util.getNodes("HeadMoving", useLists=True)["HeadMoving"][0].GetParentTransformNode() is first
+
+
+def test_a_model_file_of_a_script_is_shown(loaded: host.Loaded, ui: Any) -> None:
+    file = str(MODULE.parent / "Resources" / "Models" / "any-contrast.pt")
+    loaded.widget.logic.getParameterNode().model = file
+    assert ui.modelSelector.currentText == file
+
+
 def test_closing_the_scene_empties_the_panel(loaded: host.Loaded, ui: Any) -> None:
     slicer.mrmlScene.Clear(0)
     assert ui.fixedSelector.currentNode() is None

@@ -16,9 +16,9 @@ from scipy.spatial.transform import Rotation
 from vtk.util.numpy_support import numpy_to_vtk
 
 from UnsupervisedRegistrationLib.core.register import Registration
-from UnsupervisedRegistrationLib.scene.phantoms import addVolume
 from UnsupervisedRegistrationLib.scene.planes import SlicePlane, planeFromIndex
 from UnsupervisedRegistrationLib.scene.registration import SlicePair, samplePair
+from UnsupervisedRegistrationLib.scene.volumes import addVolume
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ def errors():
     """Distances 5, 0 and 1 mm before, 1, 0 and 0 after."""
     before = np.array([[3.0, 4, 0], [0, 0, 0], [0, 0, -1]])
     after = np.array([[0.0, -1, 0], [0, 0, 0], [0, 0, 0]])
-    return LandmarkErrors(("a", "b", "c"), before, after)
+    return LandmarkErrors(("a", "b", "c"), np.zeros((3, 3)), before, after)
 
 
 def test_the_summary_is_over_the_distances(errors):
@@ -184,6 +184,6 @@ def test_the_table_holds_the_errors(scene, errors):
 def test_a_table_filled_again_has_no_old_rows(scene, errors):
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
     fillTable(table, errors)
-    fillTable(table, LandmarkErrors(("z",), errors.before[:1], errors.after[:1]))
+    fillTable(table, LandmarkErrors(("z",), errors.fixed[:1], errors.before[:1], errors.after[:1]))
     assert table.GetNumberOfRows() == 5
     assert table.GetNumberOfColumns() == 9

@@ -9,9 +9,8 @@ import slicer.util
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from UnsupervisedRegistrationLib.scene.phantoms import addVolume
 from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, shiftedPlane
-from UnsupervisedRegistrationLib.scene.volumes import sampleMask
+from UnsupervisedRegistrationLib.scene.volumes import addVolume, sampleMask
 
 KINDS = pytest.mark.parametrize("kind", ["labelmap", "segmentation"])
 SHAPE = (5, 20, 24)

@@ -10,9 +10,9 @@ import torch
 import vtk
 
 from UnsupervisedRegistrationLib.scene.models import modelFolders
-from UnsupervisedRegistrationLib.scene.phantoms import addVolume
 from UnsupervisedRegistrationLib.scene.planes import planeFromIndex
 from UnsupervisedRegistrationLib.scene.registration import openModel, registerSlice
+from UnsupervisedRegistrationLib.scene.volumes import addVolume
 
 SHAPE = (3, 64, 64)
 

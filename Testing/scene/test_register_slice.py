@@ -12,7 +12,8 @@ import slicer.util
 
 from UnsupervisedRegistrationLib.scene.landmarks import targetRegistrationError
 from UnsupervisedRegistrationLib.scene.models import MODELS_VARIABLE, modelFolders, modelNames
-from UnsupervisedRegistrationLib.scene.phantoms import addPhantom, addVolume
+from UnsupervisedRegistrationLib.scene.phantoms import addPhantom
+from UnsupervisedRegistrationLib.scene.volumes import addVolume
 from UnsupervisedRegistrationLib.scene.planes import offsetBetween, planeFromIndex
 from UnsupervisedRegistrationLib.scene.registration import (
     modelCards,
@@ -96,7 +97,7 @@ class TestPhantom:
 
 def test_folding_is_said_as_a_share(obliquePair, handmade):
     registration = replace(handmade(obliquePair.plane.shape), folding=0.031)
-    assert "3.1 % of the slice folds" in describe(showOutcome(obliquePair, registration), None)
+    assert "3.1 % of the area folds" in describe(showOutcome(obliquePair, registration), None)
 
 
 def test_every_step_is_told(volumes, model):
@@ -171,7 +172,7 @@ def test_colour_images_are_registered_and_noted(scene, oblique, model):
     colours = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3)).astype(np.uint8)
     volumes = [addVolume(scene, name, colours, oblique.ijkToRas) for name in ("Photo", "Film")]
     outcome = registerSlice(*volumes, model=model, device="cpu")
-    notes = [f"'{name}' is a colour image; its luminance was registered." for name in ("Photo", "Film")]
+    notes = [f"'{name}' is a colour image; its luminance was registered" for name in ("Photo", "Film")]
     assert list(outcome.pair.notes) == notes
     assert describe(outcome, None).endswith(", ".join(notes))
 

@@ -7,9 +7,8 @@ import pytest
 import slicer
 import slicer.util
 
-from UnsupervisedRegistrationLib.scene.phantoms import addVolume
 from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, shiftedPlane
-from UnsupervisedRegistrationLib.scene.volumes import sampleVolume, showAsVolume, worldToLocal
+from UnsupervisedRegistrationLib.scene.volumes import addVolume, sampleVolume, showAsVolume, worldToLocal
 
 GREY = 0.1  # Of 1000: a ten-thousandth of the range, what float32 positions cost in vtkImageReslice.
 NAMES = pytest.mark.parametrize("name", ["axial", "sagittal", "coronal"])
@@ -127,7 +126,7 @@ def test_colour_becomes_luminance_with_a_note(scene, oblique, components):
     sampled = sampleVolume(volume, planeFromIndex(volume))
     luminance = 0.2126 * colours[1, ..., 0] + 0.7152 * colours[1, ..., 1] + 0.0722 * colours[1, ..., 2]
     np.testing.assert_allclose(sampled.pixels, luminance, atol=1e-4)  # float32 of numbers up to 255.
-    assert sampled.notes == ("'Photo' is a colour image; its luminance was registered.",)
+    assert sampled.notes == ("'Photo' is a colour image; its luminance was registered",)
 
 
 def test_a_grey_volume_has_no_note(makeVolume, oblique):

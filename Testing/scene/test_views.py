@@ -9,9 +9,8 @@ import slicer.util
 import vtk
 
 from UnsupervisedRegistrationLib.scene.display import addSliceViews, fitView, pictureOrder, showOverlay
-from UnsupervisedRegistrationLib.scene.phantoms import addVolume
 from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, planeFromSliceNode
-from UnsupervisedRegistrationLib.scene.volumes import sampleVolume
+from UnsupervisedRegistrationLib.scene.volumes import addVolume, sampleVolume
 
 VIEWS = {"axial": "Red", "sagittal": "Yellow", "coronal": "Green"}
 NAMES = pytest.mark.parametrize("name", VIEWS)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The bundled model: drawn images alone; about an hour on two cores.
+# The bundled model.
 set -euo pipefail
-python -m training fit --output out/train/any-contrast.ckpt
-python -m training export out/train/any-contrast.ckpt --output UnsupervisedRegistration/Resources/Models/any-contrast.pt
+python -m training fit training/configurations/any-contrast.yaml --output out/train/any-contrast
+python -m training export out/train/any-contrast/last.ckpt --output out/models/any-contrast.pt

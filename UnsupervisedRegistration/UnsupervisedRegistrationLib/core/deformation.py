@@ -37,7 +37,8 @@ def warp(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear") 
     points = identity_grid(shape, displacement) + displacement
     size = torch.tensor(shape, dtype=points.dtype, device=points.device).view(1, -1, *[1] * len(shape))
     normalised = (2 * points / (size - 1) - 1).movedim(1, -1).flip(-1)
-    return F.grid_sample(image, normalised, mode=mode, padding_mode="border", align_corners=True)
+    # Clamped here, which is what padding with the border does, because not every device offers that.
+    return F.grid_sample(image, normalised.clamp(-1, 1), mode=mode, align_corners=True)
 
 
 def compose(first: Tensor, second: Tensor) -> Tensor:

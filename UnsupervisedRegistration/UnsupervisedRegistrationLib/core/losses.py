@@ -20,13 +20,14 @@ _FLAT = 1e-6  # Squared intensity below which a patch counts as flat. Published 
 
 
 def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean of ``(B, 1, *spatial)`` values, weighted by ``mask``."""
+    """Mean of ``(B, 1, *spatial)`` values, weighted by ``mask`` within each image; every image counts the same."""
     if mask is None:
         return values.mean()
     if mask.shape[2:] != values.shape[2:]:
         raise ValueError(f"The mask has the shape {tuple(mask.shape)}, the images {tuple(values.shape)}.")
     weights = mask.to(values).expand_as(values)
-    return (values * weights).sum() / weights.sum().clamp_min(torch.finfo(values.dtype).tiny)
+    total = weights.flatten(1).sum(dim=1).clamp_min(torch.finfo(values.dtype).tiny)
+    return ((values * weights).flatten(1).sum(dim=1) / total).mean()
 
 
 def _box(image: Tensor, window: int) -> Tensor:

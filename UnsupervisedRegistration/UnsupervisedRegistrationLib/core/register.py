@@ -31,7 +31,7 @@ class Registration:
     Attributes:
         displacement: ``(1, d, *spatial)``, from fixed to moving, voxels of the fixed grid.
         inverse: Likewise from moving to fixed.
-        warped: ``(1, 1, *spatial)``, the moving image in its own intensities.
+        warped: ``(1, 1, *spatial)``, the moving image in its own intensities, resampled from the pixels given.
         similarity_before: Mean squared local correlation of the pair, 0..1, inside the mask if there is one.
         similarity_after: The same with the warped image.
         folding: See ``measures.folding``; 0 if nothing folds.

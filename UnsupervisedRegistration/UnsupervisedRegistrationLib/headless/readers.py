@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,10 @@ import SimpleITK as sitk
 import slicer
 import slicer.util
 
-from ..scene.phantoms import addVolume
+from ..scene.volumes import addVolume
 
+_NIFTI_HEADER = 348  # Bytes of a NIfTI-1 header, which its first number says.
+_NIFTI_FLOATS = {16: "f4", 64: "f8"}
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -33,10 +38,12 @@ def readVolume(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLVolumeNo
 
 
 def readMask(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLLabelMapVolumeNode:
-    """A labelmap volume; several layers, as in a segmentation file, are joined."""
+    """A labelmap volume; several layers, as in a segmentation file, are joined, the opacity of a picture is not."""
     image = _readImage(path)
     voxels = _voxels(image)
-    voxels = voxels.max(axis=-1) if voxels.ndim == 4 else voxels
+    if voxels.ndim == 4:
+        opaque = path.suffix.lower() == ".png" and voxels.shape[-1] in (2, 4)
+        voxels = (voxels[..., :-1] if opaque else voxels).max(axis=-1)
     mask = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", path.name.split(".")[0])
     slicer.util.updateVolumeFromArray(mask, (np.nan_to_num(voxels) > 0).astype(np.uint8))
     mask.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(_ijkToRas(image)))
@@ -80,6 +87,8 @@ def _checkFile(path: Path) -> None:
 
 def _readImage(path: Path) -> sitk.Image:
     _checkFile(path)
+    if path.name.endswith((".nii", ".nii.gz")):
+        _checkNifti(path)
     try:
         image = _readSeries(path) if path.is_dir() else sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -94,6 +103,25 @@ def _readImage(path: Path) -> sitk.Image:
             f"'{path}' has {image.GetDimension()} dimensions; needed is a 2-D or 3-D image. Split it first."
         )
     return image
+
+
+def _checkNifti(path: Path) -> None:
+    """Refuses what the NIfTI reader fills with zeros without a word: a cut file, voxels that are no numbers."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            content = stream.read()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"'{path}' is truncated or damaged; copy it again.") from error
+    order = next((o for o in "<>" if content[:4] == struct.pack(f"{o}i", _NIFTI_HEADER)), None)
+    if order is None or len(content) < _NIFTI_HEADER:
+        return
+    kind = _NIFTI_FLOATS.get(struct.unpack_from(f"{order}h", content, 70)[0])
+    start = int(struct.unpack_from(f"{order}f", content, 108)[0])
+    if kind is not None:
+        count = (len(content) - start) // int(kind[1])
+        voxels = np.frombuffer(content, f"{order}{kind}", count, start)
+        if not np.isfinite(voxels).all():
+            raise ValueError(f"'{path}' has voxels that are NaN or infinite; replace them before the registration.")
 
 
 def _readSeries(folder: Path) -> sitk.Image:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +15,10 @@ from ..scene.display import addSliceViews, fitView, showOverlay
 from ..scene.landmarks import LandmarkErrors, fillTable, targetRegistrationError
 from ..scene.phantoms import Kind, addPhantom
 from ..scene.planes import Orientation, SlicePlane, offsetBetween, planeFromIndex
-from ..scene.registration import SliceRegistration, openModel, registerSlice
+from ..scene.registration import Progress, SliceRegistration, openModel, registerSlice
 from ..scene.report import describe, report
 from .figure import saveFigure
 from .readers import readLandmarks, readMask, readTransform, readVolume
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -159,6 +156,7 @@ def run(inputs: Inputs, modelName: str, device: str, folder: Path, progress: Pro
 
 
 def _save(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode, path: Path) -> None:
+    path.unlink(missing_ok=True)
     storage.SetFileName(str(path))
     if not storage.WriteData(node):
         raise OSError(f"'{path}' could not be written; is the disk full?")
@@ -172,5 +170,6 @@ def _saveScene(inputs: Inputs, outcome: SliceRegistration, errors: LandmarkError
         fitView(view, inputs.plane)
     if errors is not None:
         fillTable(scene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors"), errors)
+    path.unlink(missing_ok=True)
     if not scene.WriteToMRB(str(path.resolve())):
         raise OSError(f"'{path}' could not be written; is the disk full?")

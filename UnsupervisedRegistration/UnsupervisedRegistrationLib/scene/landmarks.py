@@ -21,11 +21,13 @@ class LandmarkErrors:
 
     Attributes:
         labels: Of the pairs, in the order of the fixed list.
+        fixed: ``(N, 3)`` positions of the fixed landmarks, RAS mm.
         before: ``(N, 3)`` R, A, S from the moving landmark to the fixed one, mm, as the images lay.
         after: ``(N, 3)`` from the moving landmark to where the transform takes the fixed one, mm.
     """
 
     labels: tuple[str, ...]
+    fixed: np.ndarray
     before: np.ndarray
     after: np.ndarray
 
@@ -79,16 +81,18 @@ def targetRegistrationError(
     fromWorld = vtk.vtkGeneralTransform()
     transformNode.GetTransformFromWorld(fromWorld)
     under = movingNode.GetParentTransformNode() is transformNode
-    before, after = [], []
+    positions, before, after = [], [], []
     for _, fixedIndex, movingIndex in pairs:
         fixed = np.array(fixedNode.GetNthControlPointPositionWorld(fixedIndex))
         if under:
             moving = np.array(toInitial.TransformPoint(movingNode.GetNthControlPointPosition(movingIndex)))
         else:
             moving = np.array(movingNode.GetNthControlPointPositionWorld(movingIndex))
+        positions.append(fixed)
         before.append(fixed - moving)
         after.append(np.array(toInitial.TransformPoint(fromWorld.TransformPoint(fixed))) - moving)
-    return LandmarkErrors(tuple(label for label, _, _ in pairs), np.array(before), np.array(after))
+    labels = tuple(label for label, _, _ in pairs)
+    return LandmarkErrors(labels, np.array(positions), np.array(before), np.array(after))
 
 
 def fillTable(tableNode: slicer.vtkMRMLTableNode, errors: LandmarkErrors) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import slicer
-import slicer.util
 
 from ..core.phantom import Kind, draw_phantom
 from .landmarks import addLandmarks
+from .volumes import addVolume
 
 _WINDOW_LEVEL = {"head": (900.0, 450.0), "abdomen": (400.0, 40.0)}
 
@@ -37,14 +36,3 @@ def addPhantom(scene: slicer.vtkMRMLScene, kind: Kind) -> PhantomNodes:
     fixedLandmarks = addLandmarks(scene, f"{name}FixedLandmarks", phantom.fixed_landmarks)
     movingLandmarks = addLandmarks(scene, f"{name}MovingLandmarks", phantom.moving_landmarks)
     return PhantomNodes(fixed, moving, fixedLandmarks, movingLandmarks)
-
-
-def addVolume(
-    scene: slicer.vtkMRMLScene, name: str, array: np.ndarray, ijkToRas: np.ndarray
-) -> slicer.vtkMRMLScalarVolumeNode:
-    """A volume node from voxels ``(K, J, I)``, or ``(K, J, I, components)`` for colour."""
-    kind = "vtkMRMLVectorVolumeNode" if array.ndim == 4 else "vtkMRMLScalarVolumeNode"
-    node = scene.AddNewNodeByClass(kind, name)
-    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array))
-    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijkToRas))
-    return node

@@ -35,7 +35,12 @@ class SlicePlane:
     @property
     def normal(self) -> np.ndarray:
         """Unit vector, RAS."""
-        return self.ijkToRas[:3, 2] / np.linalg.norm(self.ijkToRas[:3, 2])
+        return self.ijkToRas[:3, 2] / self.thickness
+
+    @property
+    def thickness(self) -> float:
+        """Distance of the slices, mm."""
+        return float(np.linalg.norm(self.ijkToRas[:3, 2]))
 
     @property
     def centre(self) -> np.ndarray:

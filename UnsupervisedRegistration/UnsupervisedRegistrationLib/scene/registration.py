@@ -127,6 +127,8 @@ def registerSlice(
         transforms.checkOutput(transformNode, fixedParent, pair.initial)
     if warpedVolume is not None and warpedVolume in (fixedVolume, movingVolume, maskNode):
         raise ValueError(f"The warped slice would overwrite '{warpedVolume.GetName()}'; choose another output volume.")
+    if warpedVolume is not None and warpedVolume.GetClassName() != "vtkMRMLScalarVolumeNode":
+        raise ValueError(f"'{warpedVolume.GetName()}' is no scalar volume; choose a new one for the warped slice.")
     return showOutcome(pair, registerPair(pair, model, device, progress), transformNode, warpedVolume, confined)
 
 

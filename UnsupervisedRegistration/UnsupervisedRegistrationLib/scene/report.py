@@ -15,7 +15,11 @@ def describe(outcome: SliceRegistration, errors: LandmarkErrors | None) -> str:
         parts.insert(
             0, f"landmarks {summary['before']['mean']:.1f} mm apart are now {summary['after']['mean']:.1f} mm apart"
         )
-    parts.append("nothing folds" if measured.folding == 0 else f"{100 * measured.folding:.2g} % of the slice folds")
+    parts.append("nothing folds" if measured.folding == 0 else f"{100 * measured.folding:.2g} % of the area folds")
+    if errors is not None:
+        plane = outcome.pair.plane
+        away = int((plane.distances(errors.fixed) > plane.thickness / 2).sum())
+        parts += [f"{away} of {len(errors.labels)} landmarks lie off the slice"] if away else []
     return ", ".join([*parts, *outcome.pair.notes])
 
 

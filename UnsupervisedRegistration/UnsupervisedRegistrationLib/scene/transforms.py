@@ -14,6 +14,7 @@ from .volumes import worldToLocal
 INITIAL_ROLE = "unsupervisedRegistrationInitial"
 """Reference from the outcome to the transform that placed the moving volume before."""
 _OUTCOME = "UnsupervisedRegistration.Outcome"
+_PLACED = "placed"  # Value of the attribute where the moving volume had an initial transform.
 
 
 def gridTransform(
@@ -50,9 +51,26 @@ def gridTransform(
 
 
 def initialTransformOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLTransformNode | None:
-    """What places a moving volume: its parent, or, under an earlier outcome of ours, what was its parent before."""
+    """What places a moving volume: its parent, or, under an earlier outcome of ours, what was its parent before.
+
+    Raises:
+        ValueError: That transform was deleted.
+    """
     parent = movingVolume.GetParentTransformNode()
-    return parent.GetNodeReference(INITIAL_ROLE) if parent is not None and isOutcome(parent) else parent
+    if parent is None or not isOutcome(parent):
+        return parent
+    initial = parent.GetNodeReference(INITIAL_ROLE)
+    if initial is None and parent.GetAttribute(_OUTCOME) == _PLACED:
+        raise ValueError(
+            f"The transform that placed '{movingVolume.GetName()}' before '{parent.GetName()}' was deleted;"
+            " put the volume under the transform that should place it, or under none."
+        )
+    return initial
+
+
+def isOutcomeOf(transformNode: slicer.vtkMRMLTransformNode, movingVolume: slicer.vtkMRMLVolumeNode) -> bool:
+    """Whether a node holds an outcome for that moving volume, or none yet."""
+    return not isOutcome(transformNode) or transformNode.GetNodeReferenceID(movingRole()) == movingVolume.GetID()
 
 
 def isOutcome(transformNode: slicer.vtkMRMLTransformNode) -> bool:
@@ -65,7 +83,7 @@ def checkOutput(
     fixedParent: slicer.vtkMRMLTransformNode | None,
     initial: slicer.vtkMRMLTransformNode | None,
 ) -> None:
-    """Refuses an output node that would move the fixed volume or its own input.
+    """Refuses an output node that cannot hold a displacement, or would move the fixed volume or its own input.
 
     Raises:
         ValueError: It would.
@@ -76,6 +94,8 @@ def checkOutput(
             if node is transformNode:
                 raise ValueError(f"The output '{transformNode.GetName()}' already moves the {what}; choose a new one.")
             node = node.GetParentTransformNode()
+    if transformNode.IsA("vtkMRMLLinearTransformNode"):
+        raise ValueError(f"'{transformNode.GetName()}' holds linear transforms only; choose a new output transform.")
     if transformNode.GetParentTransformNode() is not None:
         raise ValueError(f"The output '{transformNode.GetName()}' lies under another transform; choose a new one.")
 
@@ -103,7 +123,7 @@ def setOutcome(
     """Puts an outcome made by ``followedBy`` into a node and the moving volume under it."""
     with slicer.util.NodeModify(transformNode):
         transformNode.SetAndObserveTransformFromParent(outcome)
-        transformNode.SetAttribute(_OUTCOME, "1")
+        transformNode.SetAttribute(_OUTCOME, "alone" if initial is None else _PLACED)
         transformNode.SetNodeReferenceID(fixedRole(), fixedVolume.GetID())
         transformNode.SetNodeReferenceID(movingRole(), movingVolume.GetID())
         transformNode.SetNodeReferenceID(INITIAL_ROLE, initial.GetID() if initial is not None else None)

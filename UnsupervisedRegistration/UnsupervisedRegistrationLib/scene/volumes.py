@@ -89,6 +89,17 @@ def sampleMask(maskNode: slicer.vtkMRMLNode, plane: SlicePlane) -> np.ndarray:
     return covered
 
 
+def addVolume(
+    scene: slicer.vtkMRMLScene, name: str, array: np.ndarray, ijkToRas: np.ndarray
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """A volume node from voxels ``(K, J, I)``, or ``(K, J, I, components)`` for colour."""
+    kind = "vtkMRMLVectorVolumeNode" if array.ndim == 4 else "vtkMRMLScalarVolumeNode"
+    node = scene.AddNewNodeByClass(kind, name)
+    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array))
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijkToRas))
+    return node
+
+
 def showAsVolume(
     volumeNode: slicer.vtkMRMLScalarVolumeNode,
     pixels: np.ndarray,
@@ -125,7 +136,7 @@ def _scalarImage(volumeNode: slicer.vtkMRMLVolumeNode) -> tuple[vtk.vtkImageData
     grey = vtk.vtkImageData()
     grey.SetDimensions(size)
     grey.GetPointData().SetScalars(numpy_to_vtk((array[:, :3] @ _LUMINANCE).astype(np.float32), deep=True))
-    return grey, (f"'{name}' is a colour image; its luminance was registered.",)
+    return grey, (f"'{name}' is a colour image; its luminance was registered",)
 
 
 def _maskImages(maskNode: slicer.vtkMRMLNode) -> list[tuple[vtk.vtkImageData, vtk.vtkMatrix4x4]]:

@@ -1,0 +1,211 @@
+"""Unlabelled scans of any kind become slices; what is not usable is named and skipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from training.batches import Batches
+from training.configuration import DataConfiguration, read_run, run_from
+from training.scans import find_scans, foreground, person_of
+from training.store import SliceStore, open_store
+
+SIZE = (48, 48)
+
+
+def write(path: Path, voxels: np.ndarray, spacing: float = 1.0, direction: tuple[float, ...] | None = None) -> None:
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing([spacing] * image.GetDimension())
+    if direction:
+        image.SetDirection(direction)
+    sitk.WriteImage(image, str(path))
+
+
+def disc(seed: int = 0, shape: tuple[int, ...] = (5, 60, 50)) -> np.ndarray:
+    """A bright disc with texture on black, off the middle."""
+    rows, columns = np.indices(shape[-2:])
+    inside = (rows - 25) ** 2 + (columns - 22) ** 2 < 15**2
+    return (inside * np.random.default_rng(seed).uniform(100, 200, shape)).astype(np.int16)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "scans").mkdir()
+    for number in range(3):
+        write(tmp_path / "scans" / f"p{number}_ED.nii.gz", disc(number))
+        write(tmp_path / "scans" / f"p{number}_ES.nrrd", disc(number + 10))
+    return tmp_path / "scans"
+
+
+def settings(folder: Path, **changes: object) -> DataConfiguration:
+    return DataConfiguration(folders=(str(folder),), cache=str(folder.parent / "cache"), **{"every": 2, **changes})
+
+
+def test_slices_of_all_files_are_stored(folder: Path) -> None:
+    store = open_store(settings(folder), SIZE)
+    assert len(store) == 6 * 3 - 6 * (5 % 2 == 0)
+    image, mask = store[0]
+    assert image.shape == mask.shape == SIZE
+    assert image.dtype == np.float16
+    assert 0 <= image.min() < 0.1 < 0.9 < image.max() <= 1
+
+
+def test_a_second_start_reads_nothing_but_the_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_store(settings(folder), SIZE)
+    monkeypatch.setattr("training.store.read_slices", lambda *_: pytest.fail("read again"))
+    assert len(open_store(settings(folder), SIZE)) == 18
+
+
+def test_images_stay_on_disk(folder: Path) -> None:
+    image, _ = open_store(settings(folder), SIZE)[0]
+    assert isinstance(image.base, np.memmap)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "reason"),
+    [
+        ("text.nii", lambda p: p.write_text("no image"), ""),
+        ("empty.nrrd", lambda p: p.write_bytes(b""), ""),
+        ("constant.nii.gz", lambda p: write(p, np.full((3, 40, 40), 7, np.int16)), "only 1 different intensities"),
+        ("binary.nii.gz", lambda p: write(p, (disc() > 0).astype(np.int16)), "only 2 different intensities"),
+        ("tiny.nii.gz", lambda p: write(p, disc(5)[:, 20:28, 18:26]), "slices of 8 x 8 pixels; 16 are needed"),
+        ("nan.nrrd", lambda p: write(p, np.where(disc() > 0, np.nan, disc(6)).astype(np.float32)), "NaN or infinite"),
+        ("twin.nii.gz", lambda p: write(p, disc(0)), "the same voxels as 'p0_ED.nii.gz'"),
+        (
+            "four.nii.gz",
+            lambda p: sitk.WriteImage(sitk.JoinSeries([sitk.GetImageFromArray(disc(n)) for n in (8, 9)]), str(p)),
+            "2 values a voxel or time points",
+        ),
+    ],
+)
+def test_a_file_that_is_not_usable_is_named_and_skipped(folder: Path, name: str, make: object, reason: str) -> None:
+    make(folder / name)  # type: ignore[operator]
+    store = open_store(settings(folder), SIZE)
+    assert [Path(path).name for path in store.problems] == [name]
+    assert reason in next(iter(store.problems.values()))
+    assert len(store) == 18
+
+
+def test_a_truncated_file_is_skipped(folder: Path) -> None:
+    whole = (folder / "p0_ED.nii.gz").read_bytes()
+    (folder / "p9_ED.nii.gz").write_bytes(whole[: len(whole) // 2])
+    problems = open_store(settings(folder), SIZE).problems
+    assert {Path(path).name: reason for path, reason in problems.items()} == {"p9_ED.nii.gz": "truncated or damaged"}
+
+
+def test_labels_beside_the_images_are_no_scans(folder: Path) -> None:
+    write(folder / "p0_ED_labels.nii.gz", disc())
+    assert "p0_ED_labels.nii.gz" not in [path.name for path in find_scans((str(folder),))]
+
+
+def test_a_folder_without_scans_says_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"No scan in .*; looked for \.nii, .*\.dcm in all subfolders"):
+        find_scans((str(tmp_path),))
+
+
+def test_a_folder_with_nothing_usable_says_why(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    write(tmp_path / "scans" / "a.nii.gz", np.zeros((3, 40, 40), np.int16))
+    with pytest.raises(ValueError, match=r"None of 1 scans .* is usable\. a\.nii\.gz: only 1 different"):
+        open_store(settings(tmp_path / "scans"), SIZE)
+
+
+def test_orientations_and_spacings_mix(tmp_path: Path) -> None:
+    """The same picture, stored the other way round and twice as fine, gives nearly the same slice."""
+    (tmp_path / "scans").mkdir()
+    smooth = np.tile(np.add.outer(np.linspace(0, 90, 60), np.linspace(0, 60, 60)), (3, 1, 1)).astype(np.float32)
+    write(tmp_path / "scans" / "a_1.nii.gz", smooth)
+    fine = np.repeat(np.repeat(smooth, 2, axis=1), 2, axis=2)[:, ::-1, ::-1]
+    image = sitk.GetImageFromArray(np.ascontiguousarray(fine))
+    image.SetSpacing([0.5, 0.5, 1.0])
+    image.SetDirection([-1, 0, 0, 0, -1, 0, 0, 0, 1])
+    sitk.WriteImage(image, str(tmp_path / "scans" / "b_1.nii.gz"))
+    store = open_store(settings(tmp_path / "scans", every=3), (56, 56))
+    a, b = (store[n][0].astype(float) for n in range(2))
+    assert np.abs(a - b).mean() < 0.02  # Half a fine pixel of a ramp of 1/60 a pixel.
+
+
+def test_a_mask_of_another_size_is_named(folder: Path) -> None:
+    masks = folder.parent / "masks"
+    masks.mkdir()
+    for number in range(3):
+        for name in (f"p{number}_ED_mask.nii.gz", f"p{number}_ES_mask.nii.gz"):
+            write(masks / name, np.ones((5, 60, 50), np.uint8))
+    write(masks / "p1_ED_mask.nii.gz", np.ones((5, 20, 50), np.uint8))
+    store = open_store(settings(folder, masks=str(masks)), SIZE)
+    assert "p1_ED_mask.nii.gz" in next(iter(store.problems.values()))
+    assert store[0][1].all()
+
+
+def test_half_of_the_people_are_the_first_ones(folder: Path) -> None:
+    store = open_store(settings(folder, people=0.34), SIZE)
+    assert {entry.person for entry in store.entries} == {"p0"}
+
+
+def test_the_foreground_is_the_disc_without_holes() -> None:
+    picture = torch.from_numpy(disc()[0]).float() / 200
+    picture[25, 22] = 0
+    inside = foreground(picture)
+    assert inside[25, 22]
+    assert not inside[0].any()
+    assert int(inside.sum()) == pytest.approx(np.pi * 15**2, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "person"),
+    [("sub-1000_T1w.nii.gz", "sub-1000"), ("p01_slice3_ED.png", "p01"), ("oasis2d_0007.nii.gz", "oasis2d_0007")],
+)
+def test_a_person_is_told_from_the_name(name: str, person: str) -> None:
+    assert person_of(Path(name)) == person
+
+
+def pairs_of(store: SliceStore, kind: str) -> list[np.ndarray]:
+    settings = run_from({"data": {"folders": ("x",), "pairs": kind}, "synthesis": {"size": SIZE}})
+    return Batches(settings, store)._partners
+
+
+def test_pairs_within_join_the_phases_of_one_slice(folder: Path) -> None:
+    store = open_store(settings(folder), SIZE)
+    for index, partners in enumerate(pairs_of(store, "within")):
+        one, other = store.entries[index], store.entries[int(partners[0])]
+        assert (one.group, one.level) == (other.group, other.level)
+        assert one.source != other.source
+
+
+def test_pairs_across_join_different_people_at_one_level(folder: Path) -> None:
+    store = open_store(settings(folder), SIZE)
+    for index, partners in enumerate(pairs_of(store, "across")):
+        for partner in partners:
+            assert store.entries[index].person != store.entries[int(partner)].person
+            assert abs(store.entries[index].level - store.entries[int(partner)].level) <= 1
+
+
+def test_real_batches_repeat(folder: Path) -> None:
+    store = open_store(settings(folder), SIZE)
+    wanted = run_from({"data": {"folders": ("x",), "masks": "auto"}, "synthesis": {"size": SIZE}})
+    first, again = (Batches(wanted, store).draw(3, torch.device("cpu")) for _ in range(2))
+    assert torch.equal(first.fixed, again.fixed)
+    assert first.weight is not None
+    assert torch.equal(first.fixed * first.weight, first.fixed)  # The network sees nothing outside the mask.
+
+
+def test_an_unknown_setting_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("optimisation: {stepz: 3}")
+    with pytest.raises(ValueError, match="has no stepz; it knows steps, batch"):
+        read_run(tmp_path / "a.yaml", [])
+
+
+def test_overrides_win_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("optimisation: {steps: 3}\nseed: 5")
+    wanted = read_run(tmp_path / "a.yaml", ["--optimisation.steps", "7", "--data.folders", "[one, two]"])
+    assert (wanted.optimisation.steps, wanted.seed, wanted.data.folders) == (7, 5, ("one", "two"))
+
+
+def test_an_override_of_an_unknown_setting_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("seed: 5")
+    with pytest.raises(ValueError, match="has no sede"):
+        read_run(tmp_path / "a.yaml", ["--sede", "7"])

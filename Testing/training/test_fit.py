@@ -1,0 +1,160 @@
+"""The loop: repeats, resumes after a kill, shares a batch, stops on nonsense, loses no checkpoint."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import torch.multiprocessing
+
+from training.batches import Batch, Batches
+from training.configuration import RunConfiguration, run_from
+from training.export import export
+from training.fit import AtomicCheckpointIO, fit
+from training.objective import loss_of
+from UnsupervisedRegistrationLib.core.model import load_model
+from UnsupervisedRegistrationLib.core.network import build_network
+
+ROOT = Path(__file__).parents[2]
+TINY = """
+network: {width: 4, integration_steps: 3}
+synthesis: {size: [64, 64], warp_scales: [8, 16], warp_strengths: [1.0, 2.0]}
+optimisation: {steps: 12, batch: 4, warmup: 2, average: 0.8, validate_every: 3}
+validation: {count: 4}
+"""
+STEPS = 12
+
+
+def command(folder: Path) -> list[str]:
+    """The command line of a tiny run."""
+    (folder / "tiny.yaml").write_text(TINY)
+    return [sys.executable, "-m", "training", "fit", str(folder / "tiny.yaml"), "--output", str(folder / "run")]
+
+
+def run(arguments: list[str]) -> None:
+    """Runs it on one thread, as sums of floating-point numbers depend on how many there are."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run(arguments, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=240)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "run" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nobody interrupted."""
+    folder = tmp_path_factory.mktemp("finished")
+    run(command(folder))
+    return folder
+
+
+def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(finished: Path, tmp_path: Path) -> None:
+    arguments = command(tmp_path)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        arguments, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not (tmp_path / "run" / "last.ckpt").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stopped = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["global_step"]
+    assert 0 < stopped < STEPS
+    run(arguments)
+    resumed, whole = weights(tmp_path), weights(finished)
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_an_export_registers_as_the_averaged_network_bit_for_bit(finished: Path, tmp_path: Path) -> None:
+    model = export(finished / "run" / "last.ckpt", tmp_path / "tiny.pt")
+    network = build_network(model.configuration.network)
+    network.load_state_dict({k.removeprefix("network."): v for k, v in weights(finished).items() if "network." in k})
+    fixed, moving = torch.rand(2, 1, 1, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(
+            network.eval()(fixed, moving)[-1], load_model(tmp_path / "tiny.pt").network(fixed, moving)[-1]
+        )
+
+
+def test_other_settings_do_not_continue_a_checkpoint(finished: Path) -> None:
+    settings = run_from({"seed": 2})
+    with pytest.raises(ValueError, match=r"made with another configuration \(.*network.width.*seed"):
+        fit(settings, finished / "run")
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, path)
+
+    def full(content: object, file: Path) -> None:
+        Path(file).write_bytes(b"half a ")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
+    assert torch.load(path, weights_only=True) == {"step": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = Batches.draw
+
+    def broken(self: Batches, step: int, device: torch.device) -> Batch:
+        batch = draw(self, step, device)
+        batch.fixed[0, 0, 0, 0] = float("nan")
+        return batch
+
+    monkeypatch.setattr(Batches, "draw", broken)
+    settings = tiny()
+    with pytest.raises(ValueError, match=r"The loss became nan at step 0; the batch is in '.*bad-batch.pt'"):
+        fit(settings, tmp_path)
+    assert torch.load(tmp_path / "bad-batch.pt", weights_only=True)["fixed"].shape == (4, 1, 64, 64)
+
+
+def tiny() -> RunConfiguration:
+    import yaml
+
+    return run_from(yaml.safe_load(TINY))
+
+
+def gradient(settings: RunConfiguration, rank: int, world: int) -> torch.Tensor:
+    """Gradient of this process's share of the first batch, all weights in one vector."""
+    torch.manual_seed(0)
+    network = build_network(settings.network)
+    batch = Batches(settings, None, rank, world).draw(0, torch.device("cpu"))
+    loss_of(network, batch, settings.loss)[0].backward()
+    return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+
+
+def process(rank: int, folder: str, settings: RunConfiguration) -> None:
+    """One of two processes that average their gradients, as DDP does."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
+    mean = gradient(settings, rank, 2) / 2
+    torch.distributed.all_reduce(mean)
+    if rank == 0:
+        torch.save(mean, f"{folder}/mean.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_with_half_the_batch_give_the_gradient_of_one(tmp_path: Path) -> None:
+    settings = run_from(
+        {
+            "network": {"width": 4, "integration_steps": 3},
+            "synthesis": {"size": (64, 64)},
+            "optimisation": {"batch": 8},
+        }
+    )
+    torch.multiprocessing.spawn(process, (str(tmp_path), settings), nprocs=2)
+    together = torch.load(tmp_path / "mean.pt", weights_only=True)
+    alone = gradient(settings, 0, 1)
+    assert float((together - alone).norm() / alone.norm()) < 1e-5

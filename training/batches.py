@@ -1,0 +1,155 @@
+"""What one update learns from; a batch depends on the seed and the number of the step alone, so a run can resume."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.configuration import RunConfiguration
+from training.store import SliceStore
+from training.synthesis import ANATOMIES, Pair, bend, synthesise
+from UnsupervisedRegistrationLib.core.deformation import warp
+
+_GROUP = len(ANATOMIES)  # Synthesised pairs drawn at once, one of each anatomy.
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pairs to learn from.
+
+    Attributes:
+        fixed: ``(B, 1, H, W)``, 0..1, what the network sees.
+        moving: Like ``fixed``.
+        similar_fixed: ``(B, C, H, W)``, what the similarity compares; the images themselves, or a hidden contrast.
+        similar_moving: Like ``similar_fixed``.
+        weight: ``(B, 1, H, W)``, the region that counts, or ``None``.
+        truth: ``(B, 2, H, W)``, the true displacement in voxels, or ``None``.
+    """
+
+    fixed: Tensor
+    moving: Tensor
+    similar_fixed: Tensor
+    similar_moving: Tensor
+    weight: Tensor | None
+    truth: Tensor | None
+
+
+class Batches:
+    """Draws the batch of any step.
+
+    Args:
+        run: What is learned.
+        store: Real slices, or ``None`` for synthesised pairs.
+        rank: Of this process, from 0.
+        world: How many processes share a batch.
+
+    Raises:
+        ValueError: The batch cannot be shared evenly, or there are no two slices to pair.
+    """
+
+    def __init__(self, run: RunConfiguration, store: SliceStore | None, rank: int = 0, world: int = 1) -> None:
+        unit = 1 if store else _GROUP
+        if run.optimisation.batch % (unit * world):
+            raise ValueError(
+                f"A batch of {run.optimisation.batch} cannot be shared by {world} processes in units of {unit};"
+                f" choose a multiple of {unit * world}."
+            )
+        self._run, self._store, self._rank, self._world = run, store, rank, world
+        self._partners = _partners(store, run.data.pairs) if store else []
+
+    def draw(self, step: int, device: torch.device) -> Batch:
+        """This process's share of the batch of a step."""
+        unit = 1 if self._store else _GROUP
+        units = self._run.optimisation.batch // unit
+        numbers = range(step * units + self._rank, (step + 1) * units, self._world)
+        return self._real(numbers, device) if self._store else self._synthesised(numbers, device)
+
+    def _synthesised(self, numbers: range, device: torch.device) -> Batch:
+        with _seeded(device), device:
+            groups = []
+            for number in numbers:
+                torch.manual_seed(_seed(self._run.seed, number))
+                groups.append(synthesise(_GROUP, self._run.synthesis))
+        return _from_pairs(groups)
+
+    def _real(self, numbers: range, device: torch.device) -> Batch:
+        assert self._store is not None
+        images, masks = [], []
+        for number in numbers:
+            random = np.random.default_rng(_seed(self._run.seed, number))
+            first = int(random.integers(len(self._partners)))
+            second = int(random.choice(self._partners[first]))
+            for index in (first, second):
+                image, mask = self._store[index]
+                images.append(torch.from_numpy(image.astype(np.float32)))
+                masks.append(torch.from_numpy(mask.astype(np.float32)))
+        stack = torch.stack([torch.stack(images), torch.stack(masks)], dim=1).to(device)
+        with _seeded(device), device:
+            torch.manual_seed(_seed(self._run.seed, numbers[0]))
+            stack = _augmented(stack, self._run)
+        fixed, moving = stack[0::2], stack[1::2]
+        weight = None
+        if self._run.data.masks:
+            weight = (fixed[:, 1:] > 0.5).float()
+            fixed, moving = fixed[:, :1] * weight, moving[:, :1] * (moving[:, 1:] > 0.5)
+        return Batch(fixed[:, :1], moving[:, :1], fixed[:, :1], moving[:, :1], weight, None)
+
+
+def _augmented(stack: Tensor, run: RunConfiguration) -> Tensor:
+    """Images with their masks ``(2 * B, 2, H, W)``: a pair is mirrored alike, each image bent, its contrast varied."""
+    pairs = len(stack) // 2
+    mirrored = (torch.rand(pairs) < 0.5).repeat_interleave(2)
+    stack = torch.where(mirrored[:, None, None, None], stack.flip(3), stack)
+    stack = warp(stack, bend(len(stack), run.synthesis))
+    gamma = torch.exp(0.3 * torch.randn(pairs)).repeat_interleave(2)[:, None, None, None]
+    return torch.cat([stack[:, :1].clamp(0, 1).pow(gamma), stack[:, 1:]], dim=1)
+
+
+def _partners(store: SliceStore, pairs: str) -> list[np.ndarray]:
+    """For every slice the slices it may be paired with."""
+    entries = store.entries
+    groups = np.array([entry.group for entry in entries])
+    people = np.array([entry.person for entry in entries])
+    levels = np.array([entry.level for entry in entries])
+    partners = []
+    for index, entry in enumerate(entries):
+        if pairs == "within":
+            found = np.flatnonzero((groups == entry.group) & (levels == entry.level))
+        else:
+            others = people != entry.person
+            nearest = np.abs(levels - entry.level)[others].min() if others.any() else 0
+            found = np.flatnonzero(others & (np.abs(levels - entry.level) <= nearest + 1))
+        partners.append(found[found != index])
+    if not any(len(found) for found in partners):
+        raise ValueError(
+            f"No two of the {len(entries)} slices make a pair '{pairs}'; 'within' needs names such as X_ED and X_ES,"
+            " 'across' at least two people."
+        )
+    return [found if len(found) else np.array([index]) for index, found in enumerate(partners)]
+
+
+def _from_pairs(pairs: list[Pair]) -> Batch:
+    def joined(name: str) -> Tensor:
+        return torch.cat([getattr(pair, name) for pair in pairs])
+
+    return Batch(
+        joined("fixed"),
+        joined("moving"),
+        joined("hidden_fixed"),
+        joined("hidden_moving"),
+        joined("weight"),
+        joined("displacement"),
+    )
+
+
+def _seed(seed: int, number: int) -> int:
+    return seed * 1_000_000_007 + number
+
+
+def _seeded(device: torch.device) -> AbstractContextManager[None]:
+    """Leaves the random numbers of everything else alone."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

@@ -1,0 +1,219 @@
+"""Everything that decides a training run, from a YAML file plus overrides; the whole of it goes into the model file."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from training.synthesis import SynthesisConfiguration
+from UnsupervisedRegistrationLib.core.model import read_configuration
+from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
+from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
+
+
+@dataclass(frozen=True)
+class DataConfiguration:
+    """Which scans are learned from; without a folder only synthesised pairs are.
+
+    Attributes:
+        folders: With images of any kind that Slicer reads; searched with all their subfolders.
+        people: Share of the people that is used, 0..1; they are taken in the order of their names.
+        masks: ``""`` for none, ``"auto"`` for the foreground of each image, or a folder with files named as the images.
+        plane: Orientation of the slices.
+        every: Every how many-th slice of a volume is taken.
+        spacing: mm of a pixel of the prepared slices.
+        preprocessing: Intensity mapping, the model's.
+        pairs: ``"across"`` joins different people at the same level, ``"within"`` the images of one person.
+        cache: Folder of the prepared slices.
+    """
+
+    folders: tuple[str, ...] = ()
+    people: float = 1.0
+    masks: str = ""
+    plane: Literal["axial", "sagittal", "coronal"] = "axial"
+    every: int = 4
+    spacing: float = 1.0
+    preprocessing: PreprocessingConfiguration = field(default_factory=PreprocessingConfiguration)
+    pairs: Literal["across", "within"] = "across"
+    cache: str = "out/cache"
+
+    def __post_init__(self) -> None:
+        if self.pairs not in ("across", "within") or self.plane not in ("axial", "sagittal", "coronal"):
+            raise ValueError(f"Pairs are 'across' or 'within', planes axial, sagittal or coronal, not {self}.")
+        if not 0 < self.people <= 1 or self.every < 1 or not self.spacing > 0:
+            raise ValueError(f"people is a share above 0, every at least 1, spacing in mm above 0, not {self}.")
+
+
+@dataclass(frozen=True)
+class LossConfiguration:
+    """What is minimised.
+
+    Attributes:
+        similarity: Of the warped and the fixed image.
+        similarity_weight: Its weight.
+        smoothness: Of the displacement. ``"total_variation"`` is ``"edge_aware"`` that no edge releases.
+        smoothness_weight: Its weight.
+        edge_strength: How strongly an edge of the fixed image releases the displacement.
+        endpoint_weight: Of the distance from the true displacement in voxels, where it is known.
+        both_ways: Whether the inverse deformation has to warp the fixed onto the moving image as well.
+    """
+
+    similarity: Literal["photometric", "local_ncc", "mind"] = "photometric"
+    similarity_weight: float = 100.0
+    smoothness: Literal["edge_aware", "total_variation", "diffusion", "bending"] = "edge_aware"
+    smoothness_weight: float = 0.3
+    edge_strength: float = 10.0
+    endpoint_weight: float = 1.0
+    both_ways: bool = False
+
+    def __post_init__(self) -> None:
+        if self.similarity not in ("photometric", "local_ncc", "mind"):
+            raise ValueError(f"There is no similarity '{self.similarity}'; choose photometric, local_ncc or mind.")
+        if self.smoothness not in ("edge_aware", "total_variation", "diffusion", "bending"):
+            raise ValueError(
+                f"There is no smoothness '{self.smoothness}'; choose edge_aware, total_variation, diffusion or bending."
+            )
+
+
+@dataclass(frozen=True)
+class OptimisationConfiguration:
+    """How it is minimised.
+
+    Attributes:
+        steps: Updates of the weights.
+        batch: Pairs an update over all devices, a multiple of four for synthesised pairs.
+        rate: Learning rate of Adam after the warm-up.
+        schedule: Its course down to a hundredth.
+        warmup: Updates until ``rate`` is reached.
+        clip: Largest norm of the gradient.
+        average: Decay of the moving average of the weights that is validated and exported.
+        precision: As Lightning names it; ``"auto"`` is mixed on a GPU and full elsewhere.
+        validate_every: Updates between validations, each followed by a checkpoint.
+        start: Model file whose weights are taken at the start, or nothing.
+    """
+
+    steps: int = 8000
+    batch: int = 8
+    rate: float = 1e-3
+    schedule: Literal["cosine", "exponential"] = "cosine"
+    warmup: int = 200
+    clip: float = 1.0
+    average: float = 0.998
+    precision: str = "auto"
+    validate_every: int = 200
+    start: str = ""
+
+    def __post_init__(self) -> None:
+        if self.schedule not in ("cosine", "exponential"):
+            raise ValueError(f"There is no schedule '{self.schedule}'; choose cosine or exponential.")
+        if self.steps < 1 or self.batch < 1 or not self.rate > 0 or self.validate_every < 1:
+            raise ValueError(f"steps, batch, rate and validate_every must be positive: {self}.")
+
+
+@dataclass(frozen=True)
+class ValidationConfiguration:
+    """What a run is watched by; it never chooses weights or settings by labels of the people it is scored on.
+
+    Attributes:
+        pairs: Folder of labelled pairs as ``evaluate`` reads it; without it synthesised pairs with known landmarks.
+        slices: Of volumes in that folder.
+        count: How many pairs are looked at.
+    """
+
+    pairs: str = ""
+    slices: tuple[int, ...] = (0,)
+    count: int = 8
+
+
+@dataclass(frozen=True)
+class CardConfiguration:
+    """What the model's card says that no command can find out."""
+
+    description: str = ""
+    data: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class RunConfiguration:
+    """A whole run; the defaults are the run of the default model.
+
+    Attributes:
+        network: What is trained.
+        data: Real slices, if any.
+        synthesis: Drawn pairs.
+        loss: What is minimised.
+        optimisation: How.
+        validation: How it is watched.
+        card: Words for the model file.
+        passes: How often the exported model applies the network to a pair.
+        seed: Of weights, pairs and augmentation.
+    """
+
+    network: NetworkConfiguration = field(default_factory=NetworkConfiguration)
+    data: DataConfiguration = field(default_factory=DataConfiguration)
+    synthesis: SynthesisConfiguration = field(default_factory=SynthesisConfiguration)
+    loss: LossConfiguration = field(default_factory=LossConfiguration)
+    optimisation: OptimisationConfiguration = field(default_factory=OptimisationConfiguration)
+    validation: ValidationConfiguration = field(default_factory=ValidationConfiguration)
+    card: CardConfiguration = field(default_factory=CardConfiguration)
+    passes: int = 1
+    seed: int = 1
+
+
+def read_run(path: Path, overrides: list[str]) -> RunConfiguration:
+    """A run from a YAML file and ``--part.name value`` pairs.
+
+    Args:
+        path: YAML; parts that are not named keep their defaults.
+        overrides: ``["--optimisation.steps", "100", "--data.folders", "[a, b]"]``; values are YAML too.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: A name is unknown, or a value makes no sense.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"'{path}' is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"'{path}' holds no settings; it needs lines such as 'seed: 1'.")
+    if len(overrides) % 2 or any(not name.startswith("--") for name in overrides[::2]):
+        raise ValueError(f"Overrides come as '--part.name value', not as '{' '.join(overrides)}'.")
+    for name, text in zip(overrides[::2], overrides[1::2], strict=True):
+        _set(values, name.removeprefix("--").split("."), yaml.safe_load(text))
+    return run_from(values)
+
+
+def run_from(values: dict[str, Any]) -> RunConfiguration:
+    """A run from nested plain values, as in a YAML file or a checkpoint.
+
+    Raises:
+        ValueError: A name is unknown, or a value makes no sense.
+    """
+    try:
+        return read_configuration(RunConfiguration, _tuples(values))
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"The configuration has a value of the wrong kind: {error}.") from error
+
+
+def plain(run: RunConfiguration) -> dict[str, Any]:
+    """Nested plain values that ``run_from`` reads."""
+    return dataclasses.asdict(run)
+
+
+def _set(values: dict[str, Any], names: list[str], value: Any) -> None:
+    for name in names[:-1]:
+        values = values.setdefault(name, {})
+    values[names[-1]] = value
+
+
+def _tuples(value: Any) -> Any:
+    """Lists, as YAML has them, become the tuples that frozen configurations hold."""
+    if isinstance(value, dict):
+        return {name: _tuples(entry) for name, entry in value.items()}
+    return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value

@@ -1,0 +1,147 @@
+"""What Lightning drives: one update, one validation, the optimiser."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from training.batches import Batch, Batches
+from training.configuration import OptimisationConfiguration, RunConfiguration, plain
+from training.evaluate import evaluate, find_pairs
+from training.figure import draw_examples
+from training.objective import loss_of
+from training.store import SliceStore
+from UnsupervisedRegistrationLib.core.losses import endpoint_error
+from UnsupervisedRegistrationLib.core.measures import folding
+from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model
+from UnsupervisedRegistrationLib.core.network import build_network
+
+_VALIDATION_STEP = 10**9  # Numbers of steps that no run reaches, so validation sees pairs that training does not.
+
+
+class Learner(lightning.LightningModule):
+    """A network that learns by a run's configuration.
+
+    Args:
+        run: All settings.
+        store: Real slices, or ``None``.
+        folder: Where a batch goes that made the loss useless.
+    """
+
+    def __init__(self, run: RunConfiguration, store: SliceStore | None, folder: Path) -> None:
+        super().__init__()
+        self.run = run
+        self._store, self._folder = store, folder
+        self.network = build_network(run.network)
+        if run.optimisation.start:
+            self.network.load_state_dict(load_model(Path(run.optimisation.start)).network.state_dict())
+            self.network.requires_grad_(True)
+        self._batches: Batches | None = None
+        self._validation: list[Batch] = []
+
+    def setup(self, stage: str) -> None:
+        """Draws from now on this process's share of every batch."""
+        self._batches = Batches(self.run, self._store, self.trainer.global_rank, self.trainer.world_size)
+
+    def train_dataloader(self) -> DataLoader[int]:
+        """Numbers only: the pairs are drawn on the device."""
+        return _numbers(self.run.optimisation.steps)
+
+    def val_dataloader(self) -> DataLoader[int]:
+        """As many batches as make up the pairs to look at."""
+        return _numbers(max(self.run.validation.count // self.run.optimisation.batch, 1))
+
+    def training_step(self, number: Tensor, index: int) -> Tensor:
+        """One update.
+
+        Raises:
+            ValueError: The loss is not finite; the batch is saved for a look.
+        """
+        assert self._batches is not None
+        start = time.perf_counter()
+        batch = self._batches.draw(self.global_step, self.device)
+        drawn = time.perf_counter()
+        loss, parts = loss_of(self.network, batch, self.run.loss)
+        if not bool(torch.isfinite(loss)):
+            raise ValueError(self._save_bad(batch, loss))
+        self.log("loss", loss.detach(), prog_bar=True)
+        self.log_dict({f"train/{name}": value for name, value in parts.items()})
+        self.log("speed/drawn_per_s", len(batch.fixed) / max(drawn - start, 1e-9))
+        return loss
+
+    def validation_step(self, number: Tensor, index: int) -> None:
+        """Loss on pairs that are the same every time; error in voxels and folding where the truth is known."""
+        assert self._batches is not None
+        if index >= len(self._validation):
+            self._validation.append(self._batches.draw(_VALIDATION_STEP + index, self.device))
+        batch = self._validation[index]
+        loss, parts = loss_of(self.network, batch, self.run.loss)
+        velocity = self.network(batch.fixed, batch.moving)[-1]
+        displacement = self.network.displacement(velocity, tuple(batch.fixed.shape[2:]))
+        values = {f"val/{name}": value for name, value in parts.items()} | {"val/loss": loss}
+        values["val/folding"] = torch.tensor(folding(displacement[:1]))
+        if batch.truth is not None:
+            values["val/tre_px"] = endpoint_error(displacement, batch.truth, batch.weight)
+            values["val/tre_before_px"] = endpoint_error(torch.zeros_like(batch.truth), batch.truth, batch.weight)
+        self.log_dict(values, sync_dist=True, batch_size=len(batch.fixed))
+        shown = "val/tre_px" if batch.truth is not None else "val/loss"
+        self.log("validation", values[shown], prog_bar=True, logger=False, sync_dist=True, batch_size=len(batch.fixed))
+        if index == 0 and self.logger is not None and self.trainer.is_global_zero:
+            figure = draw_examples(batch, displacement)
+            self.logger.experiment.add_figure("examples", figure, self.global_step)  # type: ignore[attr-defined]
+
+    def on_validation_epoch_end(self) -> None:
+        """Scores the labelled pairs, if there are any; they are looked at and decide nothing."""
+        wanted = self.run.validation
+        if not wanted.pairs or self.trainer.sanity_checking or not self.trainer.is_global_zero:
+            return
+        pairs = itertools.islice(find_pairs(Path(wanted.pairs), list(wanted.slices)), wanted.count)
+        score = evaluate(self.model("training"), pairs, str(self.device))
+        self.log_dict({"val/dice_before": score.before, "val/dice": score.after}, rank_zero_only=True)
+
+    def configure_optimizers(self) -> Any:
+        """Adam, and a rate that warms up and then falls to a hundredth."""
+        wanted = self.run.optimisation
+        optimiser = torch.optim.Adam(self.network.parameters(), lr=wanted.rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_factor(step, wanted))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The settings go along, so that a checkpoint can be exported and is not continued with others."""
+        checkpoint["run"] = plain(self.run)
+
+    def model(self, name: str, card: Card | None = None) -> Model:
+        """The network as it is, ready for ``register``."""
+        run = self.run
+        configuration = ModelConfiguration(run.network, run.data.preprocessing, run.passes, plain(run))
+        return Model(name, self.network, configuration, card or Card())
+
+    def _save_bad(self, batch: Batch, loss: Tensor) -> str:
+        path = self._folder / "bad-batch.pt"
+        torch.save({name: value for name, value in vars(batch).items() if value is not None}, path)
+        return (
+            f"The loss became {loss.item()} at step {self.global_step}; the batch is in '{path}'."
+            f" Look at its images, or lower optimisation.rate ({self.run.optimisation.rate})."
+        )
+
+
+def rate_factor(step: int, optimisation: OptimisationConfiguration) -> float:
+    """Learning rate of a step over the highest one."""
+    if step < optimisation.warmup:
+        return (step + 1) / optimisation.warmup
+    share = (step - optimisation.warmup) / max(optimisation.steps - optimisation.warmup, 1)
+    if optimisation.schedule == "exponential":
+        return float(0.01**share)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+
+
+def _numbers(count: int) -> DataLoader[int]:
+    return DataLoader(range(count), batch_size=None)  # type: ignore[arg-type]

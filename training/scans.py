@@ -1,0 +1,203 @@
+"""Unlabelled scans of any kind become slices at one spacing and one size."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchio as tio
+from torch import Tensor
+
+from training.configuration import DataConfiguration
+from UnsupervisedRegistrationLib.core.preprocessing import to_unit_range
+
+_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".dcm")
+_LABELS = ("labels", "label", "mask", "seg", "liver")  # Last word of the name of what is no image.
+_SMALLEST = 16  # Pixels a side.
+_GREYS = 8  # An image with fewer different intensities is a mask or was damaged.
+_AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
+
+
+@dataclass(frozen=True)
+class ScanSlice:
+    """One slice and where it comes from.
+
+    Attributes:
+        image: ``(H, W)`` float16, 0..1, rows to the back (or down), columns to the left.
+        mask: ``(H, W)`` bool.
+        source: File.
+        person: See ``person_of``.
+        group: The file's name without its last word; images of one group show the same slice of one person.
+        level: Position of the slice along its normal, mm.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    source: str
+    person: str
+    group: str
+    level: float
+
+
+def find_scans(folders: tuple[str, ...]) -> list[Path]:
+    """Image files below the folders; a folder of DICOM files counts as one scan.
+
+    Raises:
+        ValueError: Nothing is there.
+    """
+    found: list[Path] = []
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise ValueError(f"There is no folder '{folder}'; data.folders must name folders with scans.")
+        files = sorted(path for path in folder.rglob("*") if path.name.lower().endswith(_ENDINGS))
+        series = sorted({path.parent for path in files if path.suffix.lower() == ".dcm"})
+        found += [path for path in files if path.suffix.lower() != ".dcm" and not _is_label(path)] + series
+    if not found:
+        raise ValueError(f"No scan in {', '.join(folders)}; looked for {', '.join(_ENDINGS)} in all subfolders.")
+    return found
+
+
+def read_slices(
+    paths: list[Path], data: DataConfiguration, size: tuple[int, int], problems: dict[str, str]
+) -> Iterator[ScanSlice]:
+    """All slices of all usable scans, one scan in memory at a time.
+
+    Args:
+        paths: Files, or folders of DICOM files.
+        data: Plane, spacing, intensities, masks.
+        size: Height and width, pixels; a slice is cut or filled with its border to it around its foreground.
+        problems: Receives file and reason of everything that is skipped.
+    """
+    seen: dict[str, Path] = {}
+    for path in paths:
+        try:
+            scan = _read(path)
+            digest = hashlib.sha256(scan.numpy().tobytes()).hexdigest()
+            if digest in seen:
+                raise ValueError(f"the same voxels as '{seen[digest].name}'")
+            seen[digest] = path
+            yield from _slices_of(scan, path, data, size)
+        except (ValueError, RuntimeError, OSError) as error:
+            problems[str(path)] = str(error).splitlines()[0]
+
+
+def person_of(path: Path) -> str:
+    """First word of a file's name, with the second if that is a number, as in ``oasis2d_0007``."""
+    first, *others = _stem(path).split("_")
+    return f"{first}_{others[0]}" if others and others[0].isdigit() else first
+
+
+def foreground(image: Tensor) -> Tensor:
+    """Where a slice ``(H, W)`` of 0..1 shows something: brighter than Otsu's threshold over 2, holes by rows filled."""
+    histogram = torch.histc(image.float(), 64, 0, 1)
+    centres = (torch.arange(64) + 0.5) / 64
+    below, weight = histogram.cumsum(0), (histogram * centres).cumsum(0)
+    above = below[-1] - below
+    gap = weight / below.clamp_min(1) - (weight[-1] - weight) / above.clamp_min(1)
+    threshold = centres[int((below * above * gap.square()).argmax())] / 2
+    bright = image > threshold
+    from_left, from_right = bright.cummax(dim=1).values, bright.flip(1).cummax(dim=1).values.flip(1)
+    return from_left & from_right
+
+
+def _is_label(path: Path) -> bool:
+    return _stem(path).split("_")[-1].lower() in _LABELS
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+def _read(path: Path) -> tio.ScalarImage:
+    if path.suffix == ".gz":
+        _check_whole(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchIO warns of every 2-D file.
+        scan = tio.ScalarImage(path)
+        scan.load()
+    if scan.num_channels != 1:
+        raise ValueError(f"{scan.num_channels} values a voxel or time points; split it into single images")
+    if not bool(torch.isfinite(scan.data.float()).all()):
+        raise ValueError("voxels that are NaN or infinite")
+    greys = len(torch.unique(scan.data.flatten()[:1_000_000]))
+    if greys < _GREYS:
+        raise ValueError(f"only {greys} different intensities; it is constant, a mask, or damaged")
+    return tio.ToCanonical()(scan)
+
+
+def _check_whole(path: Path) -> None:
+    """Refuses a cut file, whose missing voxels the reader would fill with zeros."""
+    try:
+        with gzip.open(path) as stream:
+            while stream.read(1 << 20):
+                pass
+    except (EOFError, zlib.error) as error:
+        raise ValueError("truncated or damaged") from error
+
+
+def _slices_of(
+    scan: tio.ScalarImage, path: Path, data: DataConfiguration, size: tuple[int, int]
+) -> Iterator[ScanSlice]:
+    axis = 2 if 1 in scan.spatial_shape else _AXES[data.plane]
+    spacing = [data.spacing] * 3
+    spacing[axis] = scan.spacing[axis]
+    mask_scan = _read_mask(path, data, scan)
+    if any(abs(a - b) > 1e-3 for a, b in zip(spacing, scan.spacing, strict=True)):
+        resample = tio.Resample((spacing[0], spacing[1], spacing[2]))
+        scan, mask_scan = resample(scan), mask_scan and resample(mask_scan)
+    voxels = scan.data[0].float().movedim(axis, 0)
+    if min(voxels.shape[1:]) < _SMALLEST:
+        raise ValueError(f"slices of {voxels.shape[1]} x {voxels.shape[2]} pixels; {_SMALLEST} are needed")
+    first = (len(voxels) % data.every) // 2
+    for index in range(first, len(voxels), data.every):
+        picture = _as_picture(voxels[index])
+        if picture.max() <= picture.min():
+            continue  # Above or below the patient.
+        try:
+            unit = to_unit_range(picture[None, None], data.preprocessing)[0, 0]
+        except ValueError:
+            continue
+        inside = foreground(unit) if mask_scan is None else _as_picture(mask_scan.data[0].movedim(axis, 0)[index]) > 0
+        image, mask = _cut(unit, inside, size)
+        level = float(scan.affine[axis, 3] + index * scan.spacing[axis])
+        stem = _stem(path)
+        yield ScanSlice(
+            image.half().numpy(), mask.numpy(), str(path), person_of(path), stem.rsplit("_", 1)[0], round(level, 2)
+        )
+
+
+def _read_mask(path: Path, data: DataConfiguration, scan: tio.ScalarImage) -> tio.LabelMap | None:
+    if data.masks in ("", "auto"):
+        return None
+    found = sorted(p for p in Path(data.masks).glob(f"{_stem(path)}*") if p.name.lower().endswith(_ENDINGS))
+    found = [p for p in found if p != path and (_is_label(p) or _stem(p) == _stem(path))]
+    if not found:
+        raise ValueError(f"no mask named '{_stem(path)}..' in '{data.masks}'")
+    mask = tio.ToCanonical()(tio.LabelMap(found[0]))
+    if mask.spatial_shape != scan.spatial_shape:
+        raise ValueError(f"the mask '{found[0].name}' has {mask.spatial_shape} voxels, the image {scan.spatial_shape}")
+    return mask
+
+
+def _as_picture(voxels: Tensor) -> Tensor:
+    """From axes to the right and front (or up) to rows down and columns to the left, as a view shows them."""
+    return voxels.flip(0, 1).T
+
+
+def _cut(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """A window of ``size`` around the foreground; beyond the image its border is repeated."""
+    ys, xs = torch.nonzero(mask, as_tuple=True)
+    indices = []
+    for positions, length, wanted in ((ys, image.shape[0], size[0]), (xs, image.shape[1], size[1])):
+        middle = int((positions.min() + positions.max()) // 2) if len(positions) else length // 2
+        start = middle - wanted // 2 if length <= wanted else min(max(middle - wanted // 2, 0), length - wanted)
+        indices.append((torch.arange(wanted) + start).clamp(0, length - 1))
+    rows, columns = indices
+    return image[rows][:, columns], mask[rows][:, columns]
