@@ -53,6 +53,7 @@ def fit(run: RunConfiguration, folder: Path, *, devices: int | str = "auto", nod
         val_check_interval=min(run.optimisation.validate_every, run.optimisation.steps),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # Every process draws its own share of the batch.
         log_every_n_steps=10,
         logger=TensorBoardLogger(folder, name="log", version=""),
         callbacks=_callbacks(run, folder),

@@ -13,7 +13,6 @@ import slicer.util
 from UnsupervisedRegistrationLib.scene.landmarks import targetRegistrationError
 from UnsupervisedRegistrationLib.scene.models import MODELS_VARIABLE, modelFolders, modelNames
 from UnsupervisedRegistrationLib.scene.phantoms import addPhantom
-from UnsupervisedRegistrationLib.scene.volumes import addVolume
 from UnsupervisedRegistrationLib.scene.planes import offsetBetween, planeFromIndex
 from UnsupervisedRegistrationLib.scene.registration import (
     modelCards,
@@ -24,6 +23,7 @@ from UnsupervisedRegistrationLib.scene.registration import (
     showOutcome,
 )
 from UnsupervisedRegistrationLib.scene.report import describe, report
+from UnsupervisedRegistrationLib.scene.volumes import addVolume
 
 SHAPE = (3, 64, 64)
 
