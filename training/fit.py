@@ -100,6 +100,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             temporary.unlink(missing_ok=True)
 
 
+class Bar(TQDMProgressBar):
+    """The progress bar of Lightning, which leaves the line to an error that ends the run."""
+
+    def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
+        """Closes the bar."""
+        self.train_progress_bar.close()
+
+
 class Throughput(Callback):
     """Images per second over everything, into the log and the progress bar."""
 
@@ -130,7 +138,7 @@ def _callbacks(run: RunConfiguration, folder: Path) -> list[Callback]:
         EMAWeightAveraging(decay=run.optimisation.average),
         ModelCheckpoint(folder, filename="best", monitor="val/loss", save_last=False, enable_version_counter=False),
         ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False),
-        TQDMProgressBar(refresh_rate=10),
+        Bar(refresh_rate=10),
         Throughput(),
         Milestones(),
     ]
