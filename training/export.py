@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from training.configuration import RunConfiguration, run_from
+from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
-from UnsupervisedRegistrationLib.core.network import build_network
 
 _PREFIX = "network."
 

@@ -19,10 +19,10 @@ from training.evaluate import evaluate, find_pairs
 from training.figure import draw_examples
 from training.objective import loss_of
 from training.store import SliceStore
+from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.losses import endpoint_error
 from UnsupervisedRegistrationLib.core.measures import folding
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model
-from UnsupervisedRegistrationLib.core.network import build_network
 
 _VALIDATION_STEP = 10**9  # Numbers of steps that no run reaches, so validation sees pairs that training does not.
 

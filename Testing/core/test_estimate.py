@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.deformation import compose, warp
 from UnsupervisedRegistrationLib.core.grid import ImageGrid
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
-from UnsupervisedRegistrationLib.core.network import Network, NetworkConfiguration, build_network
+from UnsupervisedRegistrationLib.core.network import Network, NetworkConfiguration
 from UnsupervisedRegistrationLib.core.register import estimate, register, resolve_device
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.model import (
     Card,
     Model,
@@ -16,7 +17,7 @@ from UnsupervisedRegistrationLib.core.model import (
     read_configuration,
     save_model,
 )
-from UnsupervisedRegistrationLib.core.network import NetworkConfiguration, build_network
+from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
 from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
 
 CONFIGURATION = ModelConfiguration(

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import torch
 
+from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
-from UnsupervisedRegistrationLib.core.network import NetworkConfiguration, build_network
+from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
 
 
 @pytest.fixture

@@ -9,13 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.deformation import exponentiate
-from UnsupervisedRegistrationLib.core.network import (
-    Architecture,
-    Network,
-    NetworkConfiguration,
-    build_network,
-)
+from UnsupervisedRegistrationLib.core.network import Architecture, Network, NetworkConfiguration
 from UnsupervisedRegistrationLib.core.pyramid import correlate, space_to_depth
 
 architectures = pytest.mark.parametrize("architecture", ["fcn", "pyramid"])

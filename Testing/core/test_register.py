@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.deformation import warp
 from UnsupervisedRegistrationLib.core.grid import ImageGrid
 from UnsupervisedRegistrationLib.core.losses import local_ncc
 from UnsupervisedRegistrationLib.core.measures import folding
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
-from UnsupervisedRegistrationLib.core.network import NetworkConfiguration, build_network
+from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
 from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
 from UnsupervisedRegistrationLib.core.register import fade, register
 

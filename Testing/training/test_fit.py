@@ -19,8 +19,8 @@ from training.configuration import RunConfiguration, run_from
 from training.export import export
 from training.fit import AtomicCheckpointIO, fit
 from training.objective import loss_of
+from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.model import load_model
-from UnsupervisedRegistrationLib.core.network import build_network
 
 ROOT = Path(__file__).parents[2]
 TINY = """

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 import torch
 
+from .architectures import build_network
 from .catalogue import SUFFIX
-from .network import Network, NetworkConfiguration, build_network
+from .network import Network, NetworkConfiguration
 from .preprocessing import PreprocessingConfiguration
 
 _FORMAT = "unsupervised-registration-model"

@@ -1,4 +1,4 @@
-"""What every registration network offers, and the choice among them."""
+"""What every registration network offers."""
 
 from __future__ import annotations
 
@@ -65,14 +65,6 @@ class Network(nn.Module):
     def displacement(self, velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
         """The displacement ``(B, d, *shape)`` that one of the outcomes stands for."""
         return resize_displacement(exponentiate(velocity, self.configuration.integration_steps), shape)
-
-
-def build_network(configuration: NetworkConfiguration) -> Network:
-    """A network with fresh weights."""
-    from .fcn import FCN
-    from .pyramid import Pyramid
-
-    return FCN(configuration) if configuration.architecture == "fcn" else Pyramid(configuration)
 
 
 def convolution(dimension: int) -> type[nn.Conv2d] | type[nn.Conv3d]:
