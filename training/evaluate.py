@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import statistics
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from UnsupervisedRegistrationLib.core.model import Model
 from UnsupervisedRegistrationLib.core.register import register
 
 _ENDINGS = (("_ED", "_ES"), ("_fixed", "_moving"))  # Fixed and moving of one pair.
+_COLUMNS = ("fixed", "moving", "fixed_labels", "moving_labels")
 _SMALLEST = 20  # Pixels; a label with fewer in the fixed slice is not scored.
 
 
@@ -88,16 +90,34 @@ def mean_dice(fixed_labels: Tensor, labels: Tensor) -> float:
     return statistics.fmean(dice(fixed_labels, labels, large).values())
 
 
-def find_pairs(folder: Path, slices: list[int]) -> Iterator[LabelledPair]:
-    """The labelled pairs of a folder.
+def find_pairs(place: Path, slices: list[int]) -> Iterator[LabelledPair]:
+    """The labelled pairs of a folder, or of a CSV file.
 
-    Files ``X_ED`` and ``X_ES``, or ``X_fixed`` and ``X_moving``, make a pair. Without such names every ordered pair
-    of two volumes is taken, at each of the ``slices`` along their first array axis. The labels of ``X`` stand in
-    ``X_labels`` or in ``X_`` and one more word; of ``X_T1w`` in ``X_labels``.
+    A CSV file has the columns ``fixed``, ``moving``, ``fixed_labels``, ``moving_labels``, and ``slice`` if you like;
+    paths are relative to it.
+
+    In a folder, files ``X_ED`` and ``X_ES``, or ``X_fixed`` and ``X_moving``, make a pair. Without such names every
+    ordered pair of two volumes is taken, at each of the ``slices`` along their first array axis. The labels of ``X``
+    stand in ``X_labels`` or in ``X_`` and one more word; of ``X_T1w`` in ``X_labels``.
 
     Raises:
+        OSError: A file is missing.
         ValueError: Nothing fits.
     """
+    if place.is_dir():
+        yield from _pairs_of_folder(place, slices)
+        return
+    with place.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows or not set(_COLUMNS) <= rows[0].keys():
+        raise ValueError(f"'{place}' needs the columns {', '.join(_COLUMNS)} and at least one row.")
+    for row in rows:
+        fixed, moving, fixed_labels, moving_labels = (_read(place.parent / row[name]) for name in _COLUMNS)
+        index = int(row.get("slice") or 0)
+        yield _pair((fixed, fixed_labels), (moving, moving_labels), index, place.parent / row["fixed"])
+
+
+def _pairs_of_folder(folder: Path, slices: list[int]) -> Iterator[LabelledPair]:
     images = {path: labels for path in sorted(folder.iterdir()) if (labels := _labels_of(path)) is not None}
     named = [
         (fixed, partner)
@@ -131,6 +151,8 @@ def _pair(
 
 
 def _read(path: Path) -> sitk.Image:
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file '{path}'.")
     image = sitk.ReadImage(str(path))
     return sitk.JoinSeries(image) if image.GetDimension() == 2 else image
 

@@ -1,0 +1,92 @@
+"""Labelled pairs are found by name or by list, and scored as the literature does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from training.evaluate import evaluate, find_pairs, mean_dice
+from UnsupervisedRegistrationLib.core.architectures import build_network
+from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
+from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
+
+
+def write(path: Path, shift: int = 0, shape: tuple[int, ...] = (1, 64, 64)) -> None:
+    """A square with its label beside it, moved along the columns."""
+    voxels = np.zeros(shape, np.int16)
+    voxels[:, 20:40, 20 + shift : 40 + shift] = 100
+    name, ending = path.name.split(".", 1)
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(path))
+    sitk.WriteImage(
+        sitk.GetImageFromArray((voxels > 0).astype(np.uint8)), str(path.with_name(f"{name}_labels.{ending}"))
+    )
+
+
+def still() -> Model:
+    """A model that moves nothing, because its last layers give zero."""
+    network = build_network(NetworkConfiguration("pyramid", 2, 4, 3))
+    for decoder in network.decoder:  # type: ignore[union-attr]
+        torch.nn.init.zeros_(decoder[-1].weight)
+        torch.nn.init.zeros_(decoder[-1].bias)
+    return Model("still", network.eval(), ModelConfiguration(network.configuration), Card())
+
+
+@pytest.mark.parametrize(("first", "second"), [("a_ED", "a_ES"), ("b_fixed", "b_moving")])
+def test_two_names_make_a_pair(tmp_path: Path, first: str, second: str) -> None:
+    write(tmp_path / f"{first}.nii.gz")
+    write(tmp_path / f"{second}.nii.gz", shift=5)
+    (pair,) = find_pairs(tmp_path, [0])
+    assert pair.fixed[0, 0, 30, 20] == 100
+    assert pair.moving[0, 0, 30, 20] == 0
+    assert torch.equal(pair.moving_labels, (pair.moving > 0).float())
+
+
+def test_volumes_without_such_names_pair_both_ways_at_every_slice(tmp_path: Path) -> None:
+    for name in ("x", "y", "z"):
+        write(tmp_path / f"{name}.nii.gz", shape=(4, 64, 64))
+    assert len(list(find_pairs(tmp_path, [1, 3]))) == 3 * 2 * 2
+
+
+def test_a_list_names_the_pairs(tmp_path: Path) -> None:
+    write(tmp_path / "x.nrrd", shape=(4, 64, 64))
+    write(tmp_path / "y.nrrd", shift=5, shape=(4, 64, 64))
+    rows = "fixed,moving,fixed_labels,moving_labels,slice\nx.nrrd,y.nrrd,x_labels.nrrd,y_labels.nrrd,2\n"
+    (tmp_path / "pairs.csv").write_text(rows)
+    (pair,) = find_pairs(tmp_path / "pairs.csv", [0])
+    assert mean_dice(pair.fixed_labels, pair.moving_labels) == pytest.approx(15 / 20)
+
+
+def test_a_list_without_the_columns_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="needs the columns fixed, moving, fixed_labels, moving_labels"):
+        list(find_pairs(tmp_path / "pairs.csv", [0]))
+
+
+def test_a_list_with_a_missing_file_names_it(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("fixed,moving,fixed_labels,moving_labels\nno.nrrd,a,b,c\n")
+    with pytest.raises(OSError, match=r"There is no file '.*no\.nrrd'"):
+        list(find_pairs(tmp_path / "pairs.csv", [0]))
+
+
+def test_a_folder_without_labels_says_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no labelled pair; looked for X_ED with X_ES"):
+        list(find_pairs(tmp_path, [0]))
+
+
+def test_small_labels_are_not_scored() -> None:
+    fixed, moving = torch.zeros(1, 1, 20, 20), torch.zeros(1, 1, 20, 20)
+    fixed[..., :5, :5], moving[..., :5, :5] = 1, 1
+    fixed[..., 10:14, 10:14] = 2  # 16 pixels, of which the moving image has none.
+    assert mean_dice(fixed, moving) == 1
+
+
+def test_a_model_that_moves_nothing_leaves_the_dice(tmp_path: Path) -> None:
+    write(tmp_path / "a_ED.nii.gz")
+    write(tmp_path / "a_ES.nii.gz", shift=5)
+    score = evaluate(still(), find_pairs(tmp_path, [0]), "cpu")
+    assert score.before == score.after == pytest.approx(15 / 20)
+    assert (score.pairs, score.worse, score.folding) == (1, 0, 0)
