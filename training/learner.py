@@ -34,6 +34,9 @@ class Learner(lightning.LightningModule):
         run: All settings.
         store: Real slices, or ``None``.
         folder: Where a batch goes that made the loss useless.
+
+    Raises:
+        ValueError: The network cannot halve images of that size.
     """
 
     def __init__(self, run: RunConfiguration, store: SliceStore | None, folder: Path) -> None:
@@ -41,6 +44,11 @@ class Learner(lightning.LightningModule):
         self.run = run
         self._store, self._folder = store, folder
         self.network = build_network(run.network)
+        if any(side % self.network.multiple for side in run.synthesis.size):
+            raise ValueError(
+                f"synthesis.size is {run.synthesis.size}, but the network '{run.network.architecture}' needs"
+                f" multiples of {self.network.multiple}."
+            )
         if run.optimisation.start:
             self.network.load_state_dict(load_model(Path(run.optimisation.start)).network.state_dict())
             self.network.requires_grad_(True)

@@ -90,6 +90,14 @@ def test_other_settings_do_not_continue_a_checkpoint(finished: Path) -> None:
         fit(settings, finished / "run")
 
 
+def test_a_size_that_the_network_cannot_halve_is_refused(tmp_path: Path) -> None:
+    settings = run_from({"network": {"architecture": "fcn", "width": 4}, "synthesis": {"size": (160, 160)}})
+    with pytest.raises(
+        ValueError, match=r"synthesis.size is \(160, 160\), but the network 'fcn' needs multiples of 64"
+    ):
+        fit(settings, tmp_path)
+
+
 def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"step": 1}, path)
