@@ -60,6 +60,8 @@ class LossConfiguration:
         edge_strength: How strongly an edge of the fixed image releases the displacement.
         endpoint_weight: Of the distance from the true displacement in voxels, where it is known.
         both_ways: Whether the inverse deformation has to warp the fixed onto the moving image as well.
+        inverse_consistency_weight: Of how far a voxel is from itself, in voxels, after the deformation of the pair and
+            that of the swapped pair; for networks that are not symmetric by construction.
     """
 
     similarity: Literal["photometric", "local_ncc", "mind"] = "photometric"
@@ -69,6 +71,7 @@ class LossConfiguration:
     edge_strength: float = 10.0
     endpoint_weight: float = 1.0
     both_ways: bool = False
+    inverse_consistency_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if self.similarity not in ("photometric", "local_ncc", "mind"):

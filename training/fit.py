@@ -14,7 +14,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from training.configuration import RunConfiguration, plain
+from training.configuration import RunConfiguration, plain, run_from
 from training.learner import Learner
 from training.store import open_store
 
@@ -70,20 +70,20 @@ def check_same_run(checkpoint: Path, run: RunConfiguration) -> None:
     Raises:
         ValueError: The settings differ; they are named.
     """
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True).get("run")
-    wanted = plain(run)
-    different = [
-        f"{part}.{name}" if isinstance(wanted[part], dict) else part
-        for part in wanted
-        for name in (wanted[part] if isinstance(wanted[part], dict) else [part])
-        if (saved or {}).get(part) != wanted[part]
-        and (not isinstance(wanted[part], dict) or (saved or {}).get(part, {}).get(name) != wanted[part][name])
-    ]
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    saved, wanted = plain(run_from(content.get("run") or {})), plain(run)
+    different = [name for name in _flat(wanted) if _flat(saved)[name] != _flat(wanted)[name]]
     if different:
         raise ValueError(
             f"'{checkpoint}' was made with another configuration ({', '.join(different)} differ);"
             " give another --output, or the settings of that run."
         )
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings by the names that overrides use, ``part.name``; a part of a part stays whole."""
+    parts = {part: value if isinstance(value, dict) else {"": value} for part, value in values.items()}
+    return {f"{part}.{name}".rstrip("."): value for part, inner in parts.items() for name, value in inner.items()}
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

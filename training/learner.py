@@ -36,7 +36,8 @@ class Learner(lightning.LightningModule):
         folder: Where a batch goes that made the loss useless.
 
     Raises:
-        ValueError: The network cannot halve images of that size.
+        OSError: The model to start from cannot be read.
+        ValueError: The network cannot halve images of that size, or is not that of the model to start from.
     """
 
     def __init__(self, run: RunConfiguration, store: SliceStore | None, folder: Path) -> None:
@@ -44,14 +45,13 @@ class Learner(lightning.LightningModule):
         self.run = run
         self._store, self._folder = store, folder
         self.network = build_network(run.network)
-        if any(side % self.network.multiple for side in run.synthesis.size):
+        if any(side % self.network.multiple or side < 2 * self.network.multiple for side in run.synthesis.size):
             raise ValueError(
                 f"synthesis.size is {run.synthesis.size}, but the network '{run.network.architecture}' needs"
-                f" multiples of {self.network.multiple}."
+                f" multiples of {self.network.multiple}, two at least."
             )
         if run.optimisation.start:
-            self.network.load_state_dict(load_model(Path(run.optimisation.start)).network.state_dict())
-            self.network.requires_grad_(True)
+            self._start_from(load_model(Path(run.optimisation.start)))
         self._batches: Batches | None = None
         self._validation: list[Batch] = []
 
@@ -131,6 +131,14 @@ class Learner(lightning.LightningModule):
         run = self.run
         configuration = ModelConfiguration(run.network, run.data.preprocessing, run.passes, plain(run))
         return Model(name, self.network, configuration, card or Card())
+
+    def _start_from(self, model: Model) -> None:
+        if model.configuration.network != self.run.network:
+            raise ValueError(
+                f"optimisation.start '{model.name}' is a {model.configuration.network}, the run trains a"
+                f" {self.run.network}; give the run the network of the model."
+            )
+        self.network.load_state_dict(model.network.state_dict())
 
     def _save_bad(self, batch: Batch, loss: Tensor) -> str:
         path = self._folder / "bad-batch.pt"

@@ -8,7 +8,7 @@ from torch import Tensor
 from training.batches import Batch
 from training.configuration import LossConfiguration
 from UnsupervisedRegistrationLib.core import losses
-from UnsupervisedRegistrationLib.core.deformation import warp
+from UnsupervisedRegistrationLib.core.deformation import compose, warp
 from UnsupervisedRegistrationLib.core.network import Network
 
 _SIMILARITIES = {"photometric": losses.photometric, "local_ncc": losses.local_ncc, "mind": losses.mind}
@@ -18,18 +18,20 @@ def loss_of(network: Network, batch: Batch, configuration: LossConfiguration) ->
     """The loss over all scales of the network, each coarser one with half the weight.
 
     Returns:
-        The loss, and its parts at the finest scale: ``similarity``, ``smoothness``, and ``endpoint`` in voxels where
-        the truth is known.
+        The loss, and its parts at the finest scale: ``similarity``, ``smoothness``, ``endpoint`` in voxels where the
+        truth is known, and ``inverse_consistency`` in voxels if it has a weight.
     """
     outcomes = network(batch.fixed, batch.moving)
     total = batch.fixed.new_zeros(())
     parts: dict[str, Tensor] = {}
     for level, velocity in enumerate(reversed(outcomes)):
         parts = _parts(network, velocity, batch, configuration, finest=level == 0)
-        loss = sum((_weight(name, configuration) * value for name, value in parts.items()), start=total.new_zeros(()))
-        total = total + 0.5**level * loss
         if level == 0:
             finest = parts
+            if configuration.inverse_consistency_weight:
+                parts["inverse_consistency"] = _inverse_consistency(network, velocity, batch)
+        loss = sum((_weight(name, configuration) * value for name, value in parts.items()), start=total.new_zeros(()))
+        total = total + 0.5**level * loss
     return total, {name: value.detach() for name, value in finest.items()}
 
 
@@ -75,6 +77,14 @@ def _smoothness(displacement: Tensor, fixed: Tensor, configuration: LossConfigur
         return losses.bending(displacement)
     strength = configuration.edge_strength if configuration.smoothness == "edge_aware" else 0.0
     return losses.edge_aware_smoothness(displacement, fixed, strength)
+
+
+def _inverse_consistency(network: Network, velocity: Tensor, batch: Batch) -> Tensor:
+    """Mean distance of a voxel from where the pair and then the swapped pair carry it, voxels."""
+    shape = tuple(batch.fixed.shape[2:])
+    swapped = network(batch.moving, batch.fixed)[-1]
+    there_and_back = compose(network.displacement(swapped, shape), network.displacement(velocity, shape))
+    return losses.endpoint_error(there_and_back, there_and_back.new_zeros(()), batch.weight)
 
 
 def _coarse(values: Tensor, shape: tuple[int, ...]) -> Tensor:

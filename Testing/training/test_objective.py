@@ -1,0 +1,108 @@
+"""The loss of a batch: what each part measures, and what leaves it alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.batches import Batch
+from training.configuration import LossConfiguration, run_from
+from training.learner import Learner
+from training.objective import loss_of
+from UnsupervisedRegistrationLib.core.architectures import build_network
+from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
+from UnsupervisedRegistrationLib.core.network import Network, NetworkConfiguration
+
+CONSISTENT = LossConfiguration(inverse_consistency_weight=1.0)
+
+
+def batch(seed: int = 0) -> Batch:
+    """Two pairs of smooth noise without a known truth."""
+    torch.manual_seed(seed)
+    coarse = torch.rand(4, 1, 8, 8)
+    images = torch.nn.functional.interpolate(coarse, (128, 128), mode="bicubic").clamp(0, 1)
+    return Batch(images[:2], images[2:], images[:2], images[2:], None, None)
+
+
+def restless(architecture: str, integration_steps: int) -> Network:
+    """A network whose last layers are not near zero, so that it moves something."""
+    torch.manual_seed(1)
+    network = build_network(NetworkConfiguration(architecture, 2, 4, integration_steps))  # type: ignore[arg-type]
+    for name, weight in network.named_parameters():
+        if weight.std() < 2e-3:
+            torch.nn.init.normal_(weight, std=0.05) if name.endswith("weight") else None
+    return network
+
+
+def test_a_network_that_is_symmetric_by_construction_has_no_inconsistency() -> None:
+    _, parts = loss_of(restless("pyramid", 6), batch(), CONSISTENT)
+    assert parts["inverse_consistency"] < 0.02  # Voxels; what the squarings leave.
+
+
+def test_the_inconsistency_of_the_papers_network_is_measured_and_can_be_learned() -> None:
+    network = restless("fcn", 0)
+    optimiser = torch.optim.Adam(network.parameters(), 1e-3)
+    course = []
+    for _ in range(8):
+        loss, parts = loss_of(network, batch(), dataclasses.replace(CONSISTENT, similarity_weight=0.0))
+        course.append(float(parts["inverse_consistency"]))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert course[0] > 0.05
+    assert course[-1] < 0.5 * course[0]
+
+
+def test_without_its_weight_the_second_direction_is_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, calls = restless("fcn", 0), []
+    network.register_forward_hook(lambda *_: calls.append(1))
+    _, parts = loss_of(network, batch(), LossConfiguration())
+    assert "inverse_consistency" not in parts
+    assert len(calls) == 1
+
+
+def test_what_lies_outside_the_mask_has_no_influence_on_the_similarity() -> None:
+    pair = batch()
+    weight = torch.zeros_like(pair.fixed)
+    weight[..., 40:88, 40:88] = 1
+    noisy = torch.where(weight > 0, pair.fixed, torch.rand_like(pair.fixed))
+    network = build_network(NetworkConfiguration("fcn", 2, 4, 0))
+    for name, parameter in network.named_parameters():  # The identity, so that no pixel is moved into the mask.
+        torch.nn.init.zeros_(parameter) if "predict" in name or "upsample" in name else None
+    values = [
+        float(
+            loss_of(
+                network,
+                dataclasses.replace(pair, similar_fixed=fixed, weight=weight),
+                LossConfiguration(),
+            )[1]["similarity"]
+        )
+        for fixed in (pair.fixed, noisy)
+    ]
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def model_file(path: Path, width: int) -> Path:
+    """A model with random weights."""
+    torch.manual_seed(3)
+    network = build_network(NetworkConfiguration(width=width))
+    save_model(Model(path.stem, network, ModelConfiguration(network.configuration), Card()), path)
+    return path
+
+
+def test_a_run_starts_with_the_weights_of_a_model_file(tmp_path: Path) -> None:
+    start = model_file(tmp_path / "start.pt", 4)
+    wanted = run_from({"network": {"width": 4}, "synthesis": {"size": (64, 64)}, "optimisation": {"start": str(start)}})
+    learner, model = Learner(wanted, None, tmp_path), load_model(start)
+    assert all(torch.equal(w, learner.network.state_dict()[n]) for n, w in model.network.state_dict().items())
+    assert all(weight.requires_grad for weight in learner.network.parameters())
+
+
+def test_a_model_file_of_another_network_starts_nothing(tmp_path: Path) -> None:
+    start = model_file(tmp_path / "start.pt", 4)
+    wanted = run_from({"network": {"width": 8}, "optimisation": {"start": str(start)}})
+    with pytest.raises(ValueError, match=r"'start' is a NetworkConfiguration\(.*width=4.*; give the run the network"):
+        Learner(wanted, None, tmp_path)
