@@ -143,3 +143,9 @@ def test_a_warped_volume_that_is_the_mask(scene, volumes, refused):
 
 def test_a_moving_slice_beside_its_volume(volumes, refused):
     refused(*volumes, "'Moving' does not meet", movingOffset=np.array([0, 0, 400.0]))
+
+
+def test_an_output_that_moves_something_else(scene, volumes, refused):
+    output, other = (scene.AddNewNodeByClass(f"vtkMRML{kind}Node", kind) for kind in ("Transform", "Model"))
+    other.SetAndObserveTransformNodeID(output.GetID())
+    refused(*volumes, "'Transform' already moves 'Model'", transformNode=output)

@@ -48,6 +48,11 @@ class SlicePlane:
         rows, columns = self.shape
         return (self.ijkToRas @ [(columns - 1) / 2, (rows - 1) / 2, 0, 1])[:3]
 
+    def pixelPositions(self) -> np.ndarray:
+        """``(rows, columns, 3)``, RAS mm of every pixel."""
+        rows, columns = np.indices(self.shape)
+        return np.stack([columns, rows], -1) @ self.ijkToRas[:3, :2].T + self.ijkToRas[:3, 3]
+
     def distances(self, points: np.ndarray) -> np.ndarray:
         """Distance of ``(N, 3)`` points from the plane, mm."""
         return np.abs((np.asarray(points) - self.centre) @ self.normal)

@@ -6,7 +6,7 @@ import numpy as np
 import slicer
 import slicer.util
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from .planes import SlicePlane
 from .volumes import worldToLocal
@@ -14,6 +14,8 @@ from .volumes import worldToLocal
 INITIAL_ROLE = "unsupervisedRegistrationInitial"
 """Reference from the outcome to the transform that placed the moving volume before."""
 _OUTCOME = "UnsupervisedRegistration.Outcome"
+RESULT = "UnsupervisedRegistration.Result"
+"""Attribute of a transform node that the history keeps; see ``history``."""
 _PLACED = "placed"  # Value of the attribute where the moving volume had an initial transform.
 
 
@@ -83,10 +85,32 @@ def checkOutput(
     fixedParent: slicer.vtkMRMLTransformNode | None,
     initial: slicer.vtkMRMLTransformNode | None,
 ) -> None:
-    """Refuses an output node that cannot hold a displacement, or would move the fixed volume or its own input.
+    """Refuses an output node that cannot hold a displacement, or would move what it should not.
 
     Raises:
-        ValueError: It would.
+        ValueError: It would move the fixed volume, its own input or other nodes, or holds a kept result.
+    """
+    checkMoves(transformNode, fixedParent, initial)
+    if transformNode.GetAttribute(RESULT) is not None:
+        raise ValueError(f"The output '{transformNode.GetName()}' is kept in the history; choose a new one.")
+    others = [] if isOutcome(transformNode) else _nodesUnder(transformNode)
+    if others:
+        raise ValueError(f"The output '{transformNode.GetName()}' already moves '{others[0]}'; choose a new one.")
+    if transformNode.IsA("vtkMRMLLinearTransformNode"):
+        raise ValueError(f"'{transformNode.GetName()}' holds linear transforms only; choose a new output transform.")
+    if transformNode.GetParentTransformNode() is not None:
+        raise ValueError(f"The output '{transformNode.GetName()}' lies under another transform; choose a new one.")
+
+
+def checkMoves(
+    transformNode: slicer.vtkMRMLTransformNode,
+    fixedParent: slicer.vtkMRMLTransformNode | None,
+    initial: slicer.vtkMRMLTransformNode | None,
+) -> None:
+    """Refuses a transform that lies above the fixed volume, or above its own initial transform.
+
+    Raises:
+        ValueError: It does.
     """
     for what, first in (("fixed volume", fixedParent), ("initial transform", initial)):
         node = first
@@ -94,10 +118,6 @@ def checkOutput(
             if node is transformNode:
                 raise ValueError(f"The output '{transformNode.GetName()}' already moves the {what}; choose a new one.")
             node = node.GetParentTransformNode()
-    if transformNode.IsA("vtkMRMLLinearTransformNode"):
-        raise ValueError(f"'{transformNode.GetName()}' holds linear transforms only; choose a new output transform.")
-    if transformNode.GetParentTransformNode() is not None:
-        raise ValueError(f"The output '{transformNode.GetName()}' lies under another transform; choose a new one.")
 
 
 def followedBy(
@@ -130,6 +150,25 @@ def setOutcome(
     movingVolume.SetAndObserveTransformNodeID(transformNode.GetID())
 
 
+def copyOutcome(source: slicer.vtkMRMLTransformNode, target: slicer.vtkMRMLTransformNode) -> None:
+    """Makes a node hold the same outcome as another; moves no volume."""
+    with slicer.util.NodeModify(target):
+        target.SetAndObserveTransformFromParent(_copied(source.GetTransformFromParent()))
+        target.SetAttribute(_OUTCOME, source.GetAttribute(_OUTCOME))
+        for role in (fixedRole(), movingRole(), INITIAL_ROLE):
+            target.SetNodeReferenceID(role, source.GetNodeReferenceID(role))
+
+
+def movedPoints(transformNode: slicer.vtkMRMLTransformNode, points: np.ndarray) -> np.ndarray:
+    """Where an outcome takes ``(N, 3)`` points of the fixed image, RAS mm of the world to that of the moving data."""
+    fromWorld = worldToLocal(transformNode)
+    ends = vtk.vtkPoints()
+    starts = vtk.vtkPoints()
+    starts.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float64), deep=True))
+    fromWorld.TransformPoints(starts, ends)
+    return vtk_to_numpy(ends.GetData()).astype(np.float64)
+
+
 def fixedRole() -> str:
     """Slicer's reference role for the fixed node of a registration."""
     return slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole()
@@ -138,6 +177,12 @@ def fixedRole() -> str:
 def movingRole() -> str:
     """Slicer's reference role for the moving node of a registration."""
     return slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole()
+
+
+def _nodesUnder(transformNode: slicer.vtkMRMLTransformNode) -> list[str]:
+    """Names of the nodes that a transform moves."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLTransformableNode", transformNode.GetScene())
+    return [node.GetName() for node in nodes if node.GetParentTransformNode() is transformNode]
 
 
 def _copied(transform: vtk.vtkAbstractTransform) -> vtk.vtkAbstractTransform:
