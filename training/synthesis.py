@@ -62,9 +62,13 @@ class SynthesisConfiguration:
 
 def smooth_noise(batch: int, channels: int, shape: tuple[int, int], scale: float) -> Tensor:
     """Standard normal values every ``scale`` voxels, joined smoothly: ``(batch, channels, *shape)``."""
-    coarse = [max(int(size / scale), 1) + 1 for size in shape]
-    noise = torch.randn(batch, channels, *coarse)
-    return F.interpolate(noise, shape, mode="bicubic", align_corners=True)
+    rows, columns = (_interpolation(max(int(size / scale), 1) + 1, size) for size in shape)
+    return rows.T @ torch.randn(batch, channels, len(rows), len(columns)) @ columns
+
+
+def _interpolation(coarse: int, size: int) -> Tensor:
+    """Cubic weights of ``coarse`` values at ``size`` positions between them, ``(coarse, size)``."""
+    return F.interpolate(torch.eye(coarse)[None, None], (coarse, size), mode="bicubic", align_corners=True)[0, 0]
 
 
 def _uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -252,8 +256,9 @@ def _scan(image: Tensor) -> Tensor:
     image = image * torch.exp(_uniform(0, 0.25, batch, 1, 1, 1) * smooth_noise(batch, 1, size, max(size) / 3))
     image = image.clamp_min(0).pow(torch.exp(_uniform(-0.5, 0.5, batch, 1, 1, 1)))
     image = image + _uniform(0, 0.05, batch, 1, 1, 1) * torch.randn_like(image)
-    low = image.flatten(1).quantile(0.005, dim=1).view(-1, 1, 1, 1)
-    high = image.flatten(1).quantile(0.995, dim=1).view(-1, 1, 1, 1)
+    some = image.flatten(1)[:, ::7]  # Enough to tell the percentiles, and a seventh of the time.
+    low = some.quantile(0.005, dim=1).view(-1, 1, 1, 1)
+    high = some.quantile(0.995, dim=1).view(-1, 1, 1, 1)
     image = ((image - low) / (high - low).clamp_min(1e-3)).clamp(0, 1)
     cut = (torch.rand(batch, 1, 1, 1) < 0.1) & (identity_grid(size, image)[:, :1] > 0.85 * shape[0])
     return torch.where(cut, 0.0, image)
