@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import torch
+
 from .fcn import FCN
 from .network import Network, NetworkConfiguration
 from .pyramid import Pyramid
+from .voxelmorph import VoxelMorph
+
+_NETWORKS = {"fcn": FCN, "pyramid": Pyramid, "voxelmorph": VoxelMorph}
 
 
 def build_network(configuration: NetworkConfiguration) -> Network:
-    """A network with fresh weights."""
-    return FCN(configuration) if configuration.architecture == "fcn" else Pyramid(configuration)
+    """A network with fresh weights, in the order of the memory in which its convolutions are fastest."""
+    network = _NETWORKS[configuration.architecture](configuration)
+    if configuration.dimension == 2:
+        network = network.to(memory_format=torch.channels_last)
+    return network

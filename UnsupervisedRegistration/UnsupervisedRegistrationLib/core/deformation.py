@@ -8,8 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .grid import identity_grid
-
 Interpolation = Literal["bilinear", "nearest"]
 
 
@@ -27,18 +25,30 @@ def warp(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear") 
     Raises:
         ValueError: The two grids differ.
     """
-    shape = image.shape[2:]
+    shape = tuple(image.shape[2:])
     if displacement.shape[2:] != shape or displacement.shape[1] != len(shape):
         raise ValueError(
             f"The displacement {tuple(displacement.shape)} does not lie on the grid of the image {tuple(image.shape)}."
         )
     if min(shape) < 2:
-        raise ValueError(f"An image of the shape {tuple(shape)} cannot be warped: every axis needs two voxels.")
-    points = identity_grid(shape, displacement) + displacement
-    size = torch.tensor(shape, dtype=points.dtype, device=points.device).view(1, -1, *[1] * len(shape))
-    normalised = (2 * points / (size - 1) - 1).movedim(1, -1).flip(-1)
+        raise ValueError(f"An image of the shape {shape} cannot be warped: every axis needs two voxels.")
+    positions, voxel = _sampling_grid(shape, displacement)
+    return _sample(image, positions, voxel, displacement, mode)
+
+
+def _sampling_grid(shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
+    """Position of every voxel as ``grid_sample`` counts, ``(1, *shape, d)`` in -1..1, and the length of a voxel."""
+    axes = [torch.linspace(-1, 1, size, dtype=like.dtype, device=like.device) for size in shape]
+    positions = torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)[None]
+    return positions, torch.tensor([2 / (size - 1) for size in reversed(shape)], dtype=like.dtype, device=like.device)
+
+
+def _sample(
+    image: Tensor, positions: Tensor, voxel: Tensor, displacement: Tensor, mode: Interpolation = "bilinear"
+) -> Tensor:
+    points = torch.addcmul(positions, displacement.flip(1).movedim(1, -1), voxel)
     # Clamped here, which is what padding with the border does, because not every device offers that.
-    return F.grid_sample(image, normalised.clamp(-1, 1), mode=mode, align_corners=True)
+    return F.grid_sample(image, points.clamp(-1, 1), mode=mode, align_corners=True)
 
 
 def compose(first: Tensor, second: Tensor) -> Tensor:
@@ -59,9 +69,10 @@ def exponentiate(velocity: Tensor, steps: int) -> Tensor:
     Source:
         Arsigny et al., A Log-Euclidean Framework for Statistics on Diffeomorphisms, MICCAI 2006.
     """
+    positions, voxel = _sampling_grid(tuple(velocity.shape[2:]), velocity)
     displacement = velocity / 2**steps
     for _ in range(steps):
-        displacement = compose(displacement, displacement)
+        displacement = displacement + _sample(displacement, positions, voxel, displacement)
     return displacement
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from .deformation import exponentiate, resize_displacement
 
-Architecture = Literal["fcn", "pyramid"]
+Architecture = Literal["fcn", "pyramid", "voxelmorph"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class NetworkConfiguration:
     """Everything that fixes the shape of a network.
 
     Attributes:
-        architecture: ``"fcn"`` (the paper's) or ``"pyramid"``.
+        architecture: ``"fcn"`` (the paper's), ``"pyramid"`` (ours) or ``"voxelmorph"``.
         dimension: 2 or 3.
         width: Channels of the finest level; the others follow from it.
         integration_steps: Squarings that turn the outcome, a velocity, into a displacement; with 0 the network
@@ -30,8 +31,10 @@ class NetworkConfiguration:
     integration_steps: int = 6
 
     def __post_init__(self) -> None:
-        if self.architecture not in ("fcn", "pyramid"):
-            raise ValueError(f"There is no architecture '{self.architecture}'; choose 'fcn' or 'pyramid'.")
+        if self.architecture not in typing.get_args(Architecture):
+            raise ValueError(
+                f"There is no architecture '{self.architecture}'; choose {', '.join(typing.get_args(Architecture))}."
+            )
         if self.dimension not in (2, 3) or self.width < 4 or not 0 <= self.integration_steps <= 10:
             raise ValueError(f"A network needs dimension 2 or 3, width 4 or more, 0 to 10 integration steps: {self}.")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,7 +13,9 @@ from .network import Network, NetworkConfiguration, convolution
 
 _STEM = 4  # Nothing is convolved above a quarter of the resolution; full-resolution layers would set the time.
 _LEVELS = 4
-_RADII = (3, 3, 3, 2)  # Reach of the correlation at 1/32, 1/16, 1/8, 1/4, in voxels there.
+_RADII = (3, 3, 3, 1)  # Reach of the correlation at 1/32, 1/16, 1/8, 1/4, in voxels there.
+_DEPTHS = (1, 1, 2, 1)  # Wide convolutions of the decoders there.
+_SQUARINGS = 4  # Half of the velocity inside the network spans few voxels of its level.
 
 
 class Pyramid(Network):
@@ -39,31 +43,40 @@ class Pyramid(Network):
             for level, (i, o) in enumerate(zip(inputs, channels, strict=True))
         )
         self.decoder = nn.ModuleList(
-            _decoder(dimension, (2 * radius + 1) ** dimension + 2 * features + dimension, features)
-            for radius, features in zip(_RADII, reversed(channels), strict=True)
+            _decoder(dimension, (2 * radius + 1) ** dimension + 2 * features + dimension, features, depth)
+            for radius, features, depth in zip(_RADII, reversed(channels), _DEPTHS, strict=True)
         )
 
     def forward(self, fixed: Tensor, moving: Tensor) -> list[Tensor]:
-        levels = [space_to_depth(torch.cat([fixed, moving]) - 0.5, _STEM)]
+        levels = [_channels_last(space_to_depth(torch.cat([fixed, moving]) - 0.5, _STEM))]
         for stage in self.encoder:
             levels.append(stage(levels[-1]))
         velocity = fixed.new_zeros(fixed.shape[0], self.configuration.dimension, *levels[-1].shape[2:])
-        outcomes = []
+        outcomes: list[Tensor] = []
         for features, decoder, radius in zip(reversed(levels[1:]), self.decoder, _RADII, strict=True):
-            if features.shape[2:] != velocity.shape[2:]:
+            if outcomes:
                 velocity = resize_displacement(velocity, tuple(features.shape[2:]))
-            velocity = velocity + self._residual(features, velocity, decoder, radius)
+                both_ways = torch.cat([-velocity, velocity])
+                features = _channels_last(warp(features, exponentiate(both_ways / 2, _SQUARINGS)))
+            velocity = velocity + _residual(features, velocity, decoder, radius)
             outcomes.append(velocity)
         return outcomes
 
-    def _residual(self, features: Tensor, velocity: Tensor, decoder: nn.Module, radius: int) -> Tensor:
-        """Antisymmetric update of the velocity from the features of both images, stacked in the batch."""
-        both_ways = torch.cat([-velocity, velocity])
-        halfway = warp(features, exponentiate(both_ways / 2, self.configuration.integration_steps))
-        swapped = halfway.roll(velocity.shape[0], dims=0)
-        matches = correlate(F.normalize(halfway, dim=1), F.normalize(swapped, dim=1), radius)
-        there, back = decoder(torch.cat([matches, halfway, swapped, -both_ways], dim=1)).chunk(2)
-        return (there - back) / 2
+
+def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module, radius: int) -> Tensor:
+    """Antisymmetric update of the velocity.
+
+    Args:
+        features: ``(2 * B, C, *spatial)``, of both images, stacked in the batch and warped half-way.
+        velocity: ``(B, d, *spatial)`` so far.
+        decoder: Sees either image as the first.
+        radius: Of the correlation.
+    """
+    swapped = features.roll(velocity.shape[0], dims=0)
+    directions = features * torch.rsqrt(features.square().sum(dim=1, keepdim=True) + 1e-6)
+    matches = correlate(directions, directions.roll(velocity.shape[0], dims=0), radius)
+    there, back = decoder(torch.cat([matches, features, swapped, torch.cat([velocity, -velocity])], dim=1)).chunk(2)
+    return (there - back) / 2
 
 
 def space_to_depth(image: Tensor, factor: int) -> Tensor:
@@ -86,19 +99,37 @@ def correlate(first: Tensor, second: Tensor, radius: int) -> Tensor:
     Returns:
         ``(B, (2 * radius + 1) ** d, *spatial)``; neighbours outside the image count as zero.
     """
-    dimension, size = first.ndim - 2, 2 * radius + 1
-    around = F.pad(second, [radius] * 2 * dimension)
-    for axis in range(2, 1 + dimension):  # A view: the neighbours along every axis but the last.
-        around = around.unfold(axis, size, 1)
-    around = around.movedim(2 + dimension - 1, -1)  # (B, C, *rows, *neighbours, width + 2 radius)
-    rows = around.shape[2 : 1 + dimension]
-    left = first.movedim(1, -1)  # (B, *rows, width, C)
-    right = around.movedim(1, 1 + len(rows)).flatten(2 + len(rows))  # (B, *rows, C, neighbours * padded width)
-    width, padded = left.shape[-2], around.shape[-1]
-    products = (left @ right).unflatten(-1, (-1, padded)).movedim(-2, 1)  # (B, neighbours, *rows, width, padded)
-    # Entry (x, x + k) of each matrix for k < size: with one more column a row, the diagonals become columns.
-    skewed = F.pad(products.flatten(-2), [0, width]).unflatten(-1, (width, padded + 1))[..., :size]
-    return skewed.movedim(-1, 2).flatten(1, 2)
+    dimension, spatial, size = first.ndim - 2, tuple(first.shape[2:]), 2 * radius + 1
+    block = next(side for side in (8, 4, 2, 1) if not any(length % side for length in spatial))
+    outer, axes = block + 2 * radius, range(dimension)
+    left = _blocks(first, block, block)
+    right = _blocks(F.pad(second, [radius] * 2 * dimension), outer, block)
+    products = left @ right.transpose(1, 2)  # (blocks, voxels inside, voxels inside and around)
+    # The neighbours of a voxel stand on a diagonal: a step inside the block moves both indices of the product.
+    count = outer**dimension
+    numbers = [length // block for length in spatial]
+    skips = [math.prod(numbers[axis + 1 :]) * block**dimension * count for axis in axes]
+    around = [outer ** (dimension - 1 - axis) for axis in axes]
+    inside = [block ** (dimension - 1 - axis) * count + around[axis] for axis in axes]
+    view = products.as_strided(
+        [len(first), *[n for number in numbers for n in (number, block)], *[size] * dimension],
+        [numbers[0] * skips[0], *[step for pair in zip(skips, inside, strict=True) for step in pair], *around],
+    )
+    return view.reshape(len(first), *spatial, size**dimension).movedim(-1, 1)
+
+
+def _blocks(image: Tensor, side: int, step: int) -> Tensor:
+    """Blocks of ``side`` voxels that start every ``step`` voxels: ``(blocks, side**d, C)``, the first image first."""
+    dimension = image.ndim - 2
+    parts = image.movedim(1, -1)
+    for axis in range(1, 1 + dimension):
+        parts = parts.unfold(axis, side, step)
+    return parts.movedim(1 + dimension, -1).flatten(0, dimension).flatten(1, -2)
+
+
+def _channels_last(features: Tensor) -> Tensor:
+    """The same values in the order of the memory in which convolutions are fastest."""
+    return features.contiguous(memory_format=torch.channels_last if features.ndim == 4 else torch.channels_last_3d)
 
 
 def _encoder(dimension: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
@@ -114,15 +145,12 @@ def _encoder(dimension: int, inputs: int, outputs: int, stride: int) -> nn.Seque
     )
 
 
-def _decoder(dimension: int, inputs: int, width: int) -> nn.Sequential:
+def _decoder(dimension: int, inputs: int, width: int, depth: int) -> nn.Sequential:
     """From matches and features to a velocity; the last layer starts almost at zero."""
     conv = convolution(dimension)
     last = conv(width, dimension, 3, padding=1)
     nn.init.normal_(last.weight, std=1e-3)
-    return nn.Sequential(
-        conv(inputs, width, 3, padding=1),
-        nn.LeakyReLU(0.2),
-        conv(width, width, 3, padding=1),
-        nn.LeakyReLU(0.2),
-        last,
-    )
+    layers: list[nn.Module] = [conv(inputs, width, 1), nn.LeakyReLU(0.2)]
+    for _ in range(depth):
+        layers += [conv(width, width, 3, padding=1), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, last)
