@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -11,10 +12,10 @@ from torch import Tensor
 
 from training.configuration import RunConfiguration
 from training.store import SliceStore
-from training.synthesis import ANATOMIES, Pair, bend, synthesise
+from training.synthesis import Pair, bend, synthesise
 from UnsupervisedRegistrationLib.core.deformation import warp
 
-_GROUP = len(ANATOMIES)  # Synthesised pairs drawn at once, one of each anatomy.
+_GROUP = 4  # Synthesised pairs drawn at once, at most; more are hardly faster, fewer are slower.
 
 
 @dataclass(frozen=True)
@@ -52,19 +53,18 @@ class Batches:
     """
 
     def __init__(self, run: RunConfiguration, store: SliceStore | None, rank: int = 0, world: int = 1) -> None:
-        unit = 1 if store else _GROUP
-        if run.optimisation.batch % (unit * world):
+        self._unit = 1 if store else math.gcd(run.optimisation.batch, _GROUP)
+        if run.optimisation.batch % (self._unit * world):
             raise ValueError(
-                f"A batch of {run.optimisation.batch} cannot be shared by {world} processes in units of {unit};"
-                f" choose a multiple of {unit * world}."
+                f"A batch of {run.optimisation.batch} cannot be shared by {world} processes in units of {self._unit};"
+                f" choose a multiple of {self._unit * world}."
             )
         self._run, self._store, self._rank, self._world = run, store, rank, world
         self._partners = _partners(store, run.data.pairs) if store else []
 
     def draw(self, step: int, device: torch.device) -> Batch:
         """This process's share of the batch of a step."""
-        unit = 1 if self._store else _GROUP
-        units = self._run.optimisation.batch // unit
+        units = self._run.optimisation.batch // self._unit
         numbers = range(step * units + self._rank, (step + 1) * units, self._world)
         return self._real(numbers, device) if self._store else self._synthesised(numbers, device)
 
@@ -73,7 +73,7 @@ class Batches:
             groups = []
             for number in numbers:
                 torch.manual_seed(_seed(self._run.seed, number))
-                groups.append(synthesise(_GROUP, self._run.synthesis))
+                groups.append(synthesise(self._unit, self._run.synthesis))
         return _from_pairs(groups)
 
     def _real(self, numbers: range, device: torch.device) -> Batch:

@@ -88,7 +88,7 @@ class OptimisationConfiguration:
 
     Attributes:
         steps: Updates of the weights.
-        batch: Pairs an update over all devices, a multiple of four for synthesised pairs.
+        batch: Pairs an update over all devices; synthesised pairs are drawn fastest in multiples of four.
         rate: Learning rate of Adam after the warm-up.
         schedule: Its course down to a hundredth.
         warmup: Updates until ``rate`` is reached.

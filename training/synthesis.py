@@ -1,18 +1,20 @@
 """Pairs of images with a known displacement, of random anatomy and random contrast; no data needed.
 
 A labelmap is drawn, deformed twice, and painted twice. The recipe starts from SynthMorph (Hoffmann et al., IEEE TMI
-2022); added are head-, abdomen- and heart-like anatomy, texture that moves with the tissue, an affine part, lesions
-that only one image has, partial field of view, and the true displacement.
+2022); added are anatomies, texture that moves with the tissue, an affine part, lesions that only one image has,
+partial field of view, and the true displacement.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.anatomy import ANATOMIES, inside, smooth_noise, uniform, wavy_points
 from UnsupervisedRegistrationLib.core.deformation import compose, exponentiate, resize_displacement, warp
 from UnsupervisedRegistrationLib.core.grid import identity_grid
 
@@ -54,138 +56,28 @@ class SynthesisConfiguration:
     """
 
     size: tuple[int, int] = (160, 160)
-    warp_scales: tuple[int, ...] = (10, 20, 40, 80)
+    warp_scales: tuple[float, ...] = (10, 20, 40, 80)
     warp_strengths: tuple[float, ...] = (1.0, 3.0, 5.0, 6.0)
     affine: tuple[float, float, float] = (0.05, 0.15, 0.1)
     same_contrast: float = 0.5
 
 
-def smooth_noise(batch: int, channels: int, shape: tuple[int, int], scale: float) -> Tensor:
-    """Standard normal values every ``scale`` voxels, joined smoothly: ``(batch, channels, *shape)``."""
-    rows, columns = (_interpolation(max(int(size / scale), 1) + 1, size) for size in shape)
-    return rows.T @ torch.randn(batch, channels, len(rows), len(columns)) @ columns
-
-
-def _interpolation(coarse: int, size: int) -> Tensor:
-    """Cubic weights of ``coarse`` values at ``size`` positions between them, ``(coarse, size)``."""
-    return F.interpolate(torch.eye(coarse)[None, None], (coarse, size), mode="bicubic", align_corners=True)[0, 0]
-
-
-def _uniform(low: float, high: float, *shape: int) -> Tensor:
-    return low + (high - low) * torch.rand(*shape)
-
-
-def _inside(points: Tensor, centre: tuple[float, float], radii: tuple[float, float], jitter: float = 0.2) -> Tensor:
-    """Depth in a random ellipse, 0 at its centre and 1 at its border: ``(B, 1, H, W)``.
-
-    Args:
-        points: ``(B, 2, H, W)``, positions with the image from -1 to 1, y before x.
-        centre: Mean position.
-        radii: Mean half axes.
-        jitter: Relative spread of position and size.
-    """
-    batch = points.shape[0]
-    half_axes = torch.tensor(radii) * (1 + jitter * _uniform(-1, 1, batch, 2))
-    middle = torch.tensor(centre) + jitter * torch.tensor(radii) * _uniform(-1, 1, batch, 2)
-    angle = _uniform(-1, 1, batch, 1, 1) * jitter * 2
-    y, x = (points - middle[:, :, None, None]).unbind(dim=1)
-    along, across = angle.cos() * y - angle.sin() * x, angle.sin() * y + angle.cos() * x
-    a, b = half_axes[:, :, None, None].unbind(dim=1)
-    return ((along / a).square() + (across / b).square()).sqrt()[:, None]
-
-
-def _points(batch: int, shape: tuple[int, int]) -> Tensor:
-    """Positions -1..1, slightly wavy, so that no contour drawn on them is a perfect ellipse."""
-    grid = identity_grid(shape, torch.zeros(1))
-    size = torch.tensor(shape).view(1, 2, 1, 1)
-    waves = sum(
-        strength * smooth_noise(batch, 2, shape, max(shape) / parts)
-        for parts, strength in ((3, 0.06), (7, 0.03), (16, 0.012))
-    )
-    return 2 * grid / (size - 1) - 1 + waves
-
-
-def random_shapes(batch: int, shape: tuple[int, int]) -> Tensor:
-    """Blobs of every size: each voxel belongs to the strongest of many smooth noises. ``(B, 1, H, W)`` labels."""
-    scale = float(torch.empty(1).uniform_(12, 64))
-    noise = smooth_noise(batch, 16, shape, scale) + 0.4 * smooth_noise(batch, 16, shape, scale / 2.5)
-    return noise.argmax(dim=1, keepdim=True)
-
-
-def head(batch: int, shape: tuple[int, int]) -> Tensor:
-    """Skin, skull, fluid, folded cortex, white matter, ventricles, deep nuclei; half of them skull-stripped."""
-    points = _points(batch, shape)
-    depth = _inside(points, (0, 0), (0.85, 0.72), 0.12)
-    stripped = torch.rand(batch, 1, 1, 1) < 0.5
-    labels = torch.zeros_like(depth, dtype=torch.long)
-    for label, radius in ((1, 1.12), (2, 1.06), (3, 0.99)):
-        labels[(depth < radius) & ~stripped] = label
-    folds = smooth_noise(batch, 1, shape, max(shape) / 16)
-    labels[depth + 0.03 * folds < 0.95] = 4
-    labels[(folds.abs() < 0.18) & (depth > 0.72) & (depth < 0.98)] = 3
-    labels[depth + 0.16 * folds < 0.74] = 5
-    labels[(depth < 0.93) & (points[:, 1:].abs() < 0.012)] = 3
-    for label, y, x, ry, rx in ((6, -0.1, 0.2, 0.16, 0.09), (7, 0.12, 0.25, 0.18, 0.06), (8, 0.05, 0.1, 0.09, 0.07)):
-        for side in (-1, 1):
-            labels[_inside(points, (y, side * x), (ry, rx), 0.25) < 1] = label
-    for side in (-1, 1):
-        labels[_inside(points, (-0.22, side * 0.08), (0.22, 0.05), 0.4) < 1] = 9
-        labels[_inside(points, (0.28, side * 0.14), (0.2, 0.05), 0.4) < 1] = 9
-    labels[stripped & (depth > 1)] = 0
-    return labels
-
-
-def abdomen(batch: int, shape: tuple[int, int]) -> Tensor:
-    """Body, fat, muscle, liver with vessels, spleen, kidneys, stomach and bowel with gas, spine, great vessels."""
-    points = _points(batch, shape)
-    body = _inside(points, (0, 0), (0.68, 0.9), 0.1)
-    labels = torch.zeros_like(body, dtype=torch.long)
-    labels[body < 1] = 1
-    labels[body < 0.86 + 0.03 * smooth_noise(batch, 1, shape, 30)] = 2
-    labels[body < 0.79] = 3
-    for _ in range(6):
-        centre = (float(torch.empty(1).uniform_(-0.35, 0.3)), float(torch.empty(1).uniform_(-0.5, 0.5)))
-        labels[(_inside(points, centre, (0.12, 0.16), 0.5) < 1) & (body < 0.77)] = int(torch.randint(4, 8, (1,)))
-    liver = (_inside(points, (-0.08, -0.42), (0.42, 0.36), 0.2) < 1) & (body < 0.78)
-    labels[liver] = 8
-    labels[liver & (smooth_noise(batch, 1, shape, max(shape) / 9).abs() < 0.07)] = 9
-    labels[(_inside(points, (0.02, 0.6), (0.26, 0.15), 0.3) < 1) & (body < 0.78)] = 10
-    for side in (-1, 1):
-        labels[_inside(points, (0.28, side * 0.38), (0.17, 0.12), 0.3) < 1] = 11
-        labels[_inside(points, (0.28, side * 0.34), (0.07, 0.04), 0.3) < 1] = 12
-    labels[_inside(points, (0.42, 0), (0.12, 0.15), 0.2) < 1] = 13
-    labels[_inside(points, (0.58, 0), (0.05, 0.06), 0.2) < 1] = 14
-    labels[_inside(points, (0.2, 0.06), (0.055, 0.055), 0.3) < 1] = 9
-    labels[_inside(points, (-0.35, 0.2), (0.09, 0.13), 0.6) < 1] = 15
-    return labels
-
-
-def heart(batch: int, shape: tuple[int, int]) -> Tensor:
-    """A short-axis view: left ventricle in its ring of muscle, right ventricle beside it, lungs, chest wall."""
-    points = _points(batch, shape)
-    chest = _inside(points, (0, 0), (0.85, 0.95), 0.2)
-    labels = torch.where(chest < 1, random_shapes(batch, shape).remainder(4) + 1, 0)
-    for side in (-1, 1):
-        labels[(_inside(points, (0, side * 0.62), (0.55, 0.3), 0.25) < 1) & (chest < 0.85)] = 5
-    zoom = float(torch.empty(1).uniform_(0.7, 1.6))
-    labels[_inside(points, (0, 0), (0.5 * zoom, 0.5 * zoom), 0.1) < 1] = 6
-    labels[_inside(points, (0.02, -0.2 * zoom), (0.26 * zoom, 0.24 * zoom), 0.25) < 1] = 7
-    ring = _inside(points, (0, 0.12 * zoom), (0.26 * zoom, 0.26 * zoom), 0.1)
-    labels[ring < 1] = 8
-    labels[ring < torch.empty(batch, 1, 1, 1).uniform_(0.4, 0.8)] = 9
-    papillary = smooth_noise(batch, 1, shape, max(shape) / 14)
-    labels[(ring < 0.55) & (papillary > 1.3)] = 8
-    return labels
-
-
-ANATOMIES = (random_shapes, head, abdomen, heart)
-
-
 def bend(batch: int, configuration: SynthesisConfiguration) -> Tensor:
-    """A small random deformation that varies real images, ``(B, 2, H, W)`` voxels."""
-    affine, _ = _affine(batch, configuration)
-    velocity = 0.3 * _velocity(torch.rand(batch), configuration)
-    return compose(affine, resize_displacement(exponentiate(velocity, 6), configuration.size))
+    """A small random deformation that varies real images, ``(B, 2, H, W)`` voxels.
+
+    It is drawn at a quarter of the resolution, so that the network need not wait for it.
+    """
+    coarse = dataclasses.replace(
+        configuration,
+        size=(configuration.size[0] // 4, configuration.size[1] // 4),
+        warp_scales=tuple(scale / 4 for scale in configuration.warp_scales),
+        warp_strengths=tuple(strength / 4 for strength in configuration.warp_strengths),
+    )
+    affine, _ = _affine(batch, coarse)
+    velocity = 0.3 * _velocity(torch.rand(batch), coarse)
+    return resize_displacement(
+        compose(affine, resize_displacement(exponentiate(velocity, 4), coarse.size)), configuration.size
+    )
 
 
 def _affine(batch: int, configuration: SynthesisConfiguration) -> tuple[Tensor, Tensor]:
@@ -193,10 +85,10 @@ def _affine(batch: int, configuration: SynthesisConfiguration) -> tuple[Tensor, 
     shift, rotation, scale = configuration.affine
     shape = configuration.size
     share = torch.rand(batch)
-    angle = share * _uniform(-rotation, rotation, batch)
+    angle = share * uniform(-rotation, rotation, batch)
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=-1).view(batch, 2, 2)
-    matrix = turn @ (torch.eye(2) + share[:, None, None] * _uniform(-scale, scale, batch, 2, 2))
-    offset = share[:, None] * _uniform(-shift, shift, batch, 2) * torch.tensor(shape)
+    matrix = turn @ (torch.eye(2) + share[:, None, None] * uniform(-scale, scale, batch, 2, 2))
+    offset = share[:, None] * uniform(-shift, shift, batch, 2) * torch.tensor(shape)
     centred = identity_grid(shape, matrix) - (torch.tensor(shape).view(1, 2, 1, 1) - 1) / 2
 
     def displacement(a: Tensor, b: Tensor) -> Tensor:
@@ -212,7 +104,7 @@ def _velocity(share: Tensor, configuration: SynthesisConfiguration) -> Tensor:
     half = (configuration.size[0] // 2, configuration.size[1] // 2)
     total = torch.zeros(batch, 2, *half)
     for scale, strength in zip(configuration.warp_scales, configuration.warp_strengths, strict=True):
-        spread = _uniform(0, strength / 2, batch, 1, 1, 1)
+        spread = uniform(0, strength / 2, batch, 1, 1, 1)
         total = total + spread * smooth_noise(batch, 2, half, scale / 2)
     return share.view(-1, 1, 1, 1) * total
 
@@ -243,7 +135,7 @@ def _lesion(image: Tensor) -> Tensor:
     """Adds a blob of another intensity to some of the images, which the partner does not have."""
     batch, _, *shape = image.shape
     centre = (float(torch.empty(1).uniform_(-0.6, 0.6)), float(torch.empty(1).uniform_(-0.6, 0.6)))
-    blob = _inside(_points(batch, (shape[0], shape[1])), centre, (0.1, 0.1), 0.6) < 1
+    blob = inside(wavy_points(batch, (shape[0], shape[1])), centre, (0.1, 0.1), 0.6) < 1
     chosen = blob & (torch.rand(batch, 1, 1, 1) < 0.2)
     return torch.where(chosen, torch.rand(batch, 1, 1, 1) + 0.1 * image, image)
 
@@ -253,9 +145,9 @@ def _scan(image: Tensor) -> Tensor:
     batch, _, *shape = image.shape
     size = (shape[0], shape[1])
     image = _blur(_lesion(image), float(torch.empty(1).uniform_(0.2, 0.9)))
-    image = image * torch.exp(_uniform(0, 0.25, batch, 1, 1, 1) * smooth_noise(batch, 1, size, max(size) / 3))
-    image = image.clamp_min(0).pow(torch.exp(_uniform(-0.5, 0.5, batch, 1, 1, 1)))
-    image = image + _uniform(0, 0.05, batch, 1, 1, 1) * torch.randn_like(image)
+    image = image * torch.exp(uniform(0, 0.25, batch, 1, 1, 1) * smooth_noise(batch, 1, size, max(size) / 3))
+    image = image.clamp_min(0).pow(torch.exp(uniform(-0.5, 0.5, batch, 1, 1, 1)))
+    image = image + uniform(0, 0.05, batch, 1, 1, 1) * torch.randn_like(image)
     some = image.flatten(1)[:, ::7]  # Enough to tell the percentiles, and a seventh of the time.
     low = some.quantile(0.005, dim=1).view(-1, 1, 1, 1)
     high = some.quantile(0.995, dim=1).view(-1, 1, 1, 1)
@@ -265,14 +157,14 @@ def _scan(image: Tensor) -> Tensor:
 
 
 def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
-    """A fresh batch of pairs; every anatomy has the same share.
+    """A fresh batch of pairs; the anatomies take turns, beginning with a random one.
 
     Args:
-        batch: Number of pairs, a multiple of four.
+        batch: Number of pairs.
         configuration: How far they differ.
     """
-    shape, share = configuration.size, batch // len(ANATOMIES)
-    anatomy = torch.cat([draw(share, shape) for draw in ANATOMIES]).float()
+    shape, first = configuration.size, int(torch.randint(len(ANATOMIES), (1,)))
+    anatomy = torch.cat([ANATOMIES[(first + n) % len(ANATOMIES)](1, shape) for n in range(batch)]).float()
     texture = smooth_noise(batch, 1, shape, 3.0) + smooth_noise(batch, 1, shape, 9.0)
     contrasts = _contrast(batch), _contrast(batch)
     same = torch.rand(batch, 1, 1) < configuration.same_contrast
