@@ -11,6 +11,7 @@ import slicer.util
 from .planes import SlicePlane
 
 _VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
+_NORMALS = {"Red": [0, 0, 1], "Yellow": [1, 0, 0], "Green": [0, 1, 0]}
 _FOLLOWS_PRESET = np.cos(np.deg2rad(1))
 
 
@@ -80,21 +81,27 @@ def _rank(direction: np.ndarray) -> int:
 def _lookAt(scene: slicer.vtkMRMLScene, plane: SlicePlane) -> None:
     """Moves the view whose preset has the plane's normal there; an oblique plane turns the axial view."""
     views = {view.GetLayoutName(): view for view in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene)}
-    if not views:
-        return
-    normals = {"Red": [0, 0, 1], "Yellow": [1, 0, 0], "Green": [0, 1, 0]}
-    name = max(normals, key=lambda view: abs(plane.normal @ normals[view]))
-    view = views.get(name, next(iter(views.values())))
-    if abs(plane.normal @ normals[name]) > _FOLLOWS_PRESET:
-        view.SetOrientation(_VIEWS[name])
+    if views:
+        lookAt(views.get(_nearest(plane), next(iter(views.values()))), plane)
+
+
+def lookAt(sliceNode: slicer.vtkMRMLSliceNode, plane: SlicePlane) -> None:
+    """Turns a view like the preset that the plane follows, or like an oblique plane, and moves it there."""
+    name = _nearest(plane)
+    if abs(plane.normal @ _NORMALS[name]) > _FOLLOWS_PRESET:
+        sliceNode.SetOrientation(_VIEWS[name])
     else:
         sliceToRas = np.eye(4)
         sliceToRas[:3, 0] = plane.ijkToRas[:3, 0] / np.linalg.norm(plane.ijkToRas[:3, 0])
         sliceToRas[:3, 1] = -plane.ijkToRas[:3, 1] / np.linalg.norm(plane.ijkToRas[:3, 1])
         sliceToRas[:3, 2] = np.cross(sliceToRas[:3, 0], sliceToRas[:3, 1])
-        view.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(sliceToRas))
-        view.UpdateMatrices()
-    view.JumpSliceByCentering(*plane.centre)
+        sliceNode.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(sliceToRas))
+        sliceNode.UpdateMatrices()
+    sliceNode.JumpSliceByCentering(*plane.centre)
+
+
+def _nearest(plane: SlicePlane) -> str:
+    return max(_NORMALS, key=lambda view: abs(plane.normal @ _NORMALS[view]))
 
 
 def fitView(sliceNode: slicer.vtkMRMLSliceNode, plane: SlicePlane) -> None:

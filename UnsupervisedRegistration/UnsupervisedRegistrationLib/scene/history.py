@@ -29,6 +29,7 @@ from .transforms import (
     movedPoints,
     movingRole,
 )
+from .viewstate import removeWithDisplay
 
 if TYPE_CHECKING:
     from .registration import SliceRegistration
@@ -186,7 +187,7 @@ def deleteResult(result: Result) -> None:
         _showInitial(result.movingVolume)
     for node in (result.warpedVolume, result.transformNode):
         if node is not None:
-            _remove(node)
+            removeWithDisplay(node)
 
 
 def renameResult(result: Result, name: str) -> Result:
@@ -294,16 +295,6 @@ def _copiedVolume(volume: slicer.vtkMRMLScalarVolumeNode, name: str) -> slicer.v
     if volume.GetDisplayNode() is not None:
         copy.GetDisplayNode().CopyContent(volume.GetDisplayNode())
     return copy
-
-
-def _remove(node: slicer.vtkMRMLDisplayableNode) -> None:
-    """Takes a node and what only it uses out of the scene."""
-    scene = node.GetScene()
-    helpers = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
-    helpers += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
-    for part in (*helpers, node):
-        if part is not None:
-            scene.RemoveNode(part)
 
 
 def _samePlane(first: SlicePlane, second: SlicePlane) -> bool:

@@ -1,0 +1,385 @@
+"""Every overlay shows what it says, in place, and switching it off leaves the views as they were."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+import vtk
+
+from UnsupervisedRegistrationLib.scene import linked, overlays
+from UnsupervisedRegistrationLib.scene.display import addSliceViews, pictureOrder
+from UnsupervisedRegistrationLib.scene.registration import showOutcome
+
+LAYERS = slicer.vtkMRMLSliceCompositeNode
+GREY = 1.01 / 255  # One step of the derived volume's 8 bits.
+
+
+@pytest.fixture
+def outcome(scene, obliquePair, handmade):
+    addSliceViews(scene)
+    for volume in (obliquePair.fixedVolume, obliquePair.movingVolume):
+        volume.CreateDefaultDisplayNodes()
+        volume.GetDisplayNode().SetAutoWindowLevel(False)
+        volume.GetDisplayNode().SetWindowLevel(1000, 500)
+        colours = scene.AddNewNodeByClass("vtkMRMLColorTableNode")
+        volume.GetDisplayNode().SetAndObserveColorNodeID(colours.GetID())
+    return showOutcome(obliquePair, handmade(obliquePair.plane.shape))
+
+
+@pytest.fixture
+def overlay(outcome):
+    return overlays.enterOverlay(outcome.pair.fixedVolume, outcome.pair.movingVolume)
+
+
+@pytest.fixture
+def images(overlay, outcome):
+    return overlays.overlayImages(overlay, outcome.pair.plane, outcome.pair.fixed.pixels, outcome.warpedPixels)
+
+
+def shown(overlay):
+    """Background, foreground, opacity and compositing of all views, which must agree."""
+    states = {
+        (
+            layers.GetBackgroundVolumeID(),
+            layers.GetForegroundVolumeID(),
+            layers.GetForegroundOpacity(),
+            layers.GetCompositing(),
+        )
+        for layers in overlay.layers
+    }
+    assert len(states) == 1
+    background, foreground, opacity, compositing = states.pop()
+    scene = overlay.fixedVolume.GetScene()
+    return scene.GetNodeByID(background), scene.GetNodeByID(foreground), opacity, compositing
+
+
+def picture(overlay, images):
+    """Grey values of the derived volume, 0..1, and that it lies on the plane."""
+    derived = shown(overlay)[1]
+    np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(matrixOf(derived)), images.plane.ijkToRas, atol=1e-9)
+    return slicer.util.arrayFromVolume(derived)[0] / 255
+
+
+def matrixOf(volume):
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+def modes(overlay, images, outcome):
+    ones = np.ones(images.plane.shape)
+    return {
+        "blend": lambda: overlays.blend(overlay),
+        "flicker": lambda: overlays.flicker(overlay, False),
+        "redCyan": lambda: overlays.redCyan(overlay),
+        "checkerboard": lambda: overlays.checkerboard(overlay, images),
+        "swipe": lambda: overlays.swipe(overlay, images),
+        "difference": lambda: overlays.difference(overlay, images),
+        "edges": lambda: overlays.edges(overlay, images),
+        "jacobianMap": lambda: overlays.jacobianMap(overlay, images.plane, ones),
+        "trustMap": lambda: overlays.trustMap(overlay, images.plane, ones),
+        "unwarped": lambda: overlays.showWarped(overlay, False),
+        "grid": lambda: overlays.deformationGrid(outcome.transformNode),
+        "glyphs": lambda: overlays.deformationGlyphs(outcome.transformNode),
+        "sideBySide": lambda: linked.showSideBySide(overlay, images.plane),
+    }
+
+
+MODES = ["blend", "flicker", "redCyan", "checkerboard", "swipe", "difference", "edges", "jacobianMap", "trustMap"]
+MODES += ["unwarped", "grid", "glyphs"]
+
+
+def settings(scene):
+    """All that the overlays may change, of every node that is not theirs."""
+    return {
+        node.GetID(): _settingsOf(node)
+        for node in (scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes()))
+        if not node.IsA("vtkMRMLSliceNode")
+    }
+
+
+def _settingsOf(node):
+    names = ["BackgroundVolumeID", "ForegroundVolumeID", "ForegroundOpacity", "Compositing", "LinkedControl"]
+    names += ["ColorNodeID", "Visibility", "Visibility2D", "VisualizationMode", "GridSpacingMm", "GlyphSpacingMm"]
+    names += ["ViewArrangement", "TransformNodeID", "Window", "Level"]
+    return {name: getattr(node, f"Get{name}")() for name in names if hasattr(node, f"Get{name}")}
+
+
+def test_a_blend_has_the_moving_image_above(overlay, outcome):
+    overlays.blend(overlay, 0.3)
+    assert shown(overlay) == (outcome.pair.fixedVolume, outcome.pair.movingVolume, 0.3, LAYERS.Alpha)
+
+
+@pytest.mark.parametrize(("moving", "opacity"), [(False, 0.0), (True, 1.0)])
+def test_flicker_shows_one_image_alone(overlay, moving, opacity):
+    overlays.flicker(overlay, moving)
+    assert shown(overlay)[2] == opacity
+
+
+def test_red_and_cyan_add_up_to_grey(overlay, outcome):
+    overlays.redCyan(overlay)
+    assert shown(overlay)[3] == LAYERS.Add
+    colours = []
+    for volume in (outcome.pair.fixedVolume, outcome.pair.movingVolume):
+        colour = [0.0] * 4
+        assert volume.GetDisplayNode().GetColorNode().GetColor(200, colour)
+        colours.append(np.array(colour[:3]))
+    np.testing.assert_allclose(sum(colours), [200 / 255] * 3)
+    assert colours[0][0] > 0
+    assert colours[1][0] == 0
+
+
+def test_the_colours_go_with_the_next_mode(overlay, outcome):
+    before = outcome.pair.fixedVolume.GetDisplayNode().GetColorNodeID()
+    overlays.redCyan(overlay)
+    overlays.blend(overlay)
+    assert outcome.pair.fixedVolume.GetDisplayNode().GetColorNodeID() == before
+
+
+def test_a_checkerboard_has_both_images_in_turn(overlay, images):
+    overlays.checkerboard(overlay, images, tile=1e-3)  # One pixel is the smallest tile.
+    board = picture(overlay, images)
+    np.testing.assert_allclose(board[::2, ::2], images.fixed[::2, ::2], atol=GREY)
+    np.testing.assert_allclose(board[::2, 1::2], images.warped[::2, 1::2], atol=GREY)
+    np.testing.assert_allclose(board[1::2, 1::2], images.fixed[1::2, 1::2], atol=GREY)
+
+
+def test_tiles_are_square_in_mm(overlay, images):
+    overlays.checkerboard(overlay, images, tile=9.91)  # 0.9 mm columns, 1.1 mm rows.
+    board = picture(overlay, images)
+    np.testing.assert_allclose(board[:9, :11], images.fixed[:9, :11], atol=GREY)
+    np.testing.assert_allclose(board[:9, 11:22], images.warped[:9, 11:22], atol=GREY)
+    np.testing.assert_allclose(board[9:18, :11], images.warped[9:18, :11], atol=GREY)
+
+
+@pytest.mark.parametrize("position", [0.0, 0.25, 1.0])
+def test_swipe_has_fixed_left_and_warped_right(overlay, images, position):
+    overlays.swipe(overlay, images, position)
+    order = pictureOrder(images.plane)
+    drawn, fixed, warped = (order(pixels) for pixels in (picture(overlay, images), images.fixed, images.warped))
+    border = round(position * drawn.shape[1])
+    np.testing.assert_allclose(drawn[:, :border], fixed[:, :border], atol=GREY)
+    np.testing.assert_allclose(drawn[:, border:], warped[:, border:], atol=GREY)
+
+
+def test_a_difference_of_equal_images_is_middle_grey(overlay, images):
+    overlays.difference(overlay, overlays.OverlayImages(images.plane, images.fixed, images.fixed))
+    np.testing.assert_allclose(picture(overlay, images), 0.5, atol=GREY)
+
+
+def test_edges_lie_on_the_border_of_a_square_and_nowhere_else(overlay, images, outcome):
+    square = np.zeros(images.plane.shape)
+    square[8:20, 10:25] = 1
+    overlays.edges(overlay, overlays.OverlayImages(images.plane, square, images.warped))
+    rows, columns = np.nonzero(picture(overlay, images))
+    assert len(rows) > 40
+    outside = np.maximum(np.abs(rows - 13.5) - 6, np.abs(columns - 17) - 7.5)
+    assert np.abs(outside).max() <= 1.5
+    background, foreground, opacity, _ = shown(overlay)
+    assert background is outcome.pair.movingVolume
+    assert opacity == 1
+    assert foreground.GetDisplayNode().GetApplyThreshold()
+
+
+def test_an_image_without_edges_has_none(overlay, images):
+    overlays.edges(overlay, overlays.OverlayImages(images.plane, 0 * images.fixed, images.warped))
+    assert not picture(overlay, images).any()
+
+
+@pytest.mark.parametrize(
+    ("determinant", "colour"),
+    [(-0.5, "ff00ff"), (0.0, "ff00ff"), (0.25, "2167ac"), (1.0, "f6f6f7"), (4.0, "b2182b")],
+)
+def test_the_area_map_is_blue_white_red_and_magenta_where_it_folds(overlay, images, determinant, colour):
+    overlays.jacobianMap(overlay, images.plane, np.full(images.plane.shape, determinant))
+    assert colourShown(overlay) == pytest.approx(rgb(colour), abs=0.02)
+
+
+@pytest.mark.parametrize(("trust", "colour"), [(0.0, "b2182b"), (1.0, "1a9850")])
+def test_the_trust_map_goes_from_red_to_green(overlay, images, trust, colour):
+    overlays.trustMap(overlay, images.plane, np.full(images.plane.shape, trust), 0.4)
+    assert colourShown(overlay) == pytest.approx(rgb(colour), abs=0.02)
+    assert shown(overlay)[2] == 0.4
+
+
+def colourShown(overlay):
+    derived = shown(overlay)[1]
+    colour = [0.0] * 4
+    derived.GetDisplayNode().GetColorNode().GetColor(int(slicer.util.arrayFromVolume(derived)[0, 0, 0]), colour)
+    return colour[:3]
+
+
+def rgb(colour):
+    return [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+
+
+def test_the_unwarped_moving_image_is_as_it_lay_before(overlay, outcome):
+    overlays.showWarped(overlay, False)
+    overlays.showWarped(overlay, False)
+    assert outcome.pair.movingVolume.GetParentTransformNode() is None
+    overlays.showWarped(overlay, True)
+    overlays.showWarped(overlay, True)
+    assert outcome.pair.movingVolume.GetParentTransformNode() is outcome.transformNode
+
+
+def test_an_outcome_deleted_meanwhile_leaves_the_moving_image_unwarped(scene, overlay, outcome):
+    overlays.showWarped(overlay, False)
+    scene.RemoveNode(outcome.transformNode)
+    overlays.showWarped(overlay, True)
+    assert outcome.pair.movingVolume.GetParentTransformNode() is None
+
+
+def test_the_deformation_is_drawn_as_grid_or_arrows(overlay, outcome):
+    node = outcome.transformNode
+    overlays.deformationGrid(node, 6)
+    assert node.GetDisplayNode().GetVisualizationMode() == slicer.vtkMRMLTransformDisplayNode.VIS_MODE_GRID
+    assert node.GetDisplayNode().GetGridSpacingMm() == 6
+    overlays.deformationGlyphs(node, 7)
+    assert node.GetDisplayNode().GetVisualizationMode() == slicer.vtkMRMLTransformDisplayNode.VIS_MODE_GLYPH
+    assert node.GetDisplayNode().GetVisibility2D()
+    overlays.hideDeformation(node)
+    assert not node.GetDisplayNode().GetVisibility2D()
+
+
+def test_only_the_chosen_views_change(scene, outcome):
+    view = next(n for n in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene) if n.GetLayoutName() == "Green")
+    overlay = overlays.enterOverlay(outcome.pair.fixedVolume, outcome.pair.movingVolume, [view])
+    overlays.blend(overlay)
+    changed = {
+        layers.GetLayoutName(): layers.GetForegroundVolumeID() is not None
+        for layers in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
+    }
+    assert changed == {"Red": False, "Yellow": False, "Green": True}
+
+
+@pytest.mark.parametrize("mode", [*MODES, "sideBySide"])
+def test_switching_off_leaves_everything_as_it_was(scene, outcome, mode):
+    for number, layers in enumerate(slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)):
+        layers.SetBackgroundVolumeID(outcome.pair.movingVolume.GetID())
+        layers.SetForegroundOpacity(0.1 * number)
+        layers.SetCompositing(LAYERS.Subtract)
+    before = settings(scene)
+    overlay = overlays.enterOverlay(outcome.pair.fixedVolume, outcome.pair.movingVolume)
+    images = overlays.overlayImages(overlay, outcome.pair.plane)
+    modes(overlay, images, outcome)[mode]()
+    assert settings(scene) != before
+    overlays.restoreViews(scene)
+    assert {key: value for key, value in settings(scene).items() if key in before} == before
+    if mode != "sideBySide":  # The application keeps views that a layout has made.
+        assert settings(scene) == before
+
+
+def test_all_modes_one_after_the_other_are_switched_off_at_once(scene, outcome):
+    before = settings(scene)
+    overlay = overlays.enterOverlay(outcome.pair.fixedVolume, outcome.pair.movingVolume)
+    images = overlays.overlayImages(overlay, outcome.pair.plane)
+    for mode in MODES:
+        modes(overlay, images, outcome)[mode]()
+    overlays.restoreViews(scene)
+    overlays.restoreViews(scene)
+    assert settings(scene) == before
+
+
+def test_what_vanished_meanwhile_is_left_out(scene, outcome, overlay, images):
+    for layers in overlay.layers:
+        layers.SetLabelVolumeID(None)
+    overlays.edges(overlay, images)
+    scene.RemoveNode(outcome.pair.movingVolume.GetDisplayNode())
+    scene.RemoveNode(outcome.pair.movingVolume)
+    scene.RemoveNode(overlay.layers[0])
+    overlays.restoreViews(scene)
+    assert overlay.layers[1].GetBackgroundVolumeID() is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_updates_add_no_node_and_no_observer(scene, outcome, overlay, images, mode):
+    show = modes(overlay, images, outcome)[mode]
+    show()
+    nodes = scene.GetNumberOfNodes()
+    derived = shown(overlay)[1] if mode not in ("unwarped", "grid", "glyphs") else None
+    events = []
+    tag = derived and derived.AddObserver(slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, lambda *_: events.append(1))
+    show()
+    assert len(events) <= 1
+    if tag:
+        derived.RemoveObserver(tag)
+    for _ in range(200):
+        show()
+    assert scene.GetNumberOfNodes() == nodes
+
+
+def test_the_derived_volume_is_hidden_and_used_again(scene, overlay, images):
+    overlays.checkerboard(overlay, images)
+    first = shown(overlay)[1]
+    overlays.difference(overlay, images)
+    assert shown(overlay)[1] is first
+    assert first.GetHideFromEditors()
+
+
+def test_another_slice_size_is_taken_up(overlay, images):
+    overlays.difference(overlay, images)
+    half = overlays.OverlayImages(images.plane, images.fixed[:8], images.warped[:8])
+    overlays.difference(overlay, half)
+    assert shown(overlay)[1].GetImageData().GetDimensions() == (images.fixed.shape[1], 8, 1)
+
+
+def test_images_are_sampled_through_the_transforms_if_not_given(overlay, images, outcome):
+    sampled = overlays.overlayImages(overlay, outcome.pair.plane)
+    np.testing.assert_allclose(sampled.fixed, images.fixed, atol=1e-4)
+    np.testing.assert_allclose(sampled.warped, images.warped, atol=1e-4)
+
+
+def test_without_a_window_the_whole_range_is_shown(overlay, outcome):
+    outcome.pair.fixedVolume.GetDisplayNode().SetWindowLevel(0, 0)
+    outcome.pair.movingVolume.RemoveAllDisplayNodeIDs()
+    images = overlays.overlayImages(overlay, outcome.pair.plane)
+    assert images.fixed.min() == images.warped.min() == 0
+    assert images.fixed.max() == images.warped.max() == 1
+
+
+def test_a_colour_image_is_refused_in_red_and_cyan(scene, outcome):
+    colour = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Photo")
+    overlay = overlays.enterOverlay(outcome.pair.fixedVolume, colour)
+    before = settings(scene)
+    with pytest.raises(ValueError, match="'Photo' is a colour image"):
+        overlays.redCyan(overlay)
+    assert settings(scene) == before
+
+
+class TestSideBySide:
+    def test_both_images_stand_beside_each_other_and_are_linked(self, scene, overlay, outcome):
+        logic = slicer.vtkMRMLLayoutLogic()  # Makes the views of a layout, as in the application.
+        logic.SetMRMLScene(scene)
+        addLinkedViews(scene)
+        linked.showSideBySide(overlay, outcome.pair.plane)
+        layers = {n.GetLayoutName(): n for n in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)}
+        assert layers["RegistrationFixed"].GetBackgroundVolumeID() == outcome.pair.fixedVolume.GetID()
+        assert layers["RegistrationWarped"].GetBackgroundVolumeID() == outcome.pair.movingVolume.GetID()
+        assert layers["RegistrationFixed"].GetLinkedControl()
+        views = [n for n in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene) if "Reg" in n.GetLayoutName()]
+        assert len(views) == 2
+        assert {view.GetViewGroup() for view in views} == {17}
+        for view in views:
+            position = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())[:3, 3]
+            np.testing.assert_allclose(position, outcome.pair.plane.centre, atol=1e-6)
+
+    def test_the_layout_is_added_once(self, scene, outcome):
+        node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        assert linked.addLinkedLayout(node) == linked.addLinkedLayout(node) == linked.LINKED_LAYOUT_ID
+        assert node.GetLayoutDescription(linked.LINKED_LAYOUT_ID) == linked.LINKED_LAYOUT
+
+    def test_a_scene_without_layout_is_refused(self, scene, makeVolume, oblique):
+        overlay = overlays.enterOverlay(*(makeVolume(oblique.ijkToRas, name) for name in "ab"))
+        with pytest.raises(ValueError, match="has no layout"):
+            linked.showSideBySide(overlay, None)
+
+
+def addLinkedViews(scene):
+    """What the application does when the layout is chosen for the first time."""
+    for name in (linked.FIXED_VIEW, linked.WARPED_VIEW):
+        layers = slicer.vtkMRMLSliceCompositeNode()
+        layers.SetSingletonTag(name)
+        layers.SetLayoutName(name)
+        scene.AddNode(layers)

@@ -1,0 +1,328 @@
+"""Ways to see how well two images fit, on Slicer's own layers, volumes and transform display.
+
+``enterOverlay`` remembers how the views were, each mode may then follow any other, and ``restoreViews`` puts all back.
+What Slicer cannot draw itself (checkerboard, swipe, difference, edges, maps) is computed into one hidden volume that
+is updated in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import slicer.util
+
+from . import colours, viewstate
+from .display import pictureOrder
+from .planes import SlicePlane
+from .transforms import initialTransformOf
+from .volumes import sampleVolume
+
+_UNWARPED = "UnsupervisedRegistration.Unwarped"  # On the volume: ID of the outcome that it was taken from.
+_EDGE_SHARE = 0.12  # Of the pixels, at most so many are edges.
+_LAYERS = slicer.vtkMRMLSliceCompositeNode
+_DEFORMATION = slicer.vtkMRMLTransformDisplayNode
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What is laid over each other, and where.
+
+    Attributes:
+        fixedVolume: Below.
+        movingVolume: Above; Slicer draws it through its transform.
+        layers: Composite nodes of the slice views.
+    """
+
+    fixedVolume: slicer.vtkMRMLVolumeNode
+    movingVolume: slicer.vtkMRMLVolumeNode
+    layers: tuple[slicer.vtkMRMLSliceCompositeNode, ...]
+
+
+@dataclass(frozen=True)
+class OverlayImages:
+    """Both images on one plane as the eye sees them, for the modes that Slicer cannot draw itself.
+
+    Attributes:
+        plane: Where.
+        fixed: ``(rows, columns)``, 0..1, by the volume's window.
+        warped: Likewise.
+    """
+
+    plane: SlicePlane
+    fixed: np.ndarray
+    warped: np.ndarray
+
+
+def enterOverlay(
+    fixedVolume: slicer.vtkMRMLVolumeNode,
+    movingVolume: slicer.vtkMRMLVolumeNode,
+    views: Sequence[slicer.vtkMRMLSliceNode] | None = None,
+) -> Overlay:
+    """Remembers how slice views show their data; changes nothing yet.
+
+    Args:
+        fixedVolume: Below.
+        movingVolume: Above.
+        views: Which; without them all slice views.
+    """
+    scene = fixedVolume.GetScene()
+    names = None if views is None else {view.GetLayoutName() for view in views}
+    layers = [
+        node
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
+        if names is None or node.GetLayoutName() in names
+    ]
+    viewstate.remember(layers)
+    return Overlay(fixedVolume, movingVolume, tuple(layers))
+
+
+def restoreViews(scene: slicer.vtkMRMLScene) -> None:
+    """Puts views, colours and transform display back to what they were before the first ``enterOverlay``."""
+    for volume in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene):
+        if volume.GetAttribute(_UNWARPED):
+            _warpAgain(volume)
+    viewstate.restore(scene)
+
+
+def overlayImages(
+    overlay: Overlay, plane: SlicePlane, fixed: np.ndarray | None = None, warped: np.ndarray | None = None
+) -> OverlayImages:
+    """Both images as the eye sees them.
+
+    Args:
+        overlay: Of these volumes.
+        plane: Where.
+        fixed: ``(rows, columns)`` intensities if they are known already, such as those of a ``SlicePair``.
+        warped: Likewise; without them the moving volume is sampled through its transforms.
+    """
+    pixels = [
+        sampleVolume(volume, plane).pixels if known is None else known
+        for volume, known in ((overlay.fixedVolume, fixed), (overlay.movingVolume, warped))
+    ]
+    return OverlayImages(plane, _grey(overlay.fixedVolume, pixels[0]), _grey(overlay.movingVolume, pixels[1]))
+
+
+def blend(overlay: Overlay, opacity: float = 0.5) -> None:
+    """The moving image over the fixed one."""
+    _show(overlay, overlay.fixedVolume, overlay.movingVolume, opacity)
+
+
+def flicker(overlay: Overlay, moving: bool) -> None:
+    """Either image alone; a timer calls it with one and the other."""
+    _show(overlay, overlay.fixedVolume, overlay.movingVolume, float(moving))
+
+
+def redCyan(overlay: Overlay) -> None:
+    """The fixed image in red and the moving one in cyan: grey where they agree.
+
+    Raises:
+        ValueError: One is a colour image.
+    """
+    volumes = (overlay.fixedVolume, overlay.movingVolume)
+    for volume in volumes:
+        if volume.IsA("vtkMRMLVectorVolumeNode"):
+            raise ValueError(f"'{volume.GetName()}' is a colour image; red and cyan need grey ones. Choose a blend.")
+    _show(overlay, *volumes, 1.0, _LAYERS.Add, coloured=True)
+    for volume, colour in zip(volumes, ("red", "cyan"), strict=True):
+        volume.GetDisplayNode().SetAndObserveColorNodeID(colours.table(volume.GetScene(), colour).GetID())
+
+
+def checkerboard(overlay: Overlay, images: OverlayImages, tile: float = 20.0) -> None:
+    """Fixed and warped in turn, in squares of ``tile`` mm."""
+    sides = np.maximum(np.rint(tile / np.linalg.norm(images.plane.ijkToRas[:3, [1, 0]], axis=0)), 1)
+    rows, columns = (np.arange(n) // side for n, side in zip(images.plane.shape, sides, strict=True))
+    odd = (rows[:, None] + columns) % 2 == 1
+    _showPicture(overlay, images.plane, np.where(odd, images.warped, images.fixed))
+
+
+def swipe(overlay: Overlay, images: OverlayImages, position: float = 0.5) -> None:
+    """Fixed on the left of the picture, warped on the right; ``position`` is the share of the width, 0..1."""
+    right = np.zeros(images.plane.shape, dtype=bool)
+    picture = pictureOrder(images.plane)(right)  # A view, so that it fills ``right``.
+    picture[:, round(position * picture.shape[1]) :] = True
+    _showPicture(overlay, images.plane, np.where(right, images.warped, images.fixed))
+
+
+def difference(overlay: Overlay, images: OverlayImages) -> None:
+    """Warped minus fixed: grey where they agree, bright where the warped one is brighter."""
+    _showPicture(overlay, images.plane, (images.warped - images.fixed + 1) / 2)
+
+
+def edges(overlay: Overlay, images: OverlayImages) -> None:
+    """Edges of the fixed image in yellow over the moving one."""
+    derived = _derived(overlay, images.plane, 255 * _edgesOf(images.fixed), "edges", (0, 255))
+    derived.GetDisplayNode().SetApplyThreshold(True)
+    derived.GetDisplayNode().SetThreshold(1, 255)
+    _show(overlay, overlay.movingVolume, derived, 1.0)
+
+
+def jacobianMap(overlay: Overlay, plane: SlicePlane, values: np.ndarray, opacity: float = 0.6) -> None:
+    """Local change of area over the fixed image: blue halves, white keeps, red doubles, magenta folds.
+
+    Args:
+        overlay: On its fixed volume.
+        plane: Where.
+        values: ``(rows, columns)`` Jacobian determinants.
+        opacity: Of the colours.
+    """
+    change = np.log2(np.clip(values, 0.25, 4)) / 2  # -1 a quarter, 0 the same, 1 four times.
+    pixels = np.where(values <= 0, 0, np.clip(128 + 127 * change, 1, 255))
+    _show(overlay, overlay.fixedVolume, _derived(overlay, plane, pixels, "jacobian", (0, 255)), opacity)
+
+
+def trustMap(overlay: Overlay, plane: SlicePlane, values: np.ndarray, opacity: float = 0.5) -> None:
+    """How far to trust the outcome, over the fixed image: red not at all, green fully.
+
+    Args:
+        overlay: On its fixed volume.
+        plane: Where.
+        values: ``(rows, columns)``, 0..1.
+        opacity: Of the colours.
+    """
+    derived = _derived(overlay, plane, 255 * np.clip(values, 0, 1), "trust", (0, 255))
+    _show(overlay, overlay.fixedVolume, derived, opacity)
+
+
+def showWarped(overlay: Overlay, warped: bool) -> None:
+    """Draws the moving volume through the outcome, or as it lay before.
+
+    Raises:
+        ValueError: The initial transform was deleted.
+    """
+    volume = overlay.movingVolume
+    if warped:
+        _warpAgain(volume)
+        return
+    parent, initial = volume.GetParentTransformNode(), initialTransformOf(volume)
+    if parent is not initial:
+        volume.SetAttribute(_UNWARPED, parent.GetID())
+        volume.SetAndObserveTransformNodeID(None if initial is None else initial.GetID())
+
+
+def deformationGrid(transformNode: slicer.vtkMRMLTransformNode, spacing: float = 10.0) -> None:
+    """Draws the deformation as a grid with lines ``spacing`` mm apart in the slice views."""
+    display = _transformDisplay(transformNode)
+    with slicer.util.NodeModify(display):
+        display.SetVisualizationMode(_DEFORMATION.VIS_MODE_GRID)
+        display.SetGridSpacingMm(spacing)
+        display.SetGridResolutionMm(spacing / 4)
+        _show2D(display)
+
+
+def deformationGlyphs(transformNode: slicer.vtkMRMLTransformNode, spacing: float = 10.0) -> None:
+    """Draws the deformation as arrows ``spacing`` mm apart in the slice views."""
+    display = _transformDisplay(transformNode)
+    with slicer.util.NodeModify(display):
+        display.SetVisualizationMode(_DEFORMATION.VIS_MODE_GLYPH)
+        display.SetGlyphSpacingMm(spacing)
+        _show2D(display)
+
+
+def hideDeformation(transformNode: slicer.vtkMRMLTransformNode) -> None:
+    """Puts the display of a transform back to what it was before the grid or the arrows."""
+    viewstate.restoreNode(transformNode.GetDisplayNode())
+
+
+def _show(
+    overlay: Overlay,
+    background: slicer.vtkMRMLVolumeNode,
+    foreground: slicer.vtkMRMLVolumeNode,
+    opacity: float,
+    compositing: int = _LAYERS.Alpha,
+    coloured: bool = False,
+) -> None:
+    displays = [volume.GetDisplayNode() for volume in (overlay.fixedVolume, overlay.movingVolume)]
+    for display in displays:
+        if display is not None and coloured:
+            viewstate.remember([display])
+        elif display is not None:
+            viewstate.restoreNode(display)
+    for layers in overlay.layers:
+        with slicer.util.NodeModify(layers):
+            layers.SetBackgroundVolumeID(background.GetID())
+            layers.SetForegroundVolumeID(foreground.GetID())
+            layers.SetForegroundOpacity(opacity)
+            layers.SetCompositing(compositing)
+
+
+def _showPicture(overlay: Overlay, plane: SlicePlane, picture: np.ndarray) -> None:
+    """A grey picture, 0..1, in front of everything."""
+    _show(overlay, overlay.fixedVolume, _derived(overlay, plane, 255 * picture, "grey", (0, 255)), 1.0)
+
+
+def _derived(
+    overlay: Overlay, plane: SlicePlane, pixels: np.ndarray, colour: str, window: tuple[float, float]
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """The one hidden volume, filled in place."""
+    scene = overlay.fixedVolume.GetScene()
+    node, _ = viewstate.ownedNode(scene, "vtkMRMLScalarVolumeNode", "picture")
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    with slicer.util.NodeModify(node):
+        _fill(node, np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
+        node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(plane.ijkToRas))
+    display = node.GetDisplayNode()
+    with slicer.util.NodeModify(display):
+        display.SetAndObserveColorNodeID(colours.table(scene, colour).GetID())
+        display.SetAutoWindowLevel(False)
+        display.SetWindowLevelMinMax(*window)
+        display.SetApplyThreshold(False)
+        display.SetInterpolate(False)
+    return node
+
+
+def _fill(node: slicer.vtkMRMLScalarVolumeNode, pixels: np.ndarray) -> None:
+    """Writes pixels into a volume of one slice, in place if they fit."""
+    image = node.GetImageData()
+    if image is not None and image.GetDimensions() == (*pixels.shape[::-1], 1):
+        slicer.util.arrayFromVolume(node)[0] = pixels
+        slicer.util.arrayFromVolumeModified(node)
+    else:
+        slicer.util.updateVolumeFromArray(node, pixels[None])
+
+
+def _grey(volumeNode: slicer.vtkMRMLVolumeNode, pixels: np.ndarray) -> np.ndarray:
+    """0..1 by the window of the volume; without one, from the lowest to the highest intensity."""
+    display = volumeNode.GetDisplayNode()
+    if isinstance(display, slicer.vtkMRMLScalarVolumeDisplayNode) and display.GetWindow() > 0:
+        low, width = display.GetLevel() - display.GetWindow() / 2, display.GetWindow()
+    else:
+        low, width = float(pixels.min()), float(np.ptp(pixels)) or 1.0
+    return np.clip((pixels - low) / width, 0, 1)
+
+
+def _edgesOf(grey: np.ndarray) -> np.ndarray:
+    """Where the grey values change most, one or two pixels wide."""
+    padded = np.pad(grey, 1, mode="edge")
+    rows, columns = grey.shape
+    smooth = sum(padded[r : r + rows, c : c + columns] for r in range(3) for c in range(3)) / 9
+    down, across = np.gradient(smooth)
+    strength = np.hypot(down, across)
+    ring = np.pad(strength, 1)
+    vertical = (strength >= ring[:-2, 1:-1]) & (strength >= ring[2:, 1:-1]) & (np.abs(down) >= np.abs(across))
+    horizontal = (strength >= ring[1:-1, :-2]) & (strength >= ring[1:-1, 2:]) & (np.abs(across) >= np.abs(down))
+    return (vertical | horizontal) & (strength > max(np.quantile(strength, 1 - _EDGE_SHARE), 0.01))
+
+
+def _warpAgain(volume: slicer.vtkMRMLVolumeNode) -> None:
+    outcome = volume.GetAttribute(_UNWARPED)
+    if outcome is not None:
+        volume.RemoveAttribute(_UNWARPED)
+        if volume.GetScene().GetNodeByID(outcome) is not None:
+            volume.SetAndObserveTransformNodeID(outcome)
+
+
+def _transformDisplay(transformNode: slicer.vtkMRMLTransformNode) -> slicer.vtkMRMLTransformDisplayNode:
+    if transformNode.GetDisplayNode() is None:
+        transformNode.CreateDefaultDisplayNodes()
+        viewstate.own(transformNode.GetDisplayNode(), "deformation")
+    viewstate.remember([transformNode.GetDisplayNode()])
+    return transformNode.GetDisplayNode()
+
+
+def _show2D(display: slicer.vtkMRMLTransformDisplayNode) -> None:
+    display.SetVisibility(True)
+    display.SetVisibility2D(True)

@@ -1,0 +1,126 @@
+"""Remembers how views showed their data before an overlay, and puts it back exactly.
+
+The memory is a hidden node of the scene, so that a scene saved with an overlay on can be restored after loading.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import slicer
+import slicer.util
+
+_TAG = "UnsupervisedRegistrationViews"
+_CONTENT = "UnsupervisedRegistration.Remembered"
+_OWNED = "owned"
+_PURPOSE = "UnsupervisedRegistration.Purpose"
+
+# Only what the overlays change, so that a window or a zoom changed meanwhile stays.
+_LAYERS = ("BackgroundVolumeID", "ForegroundVolumeID", "ForegroundOpacity", "Compositing", "LinkedControl")
+_PROPERTIES = {
+    "vtkMRMLSliceCompositeNode": _LAYERS,
+    "vtkMRMLScalarVolumeDisplayNode": ("ColorNodeID",),
+    "vtkMRMLTransformDisplayNode": (
+        "Visibility",
+        "Visibility2D",
+        "VisualizationMode",
+        "GridSpacingMm",
+        "GridResolutionMm",
+        "GlyphSpacingMm",
+    ),
+    "vtkMRMLLayoutNode": ("ViewArrangement",),
+}
+_SETTERS = {"ColorNodeID": "SetAndObserveColorNodeID"}
+
+
+def remember(nodes: Iterable[slicer.vtkMRMLNode]) -> None:
+    """Notes the present settings of nodes; what is remembered already stays as it was at first."""
+    for node in nodes:
+        memory = _memory(node.GetScene(), create=True)
+        content = _content(memory)
+        if any(memory.GetNodeReferenceID(role) == node.GetID() for role in content):
+            continue
+        role = f"remembered{len(content)}"
+        memory.SetNodeReferenceID(role, node.GetID())
+        content[role] = {name: getattr(node, f"Get{name}")() for name in _propertiesOf(node)}
+        memory.SetAttribute(_CONTENT, json.dumps(content))
+
+
+def restore(scene: slicer.vtkMRMLScene) -> None:
+    """Gives all remembered nodes that are still there their settings back, and removes the nodes of the overlays."""
+    memory = _memory(scene, create=False)
+    if memory is None:
+        return
+    for role in _content(memory):
+        restoreNode(memory.GetNodeReference(role))
+    owned = [memory.GetNthNodeReference(_OWNED, n) for n in range(memory.GetNumberOfNodeReferences(_OWNED))]
+    for node in owned:
+        if node is not None:
+            removeWithDisplay(node)
+    scene.RemoveNode(memory)
+
+
+def restoreNode(node: slicer.vtkMRMLNode | None) -> None:
+    """Gives one node its remembered settings back; it stays remembered."""
+    memory = None if node is None else _memory(node.GetScene(), create=False)
+    if memory is None:
+        return
+    content = _content(memory)
+    values = next((content[role] for role in content if memory.GetNodeReferenceID(role) == node.GetID()), {})
+    with slicer.util.NodeModify(node):
+        for name, value in values.items():
+            lost = name.endswith("ID") and (value is None or node.GetScene().GetNodeByID(value) is None)
+            getattr(node, _SETTERS.get(name, f"Set{name}"))("" if lost else value)
+
+
+def ownedNode(scene: slicer.vtkMRMLScene, className: str, purpose: str) -> tuple[slicer.vtkMRMLNode, bool]:
+    """The hidden node of the overlays for a purpose, and whether it is new; ``restore`` removes it."""
+    memory = _memory(scene, create=True)
+    for index in range(memory.GetNumberOfNodeReferences(_OWNED)):
+        node = memory.GetNthNodeReference(_OWNED, index)
+        if node is not None and node.GetAttribute(_PURPOSE) == purpose:
+            return node, False
+    node = scene.CreateNodeByClass(className)
+    node.UnRegister(None)
+    node.SetName(f"Registration {purpose}")
+    node.SetHideFromEditors(True)
+    own(scene.AddNode(node), purpose)
+    return node, True
+
+
+def own(node: slicer.vtkMRMLNode, purpose: str) -> None:
+    """Lets ``restore`` remove a node that an overlay has made."""
+    node.SetAttribute(_PURPOSE, purpose)
+    _memory(node.GetScene(), create=True).AddNodeReferenceID(_OWNED, node.GetID())
+
+
+def removeWithDisplay(node: slicer.vtkMRMLNode) -> None:
+    """Takes a node out of the scene, with the display and storage nodes that only it uses."""
+    scene, parts = node.GetScene(), []
+    if isinstance(node, slicer.vtkMRMLDisplayableNode):
+        parts += [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    if isinstance(node, slicer.vtkMRMLStorableNode):
+        parts += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
+    for part in (*parts, node):
+        if part is not None:
+            scene.RemoveNode(part)
+
+
+def _propertiesOf(node: slicer.vtkMRMLNode) -> tuple[str, ...]:
+    return next(names for kind, names in _PROPERTIES.items() if node.IsA(kind))
+
+
+def _memory(scene: slicer.vtkMRMLScene, create: bool) -> slicer.vtkMRMLScriptedModuleNode | None:
+    memory = scene.GetSingletonNode(_TAG, "vtkMRMLScriptedModuleNode")
+    if memory is None and create:
+        memory = slicer.vtkMRMLScriptedModuleNode()
+        memory.SetSingletonTag(_TAG)
+        memory.SetName(_TAG)
+        memory.SetHideFromEditors(True)
+        memory = scene.AddNode(memory)
+    return memory
+
+
+def _content(memory: slicer.vtkMRMLScriptedModuleNode) -> dict[str, dict[str, object]]:
+    return json.loads(memory.GetAttribute(_CONTENT) or "{}")
