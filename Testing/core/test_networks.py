@@ -172,7 +172,7 @@ def test_a_network_that_cannot_be_built_is_an_error(name: str, value: int) -> No
 
 
 def test_an_unknown_architecture_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"no architecture 'unet'; choose 'fcn' or 'pyramid'"):
+    with pytest.raises(ValueError, match=r"no architecture 'unet'; choose fcn, pyramid, voxelmorph"):
         NetworkConfiguration(architecture="unet")  # type: ignore[arg-type]
 
 

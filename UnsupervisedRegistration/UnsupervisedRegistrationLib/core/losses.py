@@ -31,12 +31,13 @@ def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _box(image: Tensor, window: int) -> Tensor:
-    """Mean over a cube of ``window`` voxels; at the border over the part inside."""
+    """Mean over a cube of ``window`` voxels, one axis after the other; at the border over the part inside."""
     pool = F.avg_pool2d if image.ndim == 4 else F.avg_pool3d
-    window = min(window, 2 * max(image.shape[2:]) - 1)
-    sides = [window // 2] * 2 * (image.ndim - 2)  # Padded here, because pooling refuses images smaller than a window.
-    inside = F.pad(torch.ones_like(image[:1, :1]), sides)
-    return pool(F.pad(image, sides), window, stride=1) / pool(inside, window, stride=1)
+    for axis in range(2, image.ndim):
+        side = min(window, image.shape[axis] - 1 + image.shape[axis] % 2)  # Pooling in 3-D refuses larger windows.
+        kernel = [side if other == axis else 1 for other in range(2, image.ndim)]
+        image = pool(image, kernel, stride=1, padding=[k // 2 for k in kernel], count_include_pad=False)
+    return image
 
 
 def _difference(values: Tensor, axis: int) -> Tensor:
@@ -73,12 +74,18 @@ def local_ncc(
     Source:
         Avants et al., Symmetric diffeomorphic image registration with cross-correlation, MedIA 2008.
     """
+    return 1 - _mean(local_correlation(warped, fixed, window, noise), mask)
+
+
+def local_correlation(warped: Tensor, fixed: Tensor, window: int = 9, noise: float = 0.01) -> Tensor:
+    """Squared correlation in a window around every voxel, ``(B, 1, *spatial)`` in 0..1; see ``local_ncc``."""
     warped, fixed = warped - warped.mean(), fixed - fixed.mean()
-    mean_warped, mean_fixed = _box(warped, window), _box(fixed, window)
-    covariance = _box(warped * fixed, window) - mean_warped * mean_fixed
-    variance_warped = (_box(warped.square(), window) - mean_warped.square()).clamp_min(0) + noise**2
-    variance_fixed = (_box(fixed.square(), window) - mean_fixed.square()).clamp_min(0) + noise**2
-    return 1 - _mean(covariance.square() / (variance_warped * variance_fixed), mask)
+    moments = _box(torch.cat([warped, fixed, warped * fixed, warped.square(), fixed.square()], dim=1), window)
+    mean_warped, mean_fixed, product, square_warped, square_fixed = moments.split(1, dim=1)
+    covariance = product - mean_warped * mean_fixed
+    variance_warped = (square_warped - mean_warped.square()).clamp_min(0) + noise**2
+    variance_fixed = (square_fixed - mean_fixed.square()).clamp_min(0) + noise**2
+    return covariance.square() / (variance_warped * variance_fixed)
 
 
 def _context_pairs(dimension: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .deformation import compose, jacobian_determinant
+from .deformation import compose, determinant, jacobian_determinant
 from .grid import ImageGrid, shifted
 
 
@@ -120,7 +120,7 @@ def _simplex_ratios(displacement: Tensor) -> Tensor:
     for origin, *others in _SIMPLICES[dimension]:
         edges = torch.stack([corner(other) - corner(origin) for other in others], dim=-1)
         rest = torch.tensor(others, dtype=edges.dtype) - torch.tensor(origin, dtype=edges.dtype)
-        ratios.append(torch.linalg.det(edges) / torch.linalg.det(rest.T).to(edges))
+        ratios.append(determinant(edges) / float(determinant(rest.T)))
     return torch.stack(ratios)
 
 
