@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
 import slicer
 
 import host
-from host.widgets import ctkCollapsibleButton, qMRMLNodeComboBox
+from host.widgets import ctkCollapsibleButton, ctkSliderWidget, qMRMLNodeComboBox
 
 host.start()
 qt = sys.modules["qt"]
@@ -330,3 +331,76 @@ def test_a_collapsed_section_opens_by_a_press_on_its_title(ui):
 def test_nothing_can_be_installed():
     with pytest.raises(ModuleNotFoundError):
         slicer.util.pip_install("something")
+
+
+def test_a_slider_has_the_limits_of_its_parameter_and_both_follow_each_other():
+    @slicer.parameterNodeWrapper.parameterNodeWrapper
+    class Opacity:
+        share: Annotated[float, slicer.parameterNodeWrapper.WithinRange(0.2, 0.9)] = 0.5
+
+    slider, opacity = ctkSliderWidget(), Opacity(slicer.vtkMRMLScriptedModuleNode())
+    opacity.connectParametersToGui({"share": slider})
+    assert (slider.minimum, slider.maximum, slider.value) == (0.2, 0.9, 0.5)
+    slider.value = 0.7
+    assert opacity.share == 0.7
+    opacity.share = 0.25
+    assert slider.value == 0.25
+    with pytest.raises(ValueError, match="within range"):
+        opacity.share = 1.5
+
+
+def test_a_slider_tells_each_change_once_and_knows_no_other_name():
+    slider, values = ctkSliderWidget(), []
+    assert slider.connect("valueChanged(double)", values.append)
+    slider.value = 7
+    slider.value = 7
+    assert values == [7.0]
+    with pytest.raises(AttributeError):
+        slider.vlaue = 3
+
+
+def test_a_section_tells_that_it_opens():
+    section, opened = ctkCollapsibleButton(), []
+    assert section.connect("contentsCollapsed(bool)", opened.append)
+    section.collapsed = True
+    section.collapsed = True
+    assert opened == [True]
+
+
+def test_a_file_dialog_gives_the_answer_of_the_test_and_asks_nobody_else():
+    host.answers.append("table.csv")
+    assert qt.QFileDialog.getSaveFileName(None, "Save", "", "CSV (*.csv)") == "table.csv"
+    with pytest.raises(NotImplementedError, match="Save"):
+        qt.QFileDialog.getSaveFileName(None, "Save", "", "CSV (*.csv)")
+
+
+def test_settings_are_forgotten_between_tests():
+    qt.QSettings().setValue("folder", "somewhere")
+    assert qt.QSettings().value("folder", "") == "somewhere"
+    host.stop()
+    assert qt.QSettings().value("folder", "") == ""
+
+
+def test_an_error_in_a_thread_is_remembered():
+    thread = threading.Thread(target=lambda: 1 / 0)
+    thread.start()
+    thread.join()
+    assert [type(error) for error in host.uncaught] == [ZeroDivisionError]
+    host.stop()
+
+
+def test_timers_run_while_one_waits_and_waiting_ends():
+    timer, ticks = qt.QTimer(), []
+    timer.setSingleShot(True)
+    timer.connect("timeout()", lambda: ticks.append(1))
+    timer.start(5)
+    host.waitUntil(lambda: ticks)
+    with pytest.raises(TimeoutError):
+        host.waitUntil(lambda: False, 0.02)
+
+
+def test_dark_colours_reach_every_widget():
+    host.setDark(True)
+    assert qt.QLabel().palette.color(qt.QPalette.Window).lightness() < 100
+    host.setDark(False)
+    assert qt.QLabel().palette.color(qt.QPalette.Window).lightness() > 200

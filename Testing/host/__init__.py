@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,14 +18,28 @@ import slicer
 
 from . import parameternode, scripted
 from .application import Application, Message, SampleDataLogic, clickSample, messageBox, messages, sources
+from .dialogs import QFileDialog, QSettings, answers
 from .pythonqt import qt
 from .scripted import Loaded, loadModule
 from .widgets import QUiLoader
 
-__all__ = ["Loaded", "Message", "clickSample", "grab", "loadModule", "messages", "start", "stop", "uncaught"]
+__all__ = [
+    "Loaded",
+    "Message",
+    "answers",
+    "clickSample",
+    "grab",
+    "loadModule",
+    "messages",
+    "setDark",
+    "start",
+    "stop",
+    "uncaught",
+    "waitUntil",
+]
 
 uncaught: list[BaseException] = []
-"""Exceptions that left a slot, which Qt only prints."""
+"""Exceptions that left a slot or a thread, which are only printed."""
 
 
 def start() -> None:
@@ -34,13 +51,14 @@ def start() -> None:
     slicer.mrmlScene = slicer.vtkMRMLScene()
     slicer.app = Application(slicer.mrmlScene)
     slicer.util.messageBox = messageBox
-    qt.QUiLoader = QUiLoader
+    qt.QUiLoader, qt.QFileDialog, qt.QSettings = QUiLoader, QFileDialog, QSettings
     i18n = SimpleNamespace(tr=lambda text: text, translate=lambda context, text: text)
     for name, module in (("i18n", i18n), ("ScriptedLoadableModule", scripted), ("parameterNodeWrapper", parameternode)):
         sys.modules[f"slicer.{name}"] = module
         setattr(slicer, name, module)
     sys.modules |= {"qt": qt, "SampleData": SimpleNamespace(SampleDataLogic=SampleDataLogic)}
     sys.excepthook = _remember
+    threading.excepthook = lambda thread: _remember(thread.exc_type, thread.exc_value, thread.exc_traceback)
 
 
 def stop() -> None:
@@ -48,8 +66,23 @@ def stop() -> None:
     while scripted.loaded:
         scripted.loaded.pop().close()
     slicer.mrmlScene.Clear(0)
-    for memory in (sources, messages, uncaught):
+    for memory in (sources, messages, uncaught, answers, QSettings.values):
         memory.clear()
+
+
+def waitUntil(isDone: Callable[[], Any], seconds: float = 30.0) -> None:
+    """Let timers and threads go on until something holds, as a person waits."""
+    end = time.monotonic() + seconds
+    while not isDone():
+        if time.monotonic() > end:
+            raise TimeoutError(f"it does not hold after {seconds:g} s")
+        slicer.app.processEvents()
+        time.sleep(0.001)
+
+
+def setDark(dark: bool) -> None:
+    """Show all in Slicer's dark or light colours."""
+    slicer.app.setDark(dark)
 
 
 def grab(widget: Any, path: str | os.PathLike, width: int = 400) -> None:

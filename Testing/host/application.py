@@ -102,6 +102,22 @@ class Application(qt.QApplication):
     def testingEnabled(self) -> bool:
         return False
 
+    def setDark(self, dark: bool) -> None:
+        self.setPalette(_palette() if dark else self.style().standardPalette())
+
+
+def _palette() -> Any:
+    """The dark colours that Slicer's style sets."""
+    palette, roles = qt.QPalette(), qt.QPalette
+    grounds, inks = ("#323232", "#1e1e1e", "#2a2a2a", "#3c3c3c"), ("#ffffff", "#ffffff", "#ffffff", "#ffffff")
+    for role, colour in zip((roles.Window, roles.Base, roles.AlternateBase, roles.Button), grounds, strict=True):
+        palette.setColor(role, qt.QColor(colour))
+    for role, colour in zip((roles.WindowText, roles.Text, roles.ButtonText, roles.ToolTipText), inks, strict=True):
+        palette.setColor(role, qt.QColor(colour))
+        palette.setColor(roles.Disabled, role, qt.QColor("#7f7f7f"))
+    palette.setColor(roles.Highlight, qt.QColor("#2a82da"))
+    return palette
+
 
 def _font() -> Any:
     """Nine points of whatever the machine has; matplotlib ships a font for a machine that has none."""

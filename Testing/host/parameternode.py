@@ -10,16 +10,17 @@ import slicer
 import vtk
 
 from .pythonqt import qt
-from .widgets import qMRMLNodeComboBox
+from .widgets import ctkSliderWidget, qMRMLNodeComboBox
 
-__all__ = ["Choice", "parameterNodeWrapper"]
+__all__ = ["Choice", "WithinRange", "parameterNodeWrapper"]
 
-_EMPTY = {bool: False, int: 0, str: ""}
+_EMPTY = {bool: False, int: 0, float: 0.0, str: ""}
 
 # (widget class, parameter type) -> (name of the value, signal of its change); exact classes, as in Slicer
 _CONNECTIONS = {
     (qt.QCheckBox, bool): ("checked", "toggled"),
     (qt.QSpinBox, int): ("value", "valueChanged"),
+    (ctkSliderWidget, float): ("value", "valueChanged"),
     (qt.QComboBox, str): ("currentText", "currentIndexChanged"),
     (qMRMLNodeComboBox, slicer.vtkMRMLNode): ("currentNode", "currentNodeChanged"),
 }
@@ -37,12 +38,24 @@ class Choice:
 
 
 @dataclasses.dataclass(frozen=True)
+class WithinRange:
+    """Stands in ``typing.Annotated`` beside a number that has limits."""
+
+    minimum: float
+    maximum: float
+
+    def validate(self, value: float) -> None:
+        if not self.minimum <= value <= self.maximum:
+            raise ValueError(f"Value must be within range [{self.minimum}, {self.maximum}], is {value}")
+
+
+@dataclasses.dataclass(frozen=True)
 class Parameter:
     """One field of a parameter node: how its value is checked and kept in the MRML node."""
 
     name: str
     type: type
-    annotations: tuple[Choice, ...]
+    annotations: tuple[Choice | WithinRange, ...]
     default: Any
 
     @staticmethod
@@ -50,7 +63,7 @@ class Parameter:
         annotations = getattr(hint, "__metadata__", ())
         kind = get_args(hint)[0] if annotations else hint
         isSupported = isinstance(kind, type) and (kind in _EMPTY or issubclass(kind, slicer.vtkMRMLNode))
-        if not isSupported or not all(isinstance(a, Choice) for a in annotations):
+        if not isSupported or not all(isinstance(a, Choice | WithinRange) for a in annotations):
             raise TypeError(f"Unable to create serializer for type {hint} of {name}")
         return Parameter(name, kind, annotations, _EMPTY.get(kind) if default is None else default)
 
@@ -83,7 +96,7 @@ class Connector:
 
     def __init__(self, widget: Any, parameter: Parameter, onChanged: Callable[[Connector], None]) -> None:
         self.parameter = parameter
-        choices = [choice for annotation in parameter.annotations for choice in annotation.choices]
+        choices = [choice for a in parameter.annotations if isinstance(a, Choice) for choice in a.choices]
         pair = (type(widget), slicer.vtkMRMLNode if parameter.isNode else parameter.type)
         if pair not in _CONNECTIONS or (type(widget) is qt.QComboBox and not choices):
             raise RuntimeError(f"Unable to create GUI connector from '{parameter.type}' to '{type(widget).__name__}'")
@@ -92,6 +105,8 @@ class Connector:
             widget.addItems(choices)
         if parameter.isNode:
             widget.nodeTypes = [parameter.type.__name__]
+        for limits in (a for a in parameter.annotations if isinstance(a, WithinRange)):
+            widget.minimum, widget.maximum = limits.minimum, limits.maximum
         name, signal = _CONNECTIONS[pair]
         self._widget, self._name, self._signal = widget, name, getattr(widget, signal)
         self.write: Callable[[Any], None] = getattr(widget, f"set{name[0].upper()}{name[1:]}")

@@ -15,6 +15,8 @@ _UNLIMITED = 16777215  # QWIDGETSIZE_MAX
 class ctkCollapsibleButton(qt.QWidget):
     """A titled section; while collapsed its contents are clipped away below the title."""
 
+    contentsCollapsed = qt.Signal(bool)
+
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self._title = qt.QToolButton(self)
@@ -25,14 +27,54 @@ class ctkCollapsibleButton(qt.QWidget):
         self._setCollapsed(False)
 
     def _setCollapsed(self, collapsed: bool) -> None:
+        before = self.maximumHeight
         self._title.arrowType = qt.Qt.RightArrow if collapsed else qt.Qt.DownArrow
         self.setMaximumHeight(self._height if collapsed else _UNLIMITED)
+        if self.maximumHeight != before:
+            self.contentsCollapsed.emit(collapsed)
 
     collapsed = qt.Property(bool, lambda self: self.maximumHeight == self._height, _setCollapsed)
     text = qt.Property(str, lambda self: self._title.text, lambda self, text: self._title.setText(text))
 
     def resizeEvent(self, event: Any) -> None:
         self._title.resize(self.width, self._height)
+
+
+def _ofBox(name: str, kind: type) -> Any:
+    """A property of the box of a slider."""
+    return qt.Property(kind, lambda self: getattr(self._box, name), lambda self, new: setattr(self._box, name, new))
+
+
+class ctkSliderWidget(qt.QWidget):
+    """A slider with a box for its number; ``valueChanged`` comes once for each change, as with ``tracking`` on."""
+
+    valueChanged = qt.Signal(float)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._slider = qt.QSlider(qt.Qt.Horizontal)
+        self._box = qt.QDoubleSpinBox()
+        row = qt.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._slider)
+        row.addWidget(self._box)
+        self._slider.valueChanged.connect(lambda step: self._box.setValue(self.minimum + step * self.singleStep))
+        self._box.valueChanged.connect(self._follow)
+
+    def _follow(self, value: float) -> None:
+        self._slider.blockSignals(True)
+        self._slider.setRange(0, round((self.maximum - self.minimum) / self.singleStep))
+        self._slider.value = round((value - self.minimum) / self.singleStep)
+        self._slider.blockSignals(False)
+        self.valueChanged.emit(value)
+
+    def setValue(self, value: float) -> None:
+        self._box.setValue(value)
+
+    decimals, suffix = _ofBox("decimals", int), _ofBox("suffix", str)
+    minimum, maximum = _ofBox("minimum", float), _ofBox("maximum", float)
+    value, singleStep = _ofBox("value", float), _ofBox("singleStep", float)
+    pageStep = qt.Property(float, lambda self: self._slider.pageStep * self.singleStep, lambda self, step: None)
 
 
 class qMRMLWidget(qt.QWidget):
@@ -132,7 +174,7 @@ class QUiLoader(qt.QUiLoader):
 
     def __init__(self) -> None:
         super().__init__()
-        for cls in (ctkCollapsibleButton, qMRMLNodeComboBox, qMRMLWidget):
+        for cls in (ctkCollapsibleButton, ctkSliderWidget, qMRMLNodeComboBox, qMRMLWidget):
             self.registerCustomWidget(cls)
 
     def load(self, device: Any, parent: Any = None) -> Any:
