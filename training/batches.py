@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.anatomy import smooth_noise
 from training.configuration import RunConfiguration
 from training.store import SliceStore
 from training.synthesis import Pair, bend, synthesise
@@ -91,6 +92,8 @@ class Batches:
         with _seeded(device), device:
             torch.manual_seed(_seed(self._run.seed, numbers[0]))
             stack = _augmented(stack, self._run)
+            if self._run.data.background_noise:
+                stack = with_noisy_background(stack, self._run.data.background_noise)
         fixed, moving = stack[0::2], stack[1::2]
         weight = None
         if self._run.data.masks:
@@ -107,6 +110,14 @@ def _augmented(stack: Tensor, run: RunConfiguration) -> Tensor:
     stack = warp(stack, bend(len(stack), run.synthesis))
     gamma = torch.exp(0.3 * torch.randn(pairs)).repeat_interleave(2)[:, None, None, None]
     return torch.cat([stack[:, :1].clamp(0, 1).pow(gamma), stack[:, 1:]], dim=1)
+
+
+def with_noisy_background(stack: Tensor, strength: float) -> Tensor:
+    """Images with their masks ``(B, 2, H, W)``; outside the mask stands noise, part of it as coarse as anatomy is."""
+    shape = (stack.shape[2], stack.shape[3])
+    noise = smooth_noise(len(stack), 1, shape, 6).abs() + 0.5 * torch.randn(len(stack), 1, *shape).abs()
+    inside = stack[:, 1:] > 0.5
+    return torch.cat([torch.where(inside, stack[:, :1], (strength * noise).clamp(0, 1)), stack[:, 1:]], dim=1)
 
 
 def _partners(store: SliceStore, pairs: str) -> list[np.ndarray]:

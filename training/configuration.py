@@ -26,8 +26,11 @@ class DataConfiguration:
         plane: Orientation of the slices.
         every: Every how many-th slice of a volume is taken.
         spacing: mm of a pixel of the prepared slices.
+        pixel: mm of a pixel of 2-D files, which seldom say it themselves; 0 takes what they say.
         preprocessing: Intensity mapping, the model's.
         pairs: ``"across"`` joins different people at the same level, ``"within"`` the images of one person.
+        background_noise: Strength of noise that replaces all outside the mask, as share of the intensities; for
+            trying out what a mask is good for.
         cache: Folder of the prepared slices.
     """
 
@@ -37,15 +40,17 @@ class DataConfiguration:
     plane: Literal["axial", "sagittal", "coronal"] = "axial"
     every: int = 4
     spacing: float = 1.0
+    pixel: float = 0.0
     preprocessing: PreprocessingConfiguration = field(default_factory=PreprocessingConfiguration)
     pairs: Literal["across", "within"] = "across"
+    background_noise: float = 0.0
     cache: str = "out/cache"
 
     def __post_init__(self) -> None:
         if self.pairs not in ("across", "within") or self.plane not in ("axial", "sagittal", "coronal"):
             raise ValueError(f"Pairs are 'across' or 'within', planes axial, sagittal or coronal, not {self}.")
-        if not 0 < self.people <= 1 or self.every < 1 or not self.spacing > 0:
-            raise ValueError(f"people is a share above 0, every at least 1, spacing in mm above 0, not {self}.")
+        if not 0 < self.people <= 1 or self.every < 1 or not self.spacing > 0 or self.pixel < 0:
+            raise ValueError(f"people is a share above 0, every at least 1, spacing and pixel are in mm, not {self}.")
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,9 @@ def open_store(data: DataConfiguration, size: tuple[int, int]) -> SliceStore:
 def _key(data: DataConfiguration, size: tuple[int, int], scans: list[Path]) -> str:
     """Changes with every setting and file that changes the slices."""
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in scans]
-    relevant = {name: value for name, value in asdict(data).items() if name not in ("cache", "pairs", "people")}
+    relevant = {
+        name: value for name, value in asdict(data).items() if name not in ("cache", "people", "background_noise")
+    }
     return hashlib.sha256(repr((relevant, size, files)).encode()).hexdigest()[:16]
 
 

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# (b) Half of the unlabelled people, all of them, and a hundred further people.
+set -euo pipefail
+bash training/runs/paper.sh brain half --data.people 0.5
+bash training/runs/paper.sh brain l2
+bash training/runs/paper.sh brain more --data.folders "[$DATA/brain_t1/train, $DATA/brain_t1_slices_unlabelled]"
+bash training/runs/paper.sh liver half --data.people 0.5
+bash training/runs/paper.sh liver l2

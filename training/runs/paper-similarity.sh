@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# (d) L2 against local correlation and MIND, each with the weight that makes the loss of the unregistered pairs the same.
+set -euo pipefail
+declare -A ncc=([brain]=2.5 [heart]=3 [liver]=4.1) mind=([brain]=37 [heart]=25 [liver]=22)
+for organ in brain heart liver; do
+  bash training/runs/paper.sh "$organ" l2
+  bash training/runs/paper.sh "$organ" local_ncc --loss.similarity local_ncc --loss.similarity_weight "${ncc[$organ]}"
+  bash training/runs/paper.sh "$organ" mind --loss.similarity mind --loss.similarity_weight "${mind[$organ]}"
+done
