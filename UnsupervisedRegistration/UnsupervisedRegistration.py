@@ -315,7 +315,8 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic):
 
     def measure(self, parameters: UnsupervisedRegistrationParameterNode, outcome: Any) -> str:
         """One sentence about an outcome; landmarks, if chosen, are measured into a table."""
-        from UnsupervisedRegistrationLib.scene.landmarks import fillTable, targetRegistrationError
+        from UnsupervisedRegistrationLib.scene.errors import fillTable
+        from UnsupervisedRegistrationLib.scene.landmarks import targetRegistrationError
         from UnsupervisedRegistrationLib.scene.report import describe
 
         errors = None

@@ -9,7 +9,7 @@ import vtk
 from UnsupervisedRegistrationLib.scene.landmarks import (
     LandmarkErrors,
     addLandmarks,
-    fillTable,
+    pairingProblems,
     pairLandmarks,
     targetRegistrationError,
 )
@@ -78,6 +78,22 @@ class TestPairs:
         with pytest.raises(ValueError, match="list 'Empty' has no point; place at least one"):
             pairLandmarks(labelled(scene, "F", "a"), labelled(scene, "Empty"))
 
+    def test_lists_of_different_length_are_told(self, scene):
+        (problem,) = pairingProblems(labelled(scene, "F", "a", "b", "c"), labelled(scene, "M", "a"))
+        assert "no partner: 'b' (only fixed), 'c' (only fixed)" in problem
+        assert "The lists have 3 and 1 points." in problem
+
+    def test_both_lists_are_told_of_at_once(self, scene):
+        assert len(pairingProblems(labelled(scene, "F"), labelled(scene, "M"))) == 2
+        assert not pairingProblems(labelled(scene, "A", "a"), labelled(scene, "B", "a"))
+
+    def test_while_placing_only_what_pairs_counts(self, scene):
+        fixed, moving = labelled(scene, "F", "a", "b", "c"), labelled(scene, "M", "c", "x")
+        fixed.AddControlPoint(vtk.vtkVector3d(1, 1, 1), "a")
+        moving.AddControlPoint(vtk.vtkVector3d(1, 1, 1), "a")
+        assert pairLandmarks(fixed, moving, complete=False) == [("c", 2, 0)]
+        assert pairLandmarks(fixed, labelled(scene, "Empty"), complete=False) == []
+
     def test_points_that_are_not_placed_are_passed_over(self, scene):
         fixed, moving = labelled(scene, "F", "x", "a", "b"), labelled(scene, "M", "a", "b", "y")
         fixed.UnsetNthControlPointPosition(0)
@@ -145,6 +161,27 @@ class TestErrors:
         np.testing.assert_allclose(errors.after, expected.after, atol=0.02)
 
 
+def test_without_a_pair_there_are_no_errors(scene, translated):
+    outcome = translated()
+    nothing = addLandmarks(scene, "M", {})
+    errors = targetRegistrationError(
+        points(scene, "F"), nothing, outcome.transformNode, outcome.pair.movingVolume, complete=False
+    )
+    assert errors.labels == ()
+    assert errors.before.shape == errors.after.shape == errors.fixed.shape == (0, 3)
+    assert np.isnan(errors.summary()["after"]["max"])
+
+
+def test_landmarks_off_the_slice_are_marked_with_their_distance(scene, translated):
+    outcome = translated()
+    fixed = points(scene, "F")
+    fixed.SetNthControlPointPosition(1, 9, 3, 2.4)
+    fixed.SetNthControlPointPosition(2, 14, 12, -1)
+    errors = errorsOf(outcome, fixed, points(scene, "M"))
+    np.testing.assert_allclose(errors.distances(outcome.pair.plane), [0, 0.4, 3], atol=1e-9)
+    assert errors.offPlane(outcome.pair.plane).tolist() == [False, False, True]
+
+
 @pytest.fixture
 def errors():
     """Distances 5, 0 and 1 mm before, 1, 0 and 0 after."""
@@ -156,34 +193,3 @@ def errors():
 def test_the_summary_is_over_the_distances(errors):
     assert errors.summary()["before"] == pytest.approx({"mean": 2, "SD": np.sqrt(14 / 3), "median": 1, "max": 5})
     assert errors.summary()["after"]["max"] == 1
-
-
-def test_the_table_has_a_row_a_landmark_and_one_a_summary(scene, errors):
-    table = scene.AddNewNodeByClass("vtkMRMLTableNode")
-    fillTable(table, errors)
-    rows = [table.GetCellText(row, 0) for row in range(table.GetNumberOfRows())]
-    assert rows == ["a", "b", "c", "mean", "SD", "median", "max"]
-
-
-def test_the_table_has_distance_and_components_before_and_after(scene, errors):
-    table = scene.AddNewNodeByClass("vtkMRMLTableNode")
-    fillTable(table, errors)
-    names = [table.GetColumnName(column) for column in range(1, table.GetNumberOfColumns())]
-    assert names == [f"TRE {when}{part} (mm)" for when in ("before", "after") for part in ("", " R", " A", " S")]
-
-
-def test_the_table_holds_the_errors(scene, errors):
-    table = scene.AddNewNodeByClass("vtkMRMLTableNode")
-    fillTable(table, errors)
-    column = [table.GetTable().GetColumnByName("TRE before (mm)").GetValue(row) for row in range(7)]
-    assert column == pytest.approx([5, 0, 1, 2, np.sqrt(14 / 3), 1, 5])
-    assert table.GetTable().GetColumnByName("TRE before A (mm)").GetValue(0) == 4
-    assert table.GetTable().GetColumnByName("TRE before S (mm)").GetValue(2) == -1
-
-
-def test_a_table_filled_again_has_no_old_rows(scene, errors):
-    table = scene.AddNewNodeByClass("vtkMRMLTableNode")
-    fillTable(table, errors)
-    fillTable(table, LandmarkErrors(("z",), errors.fixed[:1], errors.before[:1], errors.after[:1]))
-    assert table.GetNumberOfRows() == 5
-    assert table.GetNumberOfColumns() == 9

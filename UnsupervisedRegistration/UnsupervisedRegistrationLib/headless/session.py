@@ -12,7 +12,8 @@ import slicer
 import slicer.util
 
 from ..scene.display import addSliceViews, fitView, showOverlay
-from ..scene.landmarks import LandmarkErrors, fillTable, targetRegistrationError
+from ..scene.errors import fillTable
+from ..scene.landmarks import LandmarkErrors, targetRegistrationError
 from ..scene.phantoms import Kind, addPhantom
 from ..scene.planes import Orientation, SlicePlane, offsetBetween, planeFromIndex
 from ..scene.registration import Progress, SliceRegistration, openModel, registerSlice

@@ -10,9 +10,13 @@ import slicer
 import slicer.util
 import vtk
 
+from .planes import SlicePlane
 from .transforms import initialTransformOf
+from .volumes import worldToLocal
 
-SUMMARY = {"mean": np.mean, "SD": np.std, "median": np.median, "max": np.max}
+_SUMMARY = {"mean": np.mean, "SD": np.std, "median": np.median, "max": np.max}
+_FIXED_COLOUR = (1.0, 0.55, 0.1)
+_MOVING_COLOUR = (0.1, 0.8, 0.9)
 
 
 @dataclass(frozen=True)
@@ -32,30 +36,68 @@ class LandmarkErrors:
     after: np.ndarray
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """Mean, SD, median and max of the distances in mm, before and after."""
+        """Mean, SD, median and max of the distances in mm, before and after; NaN without a landmark."""
         distances = {name: np.linalg.norm(vectors, axis=1) for name, vectors in self._vectors().items()}
-        return {name: {key: float(f(values)) for key, f in SUMMARY.items()} for name, values in distances.items()}
+        return {name: summarise(values) for name, values in distances.items()}
+
+    def distances(self, plane: SlicePlane) -> np.ndarray:
+        """``(N,)``, how far the fixed landmarks lie from a plane, mm."""
+        return plane.distances(self.fixed)
+
+    def offPlane(self, plane: SlicePlane) -> np.ndarray:
+        """``(N,)`` bool, which lie more than half a slice away, so that their error says little about the slice."""
+        return self.distances(plane) > plane.thickness / 2
 
     def _vectors(self) -> dict[str, np.ndarray]:
         return {"before": self.before, "after": self.after}
 
 
+def summarise(values: np.ndarray) -> dict[str, float]:
+    """Mean, SD, median and max; NaN if there is no value."""
+    return {name: float(f(values)) if len(values) else float("nan") for name, f in _SUMMARY.items()}
+
+
 def pairLandmarks(
-    fixedNode: slicer.vtkMRMLMarkupsNode, movingNode: slicer.vtkMRMLMarkupsNode
+    fixedNode: slicer.vtkMRMLMarkupsNode, movingNode: slicer.vtkMRMLMarkupsNode, complete: bool = True
 ) -> list[tuple[str, int, int]]:
     """Label, index in the fixed list and index in the moving list of every pair.
 
     Labels are compared without the name of their list in front, so "F-1" of list "F" pairs with "M-1" of list "M".
 
+    Args:
+        fixedNode: Landmarks on the fixed image.
+        movingNode: Landmarks on the moving image.
+        complete: Refuse lists that do not pair; otherwise what does not pair is left out.
+
     Raises:
         ValueError: A list is empty, a label occurs twice, or has no partner; the labels are named.
     """
+    problems = pairingProblems(fixedNode, movingNode) if complete else []
+    if problems:
+        raise ValueError(" ".join(problems))
+    fixed, moving = _indexByLabel(fixedNode), _indexByLabel(movingNode)
+    return [(name, index, moving[name]) for name, index in fixed.items() if name in moving]
+
+
+def pairingProblems(fixedNode: slicer.vtkMRMLMarkupsNode, movingNode: slicer.vtkMRMLMarkupsNode) -> list[str]:
+    """Why two lists do not pair completely, a sentence each; nothing if they do."""
+    problems = []
+    for node in (fixedNode, movingNode):
+        twice = [name for name, count in Counter(_labels(node).values()).items() if count > 1]
+        if not _labels(node):
+            problems.append(f"The landmark list '{node.GetName()}' has no point; place at least one.")
+        elif twice:
+            problems.append(f"In the landmark list '{node.GetName()}' these labels occur twice: {', '.join(twice)}.")
+    if problems:
+        return problems
     fixed, moving = _indexByLabel(fixedNode), _indexByLabel(movingNode)
     lonely = [f"'{name}' (only fixed)" for name in fixed if name not in moving]
     lonely += [f"'{name}' (only moving)" for name in moving if name not in fixed]
-    if lonely:
-        raise ValueError(f"Landmarks are paired by label, and these have no partner: {', '.join(lonely)}. Rename them.")
-    return [(name, index, moving[name]) for name, index in fixed.items()]
+    if not lonely:
+        return []
+    count = "" if len(fixed) == len(moving) else f" The lists have {len(fixed)} and {len(moving)} points."
+    named = ", ".join(lonely)
+    return [f"Landmarks are paired by label, and these have no partner: {named}. Rename or place them.{count}"]
 
 
 def targetRegistrationError(
@@ -63,6 +105,7 @@ def targetRegistrationError(
     movingNode: slicer.vtkMRMLMarkupsNode,
     transformNode: slicer.vtkMRMLTransformNode,
     movingVolume: slicer.vtkMRMLVolumeNode,
+    complete: bool = True,
 ) -> LandmarkErrors:
     """``|FromParent(fixed) - moving|`` of every pair, exact because no inverse is needed.
 
@@ -71,11 +114,12 @@ def targetRegistrationError(
         movingNode: Landmarks on the moving image; they may lie under ``transformNode`` or not.
         transformNode: The outcome, above ``movingVolume``.
         movingVolume: Tells how the moving image lay before.
+        complete: See ``pairLandmarks``; without it there may be no pair at all.
 
     Raises:
         ValueError: The landmarks do not pair.
     """
-    pairs = pairLandmarks(fixedNode, movingNode)
+    pairs = pairLandmarks(fixedNode, movingNode, complete)
     initial = initialTransformOf(movingVolume)
     toInitial = _transformToWorld(initial)
     fromWorld = vtk.vtkGeneralTransform()
@@ -92,27 +136,7 @@ def targetRegistrationError(
         before.append(fixed - moving)
         after.append(np.array(toInitial.TransformPoint(fromWorld.TransformPoint(fixed))) - moving)
     labels = tuple(label for label, _, _ in pairs)
-    return LandmarkErrors(labels, np.array(positions), np.array(before), np.array(after))
-
-
-def fillTable(tableNode: slicer.vtkMRMLTableNode, errors: LandmarkErrors) -> None:
-    """Writes one row a landmark and one a summary into a table node, mm."""
-    tableNode.RemoveAllColumns()
-    labels = vtk.vtkStringArray()
-    labels.SetName("Landmark")
-    for label in (*errors.labels, *SUMMARY):
-        labels.InsertNextValue(label)
-    tableNode.AddColumn(labels)
-    for when, vectors in (("before", errors.before), ("after", errors.after)):
-        columns = {"": np.linalg.norm(vectors, axis=1)} | {f" {axis}": vectors[:, i] for i, axis in enumerate("RAS")}
-        for name, values in columns.items():
-            column = vtk.vtkDoubleArray()
-            column.SetName(f"TRE {when}{name} (mm)")
-            for value in (*values, *(summarise(values) for summarise in SUMMARY.values())):
-                column.InsertNextValue(value)
-            tableNode.AddColumn(column)
-    tableNode.SetUseColumnTitleAsColumnHeader(True)
-    tableNode.Modified()
+    return LandmarkErrors(labels, *(np.reshape(vectors, (-1, 3)) for vectors in (positions, before, after)))
 
 
 def addLandmarks(
@@ -125,6 +149,69 @@ def addLandmarks(
     return node
 
 
+def createLandmarkPair(
+    scene: slicer.vtkMRMLScene, name: str = "Landmarks"
+) -> tuple[slicer.vtkMRMLMarkupsFiducialNode, slicer.vtkMRMLMarkupsFiducialNode]:
+    """Two empty point lists, orange for the fixed and cyan for the moving image, whose points are called 1, 2, 3 .."""
+    lists = []
+    for which, colour in (("fixed", _FIXED_COLOUR), ("moving", _MOVING_COLOUR)):
+        node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", scene.GenerateUniqueName(f"{name} {which}"))
+        node.SetControlPointLabelFormat("%d")
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetSelectedColor(*colour)
+        node.GetDisplayNode().SetColor(*colour)
+        lists.append(node)
+    return lists[0], lists[1]
+
+
+def nextToPlace(fixedNode: slicer.vtkMRMLMarkupsNode, movingNode: slicer.vtkMRMLMarkupsNode) -> str:
+    """The list to place a point in now, ``"fixed"`` or ``"moving"``, and so in turn."""
+    fixed, moving = _labels(fixedNode).values(), _labels(movingNode).values()
+    return "moving" if set(fixed) - set(moving) else "fixed"
+
+
+def proposeMovingPoint(
+    fixedPoint: np.ndarray,
+    transformNode: slicer.vtkMRMLTransformNode | None,
+    movingVolume: slicer.vtkMRMLVolumeNode,
+) -> np.ndarray:
+    """Where the partner of a fixed point should be on the moving image as it lay before the outcome, RAS mm.
+
+    Args:
+        fixedPoint: RAS mm.
+        transformNode: The outcome; without it the point itself is proposed.
+        movingVolume: Tells how the moving image lay before.
+    """
+    if transformNode is None:
+        return np.array(fixedPoint, dtype=float)
+    toInitial = _transformToWorld(initialTransformOf(movingVolume))
+    return np.array(toInitial.TransformPoint(worldToLocal(transformNode).TransformPoint(fixedPoint)))
+
+
+def placeProposals(
+    fixedNode: slicer.vtkMRMLMarkupsNode,
+    movingNode: slicer.vtkMRMLMarkupsNode,
+    transformNode: slicer.vtkMRMLTransformNode | None,
+    movingVolume: slicer.vtkMRMLVolumeNode,
+) -> list[int]:
+    """Adds a proposed moving point for every fixed one that has no partner; gives their indices in the moving list."""
+    known, indices = set(_labels(movingNode).values()), []
+    under = transformNode is not None and movingNode.GetParentTransformNode() is transformNode
+    for index, label in _labels(fixedNode).items():
+        if label in known:
+            continue
+        fixed = np.array(fixedNode.GetNthControlPointPositionWorld(index))
+        if under:
+            added = movingNode.AddControlPoint(
+                vtk.vtkVector3d(worldToLocal(transformNode).TransformPoint(fixed)), label
+            )
+        else:
+            proposed = proposeMovingPoint(fixed, transformNode, movingVolume)
+            added = movingNode.AddControlPointWorld(vtk.vtkVector3d(proposed), label)
+        indices.append(added)
+    return indices
+
+
 def _transformToWorld(node: slicer.vtkMRMLTransformNode | None) -> vtk.vtkGeneralTransform:
     transform = vtk.vtkGeneralTransform()
     if node is not None:
@@ -132,17 +219,17 @@ def _transformToWorld(node: slicer.vtkMRMLTransformNode | None) -> vtk.vtkGenera
     return transform
 
 
-def _indexByLabel(node: slicer.vtkMRMLMarkupsNode) -> dict[str, int]:
-    """Index of every placed point by its label without the name of the list."""
-    placed = [
-        index
+def _labels(node: slicer.vtkMRMLMarkupsNode) -> dict[int, str]:
+    """Label without the name of the list of every placed point, by its index."""
+    return {
+        index: node.GetNthControlPointLabel(index).removeprefix(f"{node.GetName()}-")
         for index in range(node.GetNumberOfControlPoints())
         if node.GetNthControlPointPositionStatus(index) == slicer.vtkMRMLMarkupsNode.PositionDefined
-    ]
-    names = [node.GetNthControlPointLabel(index).removeprefix(f"{node.GetName()}-") for index in placed]
-    if not names:
-        raise ValueError(f"The landmark list '{node.GetName()}' has no point; place at least one.")
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ValueError(f"In the landmark list '{node.GetName()}' these labels occur twice: {', '.join(twice)}.")
-    return dict(zip(names, placed, strict=True))
+    }
+
+
+def _indexByLabel(node: slicer.vtkMRMLMarkupsNode) -> dict[str, int]:
+    """Index of every placed point by its label; labels that occur twice are left out."""
+    labels = _labels(node)
+    counts = Counter(labels.values())
+    return {name: index for index, name in labels.items() if counts[name] == 1}

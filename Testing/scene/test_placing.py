@@ -1,0 +1,82 @@
+"""Landmarks are placed in turn, and the partner of a fixed one is proposed where the outcome takes it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import vtk
+
+from UnsupervisedRegistrationLib.scene.landmarks import (
+    addLandmarks,
+    createLandmarkPair,
+    nextToPlace,
+    pairLandmarks,
+    placeProposals,
+    proposeMovingPoint,
+    targetRegistrationError,
+)
+from UnsupervisedRegistrationLib.scene.registration import samplePair, showOutcome
+
+MM = 1e-4
+
+
+@pytest.fixture
+def outcome(obliquePair, handmade):
+    return showOutcome(obliquePair, handmade(obliquePair.plane.shape))
+
+
+def somePoints(outcome):
+    """Three pixels of the slice, RAS mm."""
+    positions = outcome.pair.plane.pixelPositions()
+    return {"a": positions[10, 12], "b": positions[20, 30], "c": positions[15, 21]}
+
+
+def test_a_new_pair_of_lists_pairs_by_number(scene):
+    fixed, moving = createLandmarkPair(scene)
+    for node in (fixed, moving):
+        for _ in range(3):
+            node.AddControlPoint(vtk.vtkVector3d(0, 0, 0))
+    assert [label for label, _, _ in pairLandmarks(fixed, moving)] == ["1", "2", "3"]
+    assert fixed.GetDisplayNode().GetSelectedColor() != moving.GetDisplayNode().GetSelectedColor()
+
+
+def test_two_pairs_have_different_names(scene):
+    nodes = [*createLandmarkPair(scene), *createLandmarkPair(scene)]
+    assert len({node.GetName() for node in nodes}) == 4
+
+
+def test_the_lists_take_turns(scene):
+    fixed, moving = createLandmarkPair(scene)
+    turns = []
+    for _ in range(4):
+        turns.append(nextToPlace(fixed, moving))
+        (fixed if turns[-1] == "fixed" else moving).AddControlPoint(vtk.vtkVector3d(0, 0, 0))
+    assert turns == ["fixed", "moving", "fixed", "moving"]
+
+
+def test_without_an_outcome_the_same_place_is_proposed(outcome):
+    np.testing.assert_array_equal(proposeMovingPoint(np.array([1, 2, 3]), None, outcome.pair.movingVolume), [1, 2, 3])
+
+
+@pytest.mark.parametrize("kind", [None, "linear", "grid"])
+@pytest.mark.parametrize("under", [False, True])
+def test_a_proposed_point_has_no_error_after(scene, outcome, makeParent, kind, under):
+    moving = outcome.pair.movingVolume
+    if kind is not None:
+        moving.SetAndObserveTransformNodeID(makeParent(kind).GetID())
+        outcome = showOutcome(samplePair(outcome.pair.fixedVolume, moving, outcome.pair.plane), outcome.registration)
+    fixedList, movingList = addLandmarks(scene, "F", somePoints(outcome)), addLandmarks(scene, "M", {})
+    if under:
+        movingList.SetAndObserveTransformNodeID(outcome.transformNode.GetID())
+    assert placeProposals(fixedList, movingList, outcome.transformNode, moving) == [0, 1, 2]
+    errors = targetRegistrationError(fixedList, movingList, outcome.transformNode, moving)
+    np.testing.assert_allclose(errors.after, 0, atol=MM)
+    assert np.linalg.norm(errors.before, axis=1).max() > 0.5
+
+
+def test_a_point_placed_already_is_left(scene, outcome):
+    fixedList = addLandmarks(scene, "F", somePoints(outcome))
+    movingList = addLandmarks(scene, "M", {"b": (1.0, 2.0, 3.0)})
+    assert placeProposals(fixedList, movingList, None, outcome.pair.movingVolume) == [1, 2]
+    assert movingList.GetNthControlPointPosition(0) == (1, 2, 3)
+    assert placeProposals(fixedList, movingList, None, outcome.pair.movingVolume) == []
