@@ -16,6 +16,7 @@ from UnsupervisedRegistrationLib.core.measures import (
     dice,
     hd95,
     inverse_consistency_error,
+    mean_surface_distance,
     target_registration_error,
 )
 
@@ -82,11 +83,12 @@ def test_between_voxels_the_displacement_of_a_landmark_is_interpolated() -> None
 
 
 @pytest.mark.parametrize(("axis", "millimetres"), [(0, 20.0), (1, 3.2), (2, 2.0)])
-def test_hd95_of_planes_four_voxels_apart_is_four_spacings(axis: int, millimetres: float) -> None:
+def test_planes_four_voxels_apart_are_four_spacings_apart(axis: int, millimetres: float) -> None:
     first, second = torch.zeros(9, 10, 12), torch.zeros(9, 10, 12)
     first.select(axis, 2)[:] = 1
     second.select(axis, 6)[:] = 1
     assert hd95(first, second, SPACING) == pytest.approx(millimetres)
+    assert mean_surface_distance(first, second, SPACING) == pytest.approx(millimetres)
 
 
 def squares() -> tuple[Tensor, Tensor]:
@@ -104,7 +106,7 @@ def blobs() -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("regions", [squares(), blobs()], ids=["2-D", "3-D"])
-def test_hd95_equals_distance_transforms_of_scipy(regions: tuple[Tensor, Tensor]) -> None:
+def test_surface_distances_equal_distance_transforms_of_scipy(regions: tuple[Tensor, Tensor]) -> None:
     first, second = (region.numpy() > 0 for region in regions)
     spacing = SPACING[-first.ndim :]
 
@@ -114,8 +116,11 @@ def test_hd95_equals_distance_transforms_of_scipy(regions: tuple[Tensor, Tensor]
     def distances(of: NDArray[np.bool_], to: NDArray[np.bool_]) -> NDArray[np.float64]:
         return distance_transform_edt(~surface(to), sampling=spacing)[surface(of)]
 
-    expected = max(np.percentile(distances(first, second), 95), np.percentile(distances(second, first), 95))
+    there, back = distances(first, second), distances(second, first)
+    expected = max(np.percentile(there, 95), np.percentile(back, 95))
     assert hd95(*regions, spacing) == pytest.approx(expected, abs=1e-6)  # mm, rounding only
+    mean = np.concatenate([there, back]).mean()
+    assert mean_surface_distance(*regions, spacing) == pytest.approx(mean, abs=1e-6)
 
 
 def test_hd95_does_not_depend_on_the_order() -> None:
@@ -127,8 +132,9 @@ def test_hd95_of_a_region_from_itself_is_zero() -> None:
     assert hd95(squares()[0], squares()[0], (0.8, 0.5)) == 0
 
 
-def test_hd95_with_an_empty_region_is_not_a_number() -> None:
+def test_the_surface_distance_from_an_empty_region_is_not_a_number() -> None:
     assert math.isnan(hd95(squares()[0], torch.zeros(24, 30), (1.0, 1.0)))
+    assert math.isnan(mean_surface_distance(squares()[0], torch.zeros(24, 30), (1.0, 1.0)))
 
 
 @pytest.mark.parametrize(("axis", "millimetres"), [(0, 10.0), (1, 1.6), (2, 1.0)])

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.deformation import warp
+from UnsupervisedRegistrationLib.core.estimate import fade
 from UnsupervisedRegistrationLib.core.grid import ImageGrid
 from UnsupervisedRegistrationLib.core.losses import local_ncc
 from UnsupervisedRegistrationLib.core.measures import folding
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
 from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
 from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
-from UnsupervisedRegistrationLib.core.register import fade, register
+from UnsupervisedRegistrationLib.core.register import register
 
 GRIDS = {
     "LPS": ((50, 64), [-1.0, -1.0, 3.0]),

@@ -16,5 +16,5 @@ def build_network(configuration: NetworkConfiguration) -> Network:
     """A network with fresh weights, in the order of the memory in which its convolutions are fastest."""
     network = _NETWORKS[configuration.architecture](configuration)
     if configuration.dimension == 2:
-        network = network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network

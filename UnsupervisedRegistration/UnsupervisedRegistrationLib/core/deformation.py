@@ -51,6 +51,15 @@ def _sample(
     return F.grid_sample(image, points.clamp(-1, 1), mode=mode, align_corners=True)
 
 
+def sample_at(displacement: Tensor, points: Tensor) -> Tensor:
+    """The displacement ``(1, d, *spatial)`` at points ``(N, d)`` given in voxels: ``(N, d)``, linear in between."""
+    shape = tuple(displacement.shape[2:])
+    size = torch.tensor(shape, dtype=displacement.dtype, device=displacement.device)
+    normalised = (2 * points.to(displacement) / (size - 1) - 1).flip(-1)
+    places = normalised.clamp(-1, 1).view(1, -1, *[1] * (len(shape) - 1), len(shape))
+    return F.grid_sample(displacement, places, align_corners=True).flatten(1).view(len(shape), -1).T
+
+
 def compose(first: Tensor, second: Tensor) -> Tensor:
     """The displacement of ``x -> first(second(x))`` for two deformations given as displacements.
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .deformation import compose, determinant, jacobian_determinant
+from .deformation import compose, determinant, jacobian_determinant, sample_at
 from .grid import ImageGrid, shifted
 
 
@@ -47,11 +47,8 @@ def target_registration_error(
     Returns:
         ``(N,)`` mm.
     """
-    size = torch.tensor(grid.shape, dtype=displacement.dtype, device=displacement.device)
     points = fixed_points.to(displacement)
-    normalised = (2 * points / (size - 1) - 1).flip(-1).view(1, -1, *[1] * (len(grid.shape) - 1), len(grid.shape))
-    at_points = F.grid_sample(displacement, normalised, padding_mode="border", align_corners=True)
-    mapped = points + at_points.reshape(len(grid.shape), -1).T
+    mapped = points + sample_at(displacement, points)
     return ((mapped - moving_points.to(mapped)) @ grid.axes_to_ras.to(mapped).T).norm(dim=-1)
 
 
@@ -66,6 +63,16 @@ def _surface(label: Tensor, spacing: tuple[float, ...]) -> Tensor:
     return positions * torch.tensor(spacing, dtype=torch.float64, device=label.device)
 
 
+def _surface_distances(first: Tensor, second: Tensor, spacing: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """Of every surface voxel of each region from the other surface, ``(N,)`` and ``(M,)`` mm; none if one is empty."""
+    a, b = _surface(first, spacing), _surface(second, spacing)
+    if not len(a) or not len(b):
+        return a.new_empty(0), b.new_empty(0)
+    there = torch.cat([torch.cdist(part, b).amin(dim=1) for part in a.split(4096)])
+    back = torch.cat([torch.cdist(part, a).amin(dim=1) for part in b.split(4096)])
+    return there, back
+
+
 def hd95(first: Tensor, second: Tensor, spacing: tuple[float, ...]) -> float:
     """95th percentile of the distances between the surfaces of two regions, both ways, in mm.
 
@@ -77,12 +84,13 @@ def hd95(first: Tensor, second: Tensor, spacing: tuple[float, ...]) -> float:
     Returns:
         mm; nan if one region is empty.
     """
-    a, b = _surface(first, spacing), _surface(second, spacing)
-    if not len(a) or not len(b):
-        return float("nan")
-    there = torch.cat([torch.cdist(part, b).amin(dim=1) for part in a.split(4096)])
-    back = torch.cat([torch.cdist(part, a).amin(dim=1) for part in b.split(4096)])
-    return max(float(there.quantile(0.95)), float(back.quantile(0.95)))
+    there, back = _surface_distances(first, second, spacing)
+    return max(float(there.quantile(0.95)), float(back.quantile(0.95))) if len(there) else float("nan")
+
+
+def mean_surface_distance(first: Tensor, second: Tensor, spacing: tuple[float, ...]) -> float:
+    """Mean of the distances between the surfaces of two regions, both ways together, in mm; see ``hd95``."""
+    return float(torch.cat(_surface_distances(first, second, spacing)).mean())
 
 
 _Corners = list[tuple[int, ...]]

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .deformation import resize_displacement
+from .deformation import resize_displacement, warp
 from .grid import ImageGrid
+from .losses import local_ncc
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,47 @@ class PreparedPair:
     """What the network sees.
 
     Attributes:
-        fixed: ``(1, 1, *padded)``, 0..1, at the working spacing.
+        fixed: ``(B, 1, *padded)``, 0..1, at the working spacing.
         moving: Like ``fixed``.
         mask: Like ``fixed``, or ``None``.
+        moving_mask: Like ``mask``.
         shape: Working voxels without the padding.
     """
 
     fixed: Tensor
     moving: Tensor
     mask: Tensor | None
+    moving_mask: Tensor | None
     shape: tuple[int, ...]
+
+    @property
+    def region(self) -> Tensor | None:
+        """Where the registration matters: the mask of the fixed image, or else of the moving one."""
+        return self.moving_mask if self.mask is None else self.mask
+
+    def spacing(self, grid: ImageGrid) -> tuple[float, ...]:
+        """mm of a working voxel along each axis, for images that came on ``grid``."""
+        return tuple(size * step / n for size, step, n in zip(grid.shape, grid.spacing, self.shape, strict=True))
+
+    def to(self, device: torch.device) -> PreparedPair:
+        """The same on a device."""
+        mask, moving_mask = (m if m is None else m.to(device) for m in (self.mask, self.moving_mask))
+        return PreparedPair(self.fixed.to(device), self.moving.to(device), mask, moving_mask, self.shape)
+
+    def weight(self, displacement: Tensor | None) -> Tensor | None:
+        """Where both images count once the moving one is warped: both masks, ``(B, 1, *padded)``, or ``None``."""
+        if self.moving_mask is None:
+            return self.mask
+        inside = self.moving_mask if displacement is None else warp(self.moving_mask, displacement)
+        return inside if self.mask is None else inside * self.mask
+
+    def similarity(self, displacement: Tensor | None) -> float:
+        """Mean squared local correlation with the warped moving image, 0..1, where both count."""
+        warped = self.moving if displacement is None else warp(self.moving, displacement)
+        weight = self.weight(displacement)
+        return 1 - float(
+            local_ncc(self.crop(warped), self.crop(self.fixed), None if weight is None else self.crop(weight))
+        )
 
     def crop(self, values: Tensor) -> Tensor:
         """Takes the padding away from ``(B, C, *padded)``."""
@@ -73,7 +105,8 @@ def prepare(
     *,
     fixed: Tensor,
     moving: Tensor,
-    mask: Tensor | None,
+    mask: Tensor | None = None,
+    moving_mask: Tensor | None = None,
     grid: ImageGrid,
     configuration: PreprocessingConfiguration,
     multiple: int,
@@ -81,19 +114,29 @@ def prepare(
     """Brings a pair to the working spacing and intensity and to a size that the network can halve.
 
     Args:
-        fixed: ``(1, 1, *grid.shape)``, any intensities.
+        fixed: ``(B, 1, *grid.shape)``, any intensities.
         moving: Sampled on the grid of ``fixed``.
         mask: Optional weights on the same grid; the intensity mapping then looks inside it only.
-        grid: Of all three.
+        moving_mask: The same for the moving image, which otherwise takes ``mask``.
+        grid: Of all four.
         configuration: The model's.
         multiple: The network's.
     """
     shape = working_shape(grid, configuration)
-    names = {"fixed": fixed, "moving": moving}
-    images = [to_unit_range(image, configuration, mask, name) for name, image in names.items()]
-    stack = images if mask is None else [*images, mask.to(fixed)]
-    padded = [_pad(resample(image, shape), multiple) for image in stack]
-    return PreparedPair(padded[0], padded[1], padded[2] if mask is not None else None, shape)
+
+    def fit(image: Tensor) -> Tensor:
+        return _pad(resample(image, shape), multiple)
+
+    images = [
+        torch.cat([to_unit_range(image[None], configuration, inside, name) for image in batch])
+        for batch, inside, name in (
+            (fixed, mask, "fixed"),
+            (moving, mask if moving_mask is None else moving_mask, "moving"),
+        )
+    ]
+    masks = [None if inside is None else fit(inside.to(fixed)) for inside in (mask, moving_mask)]
+    ready = [fit(image) for image in images]
+    return PreparedPair(ready[0], ready[1], masks[0], masks[1], shape)
 
 
 def working_shape(grid: ImageGrid, configuration: PreprocessingConfiguration) -> tuple[int, ...]:

@@ -7,21 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .deformation import compose, invert, warp
+from .deformation import warp
+from .estimate import align
 from .grid import ImageGrid
-from .losses import local_ncc
 from .measures import folding
 from .model import Model
-from .network import Network
-from .preprocessing import PreparedPair, prepare
+from .preprocessing import prepare, resample
+from .refine import LandmarkPairs, Refinement, refine
+from .trust import expected_error
 
 Progress = Callable[[str, float], None]
-"""Called with the name of the step that begins and the share of the work done, 0..1."""
+"""Called with the name of the step that begins and the share of the work done, 0..1; may raise ``Cancelled``."""
 
-_FADE_MM = 20.0  # Outside the mask the deformation fades out over about this distance.
+
+class Cancelled(Exception):
+    """Raised by a progress callback to end a registration; it passes through, and nothing else happens."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,12 @@ class Registration:
         displacement: ``(1, d, *spatial)``, from fixed to moving, voxels of the fixed grid.
         inverse: Likewise from moving to fixed.
         warped: ``(1, 1, *spatial)``, the moving image in its own intensities, resampled from the pixels given.
-        similarity_before: Mean squared local correlation of the pair, 0..1, inside the mask if there is one.
+        similarity_before: Mean squared local correlation of the pair, 0..1, inside the masks if there are any.
         similarity_after: The same with the warped image.
         folding: See ``measures.folding``; 0 if nothing folds.
         milliseconds: Time of each step.
         device: Where the network ran.
+        expected_error: ``(1, 1, *spatial)`` mm, see ``trust``; ``None`` if it was not asked for.
     """
 
     displacement: Tensor
@@ -47,6 +50,7 @@ class Registration:
     folding: float
     milliseconds: dict[str, float]
     device: str
+    expected_error: Tensor | None = None
 
 
 def register(
@@ -56,6 +60,10 @@ def register(
     grid: ImageGrid,
     model: Model,
     mask: Tensor | None = None,
+    moving_mask: Tensor | None = None,
+    refinement: Refinement | None = None,
+    landmarks: LandmarkPairs | None = None,
+    trust: bool = False,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Registration:
@@ -68,40 +76,52 @@ def register(
         model: What to use.
         mask: ``(1, 1, *grid.shape)``, 1 in the region that matters. Intensities and similarity are measured in it,
             and the deformation fades to zero outside.
+        moving_mask: The same in the moving image.
+        refinement: How the outcome of the network is refined for this pair; ``None`` leaves it as it is.
+        landmarks: Corresponding points that steer the refinement; given alone, they ask for the usual one.
+        trust: Whether to estimate the error of every voxel, which takes as long as the registration once more.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         progress: Told of each step.
 
     Raises:
+        Cancelled: The callback did.
         ValueError: The images are unusable, do not lie on the grid, or the device is not there.
     """
-    _check(fixed, moving, mask, grid, model)
+    _check(fixed, moving, mask, moving_mask, grid, model)
     fixed, moving = fixed.float(), moving.float()
     target = resolve_device(device)
-    clock = _Clock(progress)
-    with torch.inference_mode():
+    clock = Clock(progress)
+    with torch.no_grad():
         clock.begin("prepare", 0.0)
         pair = prepare(
             fixed=fixed,
             moving=moving,
             mask=mask,
+            moving_mask=moving_mask,
             grid=grid,
             configuration=model.configuration.preprocessing,
             multiple=model.network.multiple,
-        )
-        clock.begin("network", 0.2)
-        working_mm = min(size * step / n for size, step, n in zip(grid.shape, grid.spacing, pair.shape, strict=True))
-        forward, backward = _estimate(model, pair, target, working_mm)
-        clock.begin("warp", 0.8)
-        displacement, inverse = pair.restore(forward, grid.shape), pair.restore(backward, grid.shape)
+        ).to(target)
+        clock.begin("network", 0.05)
+        forward, backward = align(pair, model, grid)
+        if refinement is not None or landmarks is not None:
+            clock.begin("refine", 0.1)
+            working = None if landmarks is None else landmarks.on_grid(grid.shape, pair.shape)
+            forward, backward = refine(
+                pair, (forward, backward), refinement or Refinement(), grid, working, clock.within(0.1, 0.8)
+            )
+        error = None
+        if trust:
+            clock.begin("trust", 0.8)
+            error = resample(pair.crop(expected_error(pair, model, (forward, backward), grid)).cpu(), grid.shape)
+        clock.begin("warp", 0.85)
+        displacement, inverse = (pair.restore(way, grid.shape).cpu() for way in (forward, backward))
         warped = warp(moving, displacement)
         clock.begin("measure", 0.9)
-        before, after = (
-            1 - float(local_ncc(pair.crop(image), pair.crop(pair.fixed), _cropped(pair)))
-            for image in (pair.moving, warp(pair.moving, forward))
-        )
+        before, after = pair.similarity(None), pair.similarity(forward)
         folds = folding(displacement)
         clock.end()
-    return Registration(displacement, inverse, warped, before, after, folds, clock.milliseconds, str(target))
+    return Registration(displacement, inverse, warped, before, after, folds, clock.milliseconds, str(target), error)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -121,67 +141,19 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def estimate(network: Network, fixed: Tensor, moving: Tensor, passes: int, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Displacements from fixed to moving and back, from one or several passes of the network.
-
-    Args:
-        network: What to run.
-        fixed: ``(B, 1, *spatial)``, 0..1.
-        moving: Like ``fixed``.
-        passes: After the first, the network sees the moving image as warped so far.
-        weight: ``(1 or B, 1, *spatial)``, factor of the velocity, 1 to leave it.
-    """
-    shape = tuple(fixed.shape[2:])
-    forward = fixed.new_zeros(fixed.shape[0], network.configuration.dimension, *shape)
-    backward = forward
-    for index in range(passes):
-        velocity = network(fixed, moving if index == 0 else warp(moving, forward))[-1]
-        velocity = velocity * F.interpolate(weight, velocity.shape[2:])
-        step = network.displacement(velocity, shape)
-        back = network.displacement(-velocity, shape) if network.configuration.integration_steps else invert(step)
-        forward = compose(forward, step) if index else step
-        backward = compose(back, backward) if index else back
-    return forward, backward
-
-
-def _estimate(model: Model, pair: PreparedPair, device: torch.device, working_mm: float) -> tuple[Tensor, Tensor]:
-    network = model.network.to(device)
-    weight = torch.ones_like(pair.fixed) if pair.mask is None else fade(pair.mask, _FADE_MM / working_mm)
-    forward, backward = estimate(
-        network, pair.fixed.to(device), pair.moving.to(device), model.configuration.passes, weight.to(device)
-    )
-    return forward.cpu(), backward.cpu()
-
-
-def fade(mask: Tensor, distance: float) -> Tensor:
-    """1 inside the mask, falling to 0 at ``distance`` voxels outside it.
-
-    Args:
-        mask: ``(B, 1, *spatial)``; above 0 is inside.
-        distance: Voxels, at least 1.
-    """
-    pool = F.max_pool2d if mask.ndim == 4 else F.max_pool3d
-    rings = max(round(distance), 1)
-    grown = (mask > 0).to(mask)
-    total = grown
-    for _ in range(rings - 1):
-        grown = pool(grown, 3, stride=1, padding=1)
-        total = total + grown
-    return total / rings
-
-
-def _cropped(pair: PreparedPair) -> Tensor | None:
-    return None if pair.mask is None else pair.crop(pair.mask)
-
-
-def _check(fixed: Tensor, moving: Tensor, mask: Tensor | None, grid: ImageGrid, model: Model) -> None:
-    for name, image in (("fixed", fixed), ("moving", moving), ("mask", mask)):
+def _check(
+    fixed: Tensor, moving: Tensor, mask: Tensor | None, moving_mask: Tensor | None, grid: ImageGrid, model: Model
+) -> None:
+    images = {"fixed image": fixed, "moving image": moving, "mask": mask, "mask of the moving image": moving_mask}
+    for name, image in images.items():
         if image is not None and tuple(image.shape) != (1, 1, *grid.shape):
-            raise ValueError(f"The {name} image must have the shape {(1, 1, *grid.shape)}, not {tuple(image.shape)}.")
+            raise ValueError(f"The {name} must have the shape {(1, 1, *grid.shape)}, not {tuple(image.shape)}.")
     if min(grid.shape) < 2:
         raise ValueError(f"An image of {' x '.join(map(str, grid.shape))} voxels cannot be registered; two are needed.")
-    if mask is not None and not bool((mask > 0).any()):
-        raise ValueError("The mask has no pixel on this slice; draw it there, or register without a mask.")
+    for name in ("mask", "mask of the moving image"):
+        inside = images[name]
+        if inside is not None and not bool((inside > 0).any()):
+            raise ValueError(f"The {name} has no pixel on this slice; draw it there, or register without a mask.")
     if model.configuration.network.dimension != len(grid.shape):
         raise ValueError(
             f"The model '{model.name}' registers {model.configuration.network.dimension}-D images,"
@@ -189,7 +161,7 @@ def _check(fixed: Tensor, moving: Tensor, mask: Tensor | None, grid: ImageGrid, 
         )
 
 
-class _Clock:
+class Clock:
     """Measures the steps and tells the progress callback."""
 
     def __init__(self, progress: Progress | None) -> None:
@@ -202,6 +174,15 @@ class _Clock:
         self._step, self._start = step, time.perf_counter()
         if self._progress:
             self._progress(step, share)
+
+    def within(self, start: float, end: float) -> Callable[[float], None]:
+        """Tells the callback how far the running step is, whose own shares 0..1 span ``start`` to ``end``."""
+
+        def tell(share: float) -> None:
+            if self._progress:
+                self._progress(self._step, start + share * (end - start))
+
+        return tell
 
     def end(self) -> None:
         if self._step:

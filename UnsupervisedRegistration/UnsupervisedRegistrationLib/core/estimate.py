@@ -1,0 +1,76 @@
+"""What the network finds for a prepared pair: both displacements."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .deformation import compose, invert, warp
+from .grid import ImageGrid
+from .model import Model
+from .network import Network
+from .preprocessing import PreparedPair
+
+_FADE_MM = 20.0  # Outside the mask the deformation fades out over about this distance.
+
+
+def align(pair: PreparedPair, model: Model, grid: ImageGrid) -> tuple[Tensor, Tensor]:
+    """The network alone: displacements from fixed to moving and back, ``(B, d, *padded)`` working voxels.
+
+    Args:
+        pair: Prepared for the model, on the device to use.
+        model: What to use.
+        grid: The images came on.
+    """
+    network = model.network.to(pair.fixed.device)
+    weight = fade(pair.region, _FADE_MM / min(pair.spacing(grid))) if pair.region is not None else None
+    return estimate(network, pair.fixed, pair.moving, model.configuration.passes, weight)
+
+
+def estimate(
+    network: Network, fixed: Tensor, moving: Tensor, passes: int = 1, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Displacements from fixed to moving and back, from one or several passes of the network.
+
+    Args:
+        network: What to run.
+        fixed: ``(B, 1, *spatial)``, 0..1.
+        moving: Like ``fixed``.
+        passes: After the first, the network sees the moving image as warped so far.
+        weight: ``(1 or B, 1, *spatial)``, factor of the velocity, or ``None``.
+    """
+    forward, backward = _pass(network, fixed, moving, weight)
+    for _ in range(passes - 1):
+        step, back = _pass(network, fixed, warp(moving, forward), weight)
+        forward, backward = compose(forward, step), compose(back, backward)
+    return forward, backward
+
+
+def _pass(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    shape = tuple(fixed.shape[2:])
+    velocity = network(fixed, moving)[-1]
+    if weight is not None:
+        velocity = velocity * F.interpolate(weight, velocity.shape[2:])
+    if not network.configuration.integration_steps:
+        forward = network.displacement(velocity, shape)
+        return forward, invert(forward)
+    forward, backward = network.displacement(torch.cat([velocity, -velocity]), shape).chunk(2)
+    return forward, backward
+
+
+def fade(mask: Tensor, distance: float) -> Tensor:
+    """1 inside the mask, falling to 0 at ``distance`` voxels outside it.
+
+    Args:
+        mask: ``(B, 1, *spatial)``; above 0 is inside.
+        distance: Voxels, at least 1.
+    """
+    pool = F.max_pool2d if mask.ndim == 4 else F.max_pool3d
+    rings = max(round(distance), 1)
+    grown = (mask > 0).to(mask)
+    total = grown
+    for _ in range(rings - 1):
+        grown = pool(grown, 3, stride=1, padding=1)
+        total = total + grown
+    return total / rings
