@@ -11,7 +11,7 @@ import slicer.util
 import vtk
 
 from .planes import SlicePlane
-from .transforms import initialTransformOf
+from .transforms import initialTransformOf, isOutcome
 from .volumes import worldToLocal
 
 _SUMMARY = {"mean": np.mean, "SD": np.std, "median": np.median, "max": np.max}
@@ -119,24 +119,40 @@ def targetRegistrationError(
     Raises:
         ValueError: The landmarks do not pair.
     """
-    pairs = pairLandmarks(fixedNode, movingNode, complete)
     initial = initialTransformOf(movingVolume)
-    toInitial = _transformToWorld(initial)
-    fromWorld = vtk.vtkGeneralTransform()
-    transformNode.GetTransformFromWorld(fromWorld)
-    under = movingNode.GetParentTransformNode() is transformNode
-    positions, before, after = [], [], []
-    for _, fixedIndex, movingIndex in pairs:
-        fixed = np.array(fixedNode.GetNthControlPointPositionWorld(fixedIndex))
-        if under:
-            moving = np.array(toInitial.TransformPoint(movingNode.GetNthControlPointPosition(movingIndex)))
+    fixed, moving = pairedPoints(fixedNode, movingNode, initial, complete)
+    toInitial, fromWorld = _transformToWorld(initial), worldToLocal(transformNode)
+    mapped = [toInitial.TransformPoint(fromWorld.TransformPoint(point)) for point in fixed]
+    labels = tuple(label for label, _, _ in pairLandmarks(fixedNode, movingNode, complete))
+    return LandmarkErrors(labels, fixed, fixed - moving, np.reshape(mapped, (-1, 3)) - moving)
+
+
+def pairedPoints(
+    fixedNode: slicer.vtkMRMLMarkupsNode,
+    movingNode: slicer.vtkMRMLMarkupsNode,
+    initial: slicer.vtkMRMLTransformNode | None,
+    complete: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fixed and moving positions of all pairs, ``(N, 3)`` RAS mm each, as the images lay before an outcome.
+
+    Args:
+        fixedNode: Landmarks on the fixed image.
+        movingNode: Landmarks on the moving image; under an outcome, they are taken as under ``initial``.
+        initial: Transform that placed the moving image.
+        complete: See ``pairLandmarks``.
+
+    Raises:
+        ValueError: The landmarks do not pair.
+    """
+    parent, toInitial = movingNode.GetParentTransformNode(), _transformToWorld(initial)
+    fixed, moving = [], []
+    for _, fixedIndex, movingIndex in pairLandmarks(fixedNode, movingNode, complete):
+        fixed.append(fixedNode.GetNthControlPointPositionWorld(fixedIndex))
+        if parent is not None and isOutcome(parent):
+            moving.append(toInitial.TransformPoint(movingNode.GetNthControlPointPosition(movingIndex)))
         else:
-            moving = np.array(movingNode.GetNthControlPointPositionWorld(movingIndex))
-        positions.append(fixed)
-        before.append(fixed - moving)
-        after.append(np.array(toInitial.TransformPoint(fromWorld.TransformPoint(fixed))) - moving)
-    labels = tuple(label for label, _, _ in pairs)
-    return LandmarkErrors(labels, *(np.reshape(vectors, (-1, 3)) for vectors in (positions, before, after)))
+            moving.append(movingNode.GetNthControlPointPositionWorld(movingIndex))
+    return np.reshape(fixed, (-1, 3)), np.reshape(moving, (-1, 3))
 
 
 def addLandmarks(

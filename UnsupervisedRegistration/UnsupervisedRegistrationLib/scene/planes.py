@@ -63,11 +63,16 @@ def toArray(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
-def ijkToWorld(volumeNode: slicer.vtkMRMLVolumeNode) -> np.ndarray:
-    """Voxel indices to world RAS through linear parent transforms; a non-linear parent is left out."""
+def localIjkToRas(volumeNode: slicer.vtkMRMLVolumeNode) -> np.ndarray:
+    """Voxel indices to the RAS space of the volume, below its parent transforms."""
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
-    result = toArray(matrix)
+    return toArray(matrix)
+
+
+def ijkToWorld(volumeNode: slicer.vtkMRMLVolumeNode) -> np.ndarray:
+    """Voxel indices to world RAS through linear parent transforms; a non-linear parent is left out."""
+    result, matrix = localIjkToRas(volumeNode), vtk.vtkMatrix4x4()
     parent = volumeNode.GetParentTransformNode()
     if parent is not None and parent.IsTransformToWorldLinear():
         parent.GetMatrixTransformToWorld(matrix)

@@ -121,16 +121,37 @@ def checkMoves(
 
 
 def followedBy(
-    grid: slicer.vtkOrientedGridTransform, initial: slicer.vtkMRMLTransformNode | None
+    grid: slicer.vtkOrientedGridTransform,
+    initial: slicer.vtkMRMLTransformNode | None,
+    placement: np.ndarray | None = None,
 ) -> vtk.vtkAbstractTransform:
-    """A displacement, then the initial transform as it is now."""
-    if initial is None:
+    """A displacement, then a linear placement, then the initial transform as it is now."""
+    if initial is None and placement is None:
         return grid
     outcome = vtk.vtkGeneralTransform()
     outcome.PostMultiply()
     outcome.Concatenate(grid)
-    outcome.Concatenate(_copied(worldToLocal(initial)))
+    if placement is not None:
+        outcome.Concatenate(slicer.util.vtkMatrixFromArray(placement))
+    if initial is not None:
+        outcome.Concatenate(_copied(worldToLocal(initial)))
     return outcome
+
+
+def placed(placement: np.ndarray | None, fromWorld: vtk.vtkAbstractTransform) -> vtk.vtkAbstractTransform:
+    """A linear placement, then the way from the world into the space of a volume."""
+    if placement is None:
+        return fromWorld
+    chain = vtk.vtkTransform() if isinstance(fromWorld, vtk.vtkTransform) else vtk.vtkGeneralTransform()
+    chain.PostMultiply()
+    chain.Concatenate(slicer.util.vtkMatrixFromArray(placement))
+    chain.Concatenate(fromWorld)
+    return chain
+
+
+def applied(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """``(N, 3)`` points through a ``(4, 4)`` matrix."""
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def setOutcome(

@@ -72,15 +72,24 @@ def sampleVolume(
     return SampledSlice(np.where(inside, pixels, pixels[inside].min()), inside, notes)
 
 
-def sampleMask(maskNode: slicer.vtkMRMLNode, plane: SlicePlane) -> np.ndarray:
+def sampleMask(
+    maskNode: slicer.vtkMRMLNode, plane: SlicePlane, fromWorld: vtk.vtkAbstractTransform | None = None
+) -> np.ndarray:
     """Where a labelmap volume or any segment of a segmentation covers a plane, ``(rows, columns)`` bool.
+
+    Args:
+        maskNode: Labelmap volume or segmentation.
+        plane: Where.
+        fromWorld: As of ``sampleVolume``.
 
     Raises:
         ValueError: Nothing is there, or a segmentation has no binary labelmap.
     """
     covered = np.zeros(plane.shape, dtype=bool)
+    if fromWorld is None:
+        fromWorld = worldToLocal(maskNode.GetParentTransformNode())
     for image, rasToIjk in _maskImages(maskNode):
-        pixels = _reslice(image, plane, worldToLocal(maskNode.GetParentTransformNode()), rasToIjk, linear=False)
+        pixels = _reslice(image, plane, fromWorld, rasToIjk, linear=False)
         covered |= np.nan_to_num(pixels) > 0
     if not covered.any():
         raise ValueError(
@@ -123,7 +132,7 @@ def _scalarImage(volumeNode: slicer.vtkMRMLVolumeNode) -> tuple[vtk.vtkImageData
     size = volumeSize(volumeNode)
     image, name = volumeNode.GetImageData(), volumeNode.GetName()
     array = vtk_to_numpy(image.GetPointData().GetScalars())
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not np.isfinite([array.min(), array.max()]).all():
         raise ValueError(
             f"The volume '{name}' has {np.count_nonzero(~np.isfinite(array))} voxels that are NaN or infinite;"
             " replace them (for example with the Simple Filters module) before the registration."

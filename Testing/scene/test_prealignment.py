@@ -1,0 +1,184 @@
+"""A known motion in the plane is found again, in every orientation, and the outcome holds it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+from scipy.ndimage import gaussian_filter
+
+from UnsupervisedRegistrationLib.scene import transforms
+from UnsupervisedRegistrationLib.scene.landmarks import addLandmarks
+from UnsupervisedRegistrationLib.scene.planes import planeFromIndex
+from UnsupervisedRegistrationLib.scene.registration import landmarksInPlane, prealign, samplePair, showOutcome
+from UnsupervisedRegistrationLib.scene.volumes import addVolume
+
+PIXELS = 0.35  # A third of a pixel of the slice, of which the images are compared at half the resolution.
+SHAPE = (5, 120, 140)
+MOTIONS = {"shift": (0, (9.0, -6.0)), "turn": (12, (0.0, 0.0)), "both": (-18, (-14.0, 20.0))}
+
+
+def blobs(shape=SHAPE, seed=1):
+    """An asymmetric body of soft tissue in air, the same through the slices but for their brightness."""
+    rows, columns = np.indices(shape[1:])
+    centre, random = np.array(shape[1:]) / 2, np.random.default_rng(seed)
+    body = ((rows - centre[0]) / (0.33 * shape[1])) ** 2 + ((columns - centre[1]) / (0.22 * shape[2])) ** 2 < 1
+    texture = gaussian_filter(random.standard_normal(shape[1:]), 4)
+    slice_ = gaussian_filter(body * (300 + 900 * texture / texture.std() * 0.2), 1)
+    return np.stack([slice_ * (1 + 0.02 * k) for k in range(shape[0])]).astype(np.float32)
+
+
+def motion(plane, degrees, shift, scale=1.0):
+    """In the plane about its centre, ``(4, 4)`` RAS mm."""
+    frame = np.eye(4)
+    frame[:3, :3] = plane.ijkToRas[:3, :3] / np.linalg.norm(plane.ijkToRas[:3, :3], axis=0)
+    frame[:3, 3] = plane.centre
+    angle, inPlane = np.deg2rad(degrees), np.eye(4)
+    inPlane[:2, :2] = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    inPlane[:2, 3] = shift
+    return frame @ inPlane @ np.linalg.inv(frame)
+
+
+def error(plane, matrix, truth):
+    """Mean distance over the slice, in its pixels."""
+    points = plane.pixelPositions()[::6, ::6].reshape(-1, 3)
+    distances = np.linalg.norm(transforms.applied(matrix, points) - transforms.applied(truth, points), axis=1)
+    return distances.mean() / np.linalg.norm(plane.ijkToRas[:3, 0])
+
+
+@pytest.fixture
+def placedPair(scene):
+    """A volume and its copy, whose voxels a matrix has moved; ``change`` alters the copy's voxels."""
+
+    def make(ijkToRas, degrees=0, shift=(0, 0), scale=1.0, change=lambda voxels: voxels, name="axial"):
+        fixed = addVolume(scene, "Fixed", blobs(), ijkToRas)
+        plane = planeFromIndex(fixed, name, 2)
+        truth = motion(plane, degrees, shift, scale)
+        moving = addVolume(scene, "Moving", change(blobs()), truth @ ijkToRas)
+        return samplePair(fixed, moving, plane), truth
+
+    return make
+
+
+@pytest.mark.parametrize("name", MOTIONS)
+def test_a_rigid_motion_is_found_in_every_orientation(placedPair, orientation, name):
+    degrees, shift = MOTIONS[name]
+    alongK = next(key for key, axis in orientation.normalAxis.items() if axis == 2)
+    pair, truth = placedPair(orientation.ijkToRas, degrees, shift, name=alongK)
+    matrix, sentence = prealign(pair, "rigid")
+    assert error(pair.plane, matrix, truth) < PIXELS
+    assert float(sentence.split("turned it by ")[1].split()[0]) == pytest.approx(abs(degrees), abs=0.3)
+    np.testing.assert_allclose(np.linalg.det(matrix), 1, atol=1e-6)
+
+
+def test_an_affine_motion_is_found(placedPair, oblique):
+    pair, truth = placedPair(oblique.ijkToRas, 6, (5, -4), 1.12)
+    matrix, sentence = prealign(pair, "affine")
+    assert error(pair.plane, matrix, truth) < 3 * PIXELS
+    assert "scaled it by 1.1" in sentence
+
+
+@pytest.mark.parametrize(
+    "change", [lambda v: 1000 - v, lambda v: np.sqrt(np.maximum(v, 0)) * 40], ids=["inverted", "root"]
+)
+def test_another_contrast_does_not_matter(placedPair, oblique, change):
+    pair, truth = placedPair(oblique.ijkToRas, 8, (10, 5), change=change)
+    assert error(pair.plane, prealign(pair, "rigid")[0], truth) < 2 * PIXELS
+
+
+def test_images_that_lie_well_are_left(placedPair, oblique):
+    pair, _ = placedPair(oblique.ijkToRas)
+    matrix, sentence = prealign(pair, "rigid")
+    np.testing.assert_array_equal(matrix, np.eye(4))
+    assert "left the images as they lay" in sentence
+
+
+def test_it_is_the_same_every_time(placedPair, oblique):
+    pair, _ = placedPair(oblique.ijkToRas, 8, (10, 5))
+    np.testing.assert_allclose(prealign(pair, "affine")[0], prealign(pair, "affine")[0], atol=1e-9)
+
+
+def test_another_spacing_field_of_view_and_direction_do_not_matter(scene, oblique):
+    """The moving volume has pixels half as large, flipped, and shows the middle of the body only."""
+    fixed = addVolume(scene, "Fixed", blobs(), oblique.ijkToRas)
+    plane = planeFromIndex(fixed, "axial", 2)
+    fine = np.repeat(np.repeat(blobs()[:, 15:105, 20:120], 2, axis=1), 2, axis=2)[:, ::-1]
+    place = oblique.ijkToRas @ np.array([[0.5, 0, 0, 19.75], [0, -0.5, 0, 104.25], [0, 0, 1, 0], [0, 0, 0, 1]])
+    truth = motion(plane, 10, (12, -7))
+    moving = addVolume(scene, "Moving", np.ascontiguousarray(fine), truth @ place)
+    matrix, _ = prealign(samplePair(fixed, moving, plane), "rigid")
+    assert error(plane, matrix, truth) < 2 * PIXELS
+
+
+def test_what_lies_beside_the_fixed_slice_is_brought_over(placedPair, oblique):
+    """Shifted by most of its width; only the corners of the fields of view are in common."""
+    pair, truth = placedPair(oblique.ijkToRas, 0, (95.0, 0.0))
+    assert error(pair.plane, prealign(pair, "rigid")[0], truth) < 2 * PIXELS
+
+
+@pytest.mark.parametrize("kind", ["linear", "grid"])
+def test_an_initial_transform_comes_first(scene, makeParent, oblique, kind):
+    fixed = addVolume(scene, "Fixed", blobs(), oblique.ijkToRas)
+    plane, parent = planeFromIndex(fixed, "axial", 2), makeParent(kind)
+    moving = addVolume(scene, "Moving", blobs(), motion(plane, 7, (8, 3)) @ oblique.ijkToRas)
+    moving.SetAndObserveTransformNodeID(parent.GetID())
+    without, aligned = (samplePair(fixed, moving, plane, prealignment=kind) for kind in ("none", "rigid"))
+    difference = [np.abs(pair.moving.pixels - pair.fixed.pixels).mean() for pair in (without, aligned)]
+    assert difference[1] < 0.6 * difference[0]
+    assert aligned.initial is parent
+
+
+def test_the_outcome_is_the_deformation_then_the_placement(placedPair, oblique, handmade, displacementMm):
+    """Inside the slice; beside it the whole volume is placed and nothing is deformed."""
+    pair, _ = placedPair(oblique.ijkToRas, 7, (8, 3))
+    pair = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="rigid")
+    registration = handmade(pair.plane.shape)
+    outcome = showOutcome(pair, registration)
+    points = pair.plane.pixelPositions()
+    deformed = (points + displacementMm(pair.plane, registration)).reshape(-1, 3)
+    ends = transforms.movedPoints(outcome.transformNode, points.reshape(-1, 3))
+    np.testing.assert_allclose(ends, transforms.applied(pair.placement, deformed), atol=1e-4)
+    beside = (points + 3 * pair.plane.ijkToRas[:3, 2]).reshape(-1, 3)
+    ends = transforms.movedPoints(outcome.transformNode, beside)
+    np.testing.assert_allclose(ends, transforms.applied(pair.placement, beside), atol=1e-4)
+
+
+def test_the_placement_of_an_earlier_pair_can_be_given(placedPair, oblique):
+    pair, _ = placedPair(oblique.ijkToRas, 7, (8, 3))
+    aligned = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="rigid")
+    again = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment=aligned.placement)
+    np.testing.assert_array_equal(again.moving.pixels, aligned.moving.pixels)
+    assert "pre-alignment shifted" in " ".join(aligned.notes)
+
+
+def test_landmarks_on_the_slice_are_where_the_network_sees_them(scene, placedPair, oblique):
+    pair, truth = placedPair(oblique.ijkToRas, 7, (8, 3))
+    pair = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="rigid")
+    place = pair.plane.pixelPositions()[40, 60]
+    fixed = addLandmarks(scene, "F", {"a": tuple(place)})
+    moving = addLandmarks(scene, "M", {"a": tuple(transforms.applied(truth, place[None])[0])})
+    landmarks, remarks = landmarksInPlane(pair, fixed, moving)
+    np.testing.assert_allclose(landmarks.fixed, [[40, 60]], atol=1e-4)
+    np.testing.assert_allclose(landmarks.moving, [[40, 60]], atol=0.5)
+    assert remarks == ()
+
+
+def test_an_image_that_shows_nothing_is_left(placedPair, oblique):
+    pair, _ = placedPair(oblique.ijkToRas, change=lambda voxels: 0 * voxels)
+    matrix, sentence = prealign(pair, "rigid")
+    np.testing.assert_array_equal(matrix, np.eye(4))
+    assert "shows nothing" in sentence
+
+
+def test_a_mask_tells_what_to_align(scene, placedPair, oblique):
+    """One side of the image is turned upside down; the mask covers the other."""
+    pair, truth = placedPair(oblique.ijkToRas, 0, (6, 0))
+    mask = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Mask")
+    slicer.util.updateVolumeFromArray(mask, np.pad(np.ones((5, 80, 60), np.uint8), ((0, 0), (20, 20), (20, 60))))
+    mask.CopyOrientation(pair.fixedVolume)
+    masked = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, maskNode=mask)
+    slicer.util.arrayFromVolume(pair.movingVolume)[:, :, 85:] = slicer.util.arrayFromVolume(pair.movingVolume)[
+        :, ::-1, 85:
+    ]
+    assert error(pair.plane, prealign(masked, "rigid")[0], truth) < 2 * PIXELS
