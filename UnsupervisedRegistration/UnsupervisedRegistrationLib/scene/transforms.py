@@ -29,15 +29,19 @@ def gridTransform(
 
     Args:
         plane: Grid of the displacement.
-        displacement: ``(rows, columns, 3)``, RAS mm, from fixed to moving.
-        confined: Zero at the neighbouring slices, so that only this slice is warped; otherwise the same for all.
+        displacement: ``(rows, columns, 3)``, RAS mm, from fixed to moving; or ``(slices, rows, columns, 3)``, of the
+            plane and those that follow along its normal.
+        confined: Zero at the neighbouring slices, so that these alone are warped; otherwise the last ones repeat.
     """
-    rows, columns = plane.shape
-    grid = np.zeros((3, rows + 2, columns + 2, 3), dtype=np.float32)
-    grid[1 if confined else slice(None), 1:-1, 1:-1] = displacement
+    slices = displacement.reshape(-1, *plane.shape, 3)
+    count, rows, columns, _ = slices.shape
+    grid = np.zeros((count + 2, rows + 2, columns + 2, 3), dtype=np.float32)
+    grid[1:-1, 1:-1, 1:-1] = slices
+    if not confined:
+        grid[0], grid[-1] = grid[1], grid[-2]
     spacing = np.linalg.norm(plane.ijkToRas[:3, :3], axis=0)
     image = vtk.vtkImageData()
-    image.SetDimensions(columns + 2, rows + 2, 3)
+    image.SetDimensions(columns + 2, rows + 2, count + 2)
     image.SetOrigin((plane.ijkToRas @ [-1, -1, -1, 1])[:3])
     image.SetSpacing(spacing)
     vectors = numpy_to_vtk(grid.reshape(-1, 3), deep=True)

@@ -72,6 +72,27 @@ def sampleVolume(
     return SampledSlice(np.where(inside, pixels, pixels[inside].min()), inside, notes)
 
 
+def sampleStack(
+    volumeNode: slicer.vtkMRMLVolumeNode, plane: SlicePlane, count: int, fromWorld: vtk.vtkAbstractTransform
+) -> np.ndarray:
+    """``(count, rows, columns)`` float32 of a plane and those that follow along its normal, as ``sampleVolume``.
+
+    Raises:
+        ValueError: As ``sampleVolume``, if none meets the volume.
+    """
+    image, _ = _scalarImage(volumeNode)
+    rasToIjk = vtk.vtkMatrix4x4()
+    volumeNode.GetRASToIJKMatrix(rasToIjk)
+    pixels = _reslice(image, plane, fromWorld, rasToIjk, linear=True, count=count)
+    inside = ~np.isnan(pixels)
+    if not inside.any():
+        raise ValueError(
+            f"The volume '{volumeNode.GetName()}' does not meet the {plane.name}; fixed and moving must overlap in"
+            " space. Place one over the other with a transform first, or choose other slices."
+        )
+    return np.where(inside, pixels, pixels[inside].min())
+
+
 def sampleMask(
     maskNode: slicer.vtkMRMLNode, plane: SlicePlane, fromWorld: vtk.vtkAbstractTransform | None = None
 ) -> np.ndarray:
@@ -115,8 +136,8 @@ def showAsVolume(
     plane: SlicePlane,
     like: slicer.vtkMRMLVolumeNode,
 ) -> None:
-    """Fills a volume node with one slice of pixels, displayed with the window of another volume."""
-    slicer.util.updateVolumeFromArray(volumeNode, np.ascontiguousarray(pixels[None]))
+    """Fills a volume node with one slice of pixels, or several, displayed with the window of another volume."""
+    slicer.util.updateVolumeFromArray(volumeNode, np.ascontiguousarray(pixels.reshape(-1, *plane.shape)))
     matrix = slicer.util.vtkMatrixFromArray(plane.ijkToRas)
     volumeNode.SetIJKToRASMatrix(matrix)
     volumeNode.SetAndObserveTransformNodeID(None)
@@ -187,8 +208,9 @@ def _reslice(
     fromWorld: vtk.vtkAbstractTransform,
     rasToIjk: vtk.vtkMatrix4x4,
     linear: bool,
+    count: int | None = None,
 ) -> np.ndarray:
-    """``(rows, columns)`` float32 of an image whose positions are its indices; NaN outside."""
+    """``(rows, columns)`` or ``(count, rows, columns)`` float32 of an image that lies on its indices; NaN outside."""
     chain = vtk.vtkTransform() if isinstance(fromWorld, vtk.vtkTransform) else vtk.vtkGeneralTransform()
     chain.PostMultiply()
     chain.Concatenate(slicer.util.vtkMatrixFromArray(plane.ijkToRas))
@@ -200,9 +222,10 @@ def _reslice(
     reslice.TransformInputSamplingOff()
     reslice.SetOutputOrigin(0, 0, 0)
     reslice.SetOutputSpacing(1, 1, 1)
-    reslice.SetOutputExtent(0, plane.shape[1] - 1, 0, plane.shape[0] - 1, 0, 0)
+    reslice.SetOutputExtent(0, plane.shape[1] - 1, 0, plane.shape[0] - 1, 0, (count or 1) - 1)
     reslice.SetOutputScalarType(vtk.VTK_FLOAT)
     reslice.SetBackgroundLevel(float("nan"))
     reslice.SetInterpolationModeToLinear() if linear else reslice.SetInterpolationModeToNearestNeighbor()
     reslice.Update()
-    return vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(plane.shape).copy()
+    shape = plane.shape if count is None else (count, *plane.shape)
+    return vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(shape).copy()

@@ -1,0 +1,265 @@
+"""All slices of a volume become one transform, and every frame of a sequence its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+import torch
+
+from UnsupervisedRegistrationLib.core.register import Cancelled
+from UnsupervisedRegistrationLib.scene import history, stack, transforms
+from UnsupervisedRegistrationLib.scene.planes import planeFromIndex
+from UnsupervisedRegistrationLib.scene.registration import openModel
+from UnsupervisedRegistrationLib.scene.report import describe
+from UnsupervisedRegistrationLib.scene.stack import registerSequence, registerVolume
+from UnsupervisedRegistrationLib.scene.volumes import addVolume, sampleVolume
+
+MM = 1e-4
+SHAPE = (6, 64, 72)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return openModel("any-contrast")
+
+
+@pytest.fixture
+def volumes(makeVolume, orientation):
+    return [makeVolume(orientation.ijkToRas, name, SHAPE, seed) for seed, name in enumerate(("Fixed", "Moving"))]
+
+
+@pytest.fixture
+def obliqueVolumes(makeVolume, oblique):
+    return [makeVolume(oblique.ijkToRas, name, SHAPE, seed) for seed, name in enumerate(("Fixed", "Moving"))]
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """In place of the network: slice n moves by ``rows[n]`` pixels down the rows; keeps what it was given."""
+
+    def put(rows):
+        given = {}
+
+        def register_stack(*, fixed, moving, progress, **_):
+            given.update(fixed=fixed, moving=moving)
+            if progress:
+                progress("network", 0.5)
+            forward = torch.zeros(len(fixed), 2, *fixed.shape[2:])
+            forward[:, 0] = torch.tensor(rows, dtype=torch.float32)[:, None, None]
+            return forward, -forward
+
+        monkeypatch.setattr(stack, "register_stack", register_stack)
+        return given
+
+    return put
+
+
+def alongK(orientation):
+    return next(name for name, axis in orientation.normalAxis.items() if axis == 2)
+
+
+def downRows(outcome, index, volume, orientation):
+    """How far the transform moves the middle of a slice, in pixels down the rows."""
+    plane = planeFromIndex(volume, orientation, index)
+    moved = transforms.movedPoints(outcome.transformNode, plane.centre[None])[0] - plane.centre
+    return moved @ plane.ijkToRas[:3, 1] / (plane.ijkToRas[:3, 1] @ plane.ijkToRas[:3, 1])
+
+
+def test_every_slice_gets_its_displacement_in_every_orientation(volumes, known, model, orientation):
+    name = alongK(orientation)
+    base = planeFromIndex(volumes[0], name, 0)
+    step = planeFromIndex(volumes[0], name, 1).centre - base.centre
+    rows = [0.5, -1.0, 1.5, 2.0, 0.0, 1.0]
+    known(rows if step @ base.normal > 0 else rows[::-1])
+    outcome = registerVolume(*volumes, orientation=name, smoothing=0, model=model)
+    assert outcome.slices == (0, 1, 2, 3, 4, 5)
+    found = [downRows(outcome, index, volumes[0], name) for index in range(6)]
+    np.testing.assert_allclose(found, rows, atol=MM)
+
+
+def test_the_network_sees_the_slices_of_both_volumes(volumes, known, model, orientation):
+    name = alongK(orientation)
+    given = known([0.0] * 3)
+    registerVolume(*volumes, orientation=name, sliceRange=(2, 4), model=model)
+    for key, volume in zip(("fixed", "moving"), volumes, strict=True):
+        planes = [planeFromIndex(volumes[0], name, index) for index in (2, 3, 4)]
+        planes.sort(key=lambda plane: plane.centre @ plane.normal)
+        expected = np.stack([sampleVolume(volume, plane).pixels for plane in planes])
+        np.testing.assert_allclose(given[key][:, 0], expected, atol=1e-3)
+
+
+def test_the_warped_volume_is_the_moving_one_through_the_transform(obliqueVolumes, known, model):
+    known([0.5, -1.0, 1.5, 2.0, 0.0, 1.0])
+    outcome = registerVolume(*obliqueVolumes, smoothing=0, model=model)
+    voxels = slicer.util.arrayFromVolume(outcome.warpedVolume)
+    assert voxels.shape == SHAPE
+    for index in range(6):
+        shown = sampleVolume(obliqueVolumes[1], planeFromIndex(obliqueVolumes[0], "axial", index)).pixels
+        np.testing.assert_allclose(voxels[index, 3:-3], shown[3:-3], atol=0.5)  # Not what lies outside.
+
+
+def test_a_confined_range_leaves_the_other_slices(obliqueVolumes, known, model):
+    known([1.0, 1.0])
+    outcome = registerVolume(*obliqueVolumes, sliceRange=(2, 3), smoothing=0, model=model)
+    found = [downRows(outcome, index, obliqueVolumes[0], "axial") for index in range(6)]
+    np.testing.assert_allclose(found, [0, 0, 1, 1, 0, 0], atol=MM)
+
+
+def test_an_unconfined_range_moves_those_beyond_like_the_last(obliqueVolumes, known, model):
+    known([1.0, 2.0])
+    outcome = registerVolume(*obliqueVolumes, sliceRange=(2, 3), smoothing=0, confined=False, model=model)
+    found = [downRows(outcome, index, obliqueVolumes[0], "axial") for index in (0, 1, 4, 5)]
+    np.testing.assert_allclose(found, [1, 1, 2, 2], atol=MM)
+
+
+def test_smoothing_is_a_gaussian_along_the_slices(obliqueVolumes, known, model):
+    """3 mm are one slice here."""
+    known([0.0, 0, 1, 0, 0, 0])
+    outcome = registerVolume(*obliqueVolumes, smoothing=3, model=model)
+    weights = np.exp(-0.5 * np.subtract.outer(np.arange(6), np.arange(6)) ** 2)
+    expected = (weights / weights.sum(axis=1, keepdims=True))[:, 2]
+    found = [downRows(outcome, index, obliqueVolumes[0], "axial") for index in range(6)]
+    np.testing.assert_allclose(found, expected, atol=MM)
+
+
+def test_slices_that_show_nothing_do_not_hold_the_others_back(obliqueVolumes, known, model):
+    slicer.util.arrayFromVolume(obliqueVolumes[1])[4:] = 0
+    known([1.0, 1, 1, 1, 0, 0])
+    outcome = registerVolume(*obliqueVolumes, smoothing=3, model=model)
+    found = [downRows(outcome, index, obliqueVolumes[0], "axial") for index in range(4)]
+    np.testing.assert_allclose(found, 1, atol=MM)
+    assert "2 of 6 slices show nothing" in describe(outcome, None)
+
+
+def test_an_initial_transform_and_a_placement_stay_part_of_the_outcome(obliqueVolumes, known, model, makeParent):
+    parent = makeParent("linear")
+    obliqueVolumes[1].SetAndObserveTransformNodeID(parent.GetID())
+    placement = np.eye(4)
+    placement[:3, 3] = [0.5, 0.25, -0.125]
+    known([0.0] * 6)
+    outcome = registerVolume(*obliqueVolumes, prealignment=placement, model=model)
+    point = planeFromIndex(obliqueVolumes[0]).centre
+    expected = parent.GetTransformFromParent().TransformPoint(point + placement[:3, 3])
+    np.testing.assert_allclose(transforms.movedPoints(outcome.transformNode, point[None])[0], expected, atol=MM)
+
+
+def test_the_outcome_can_be_kept_and_described(scene, obliqueVolumes, known, model):
+    known([0.0] * 6)
+    outcome = registerVolume(*obliqueVolumes, model=model)
+    assert "nothing folds" in describe(outcome, None)
+    result = history.addResult(scene, outcome, {"model": "any-contrast"})
+    assert result.plane.name == "axial slices 0 to 5"
+    assert slicer.util.arrayFromVolume(result.warpedVolume).shape == SHAPE
+    assert outcome.jacobian.shape == SHAPE[1:]
+    assert outcome.registration.similarity_before == pytest.approx(outcome.registration.similarity_after, abs=0.01)
+
+
+def test_the_network_itself_does_it(obliqueVolumes, model):
+    told = []
+    outcome = registerVolume(*obliqueVolumes, model=model, device="cpu", progress=lambda *step: told.append(step))
+    assert outcome.registration.similarity_after > outcome.registration.similarity_before
+    assert outcome.registration.device == "cpu"
+    assert told[0][0] == "network"
+
+
+class TestRefused:
+    @pytest.fixture
+    def refused(self, snapshot):
+        def run(function, sentence, *arguments, error=ValueError, **settings):
+            before = snapshot()
+            with pytest.raises(error, match=sentence):
+                function(*arguments, **settings)
+            assert snapshot() == before
+
+        return run
+
+    def test_a_cancelled_run_changes_nothing(self, obliqueVolumes, model, refused):
+        def cancel(step, share):
+            raise Cancelled
+
+        refused(registerVolume, None, *obliqueVolumes, model=model, progress=cancel, error=Cancelled)
+
+    @pytest.mark.parametrize("sliceRange", [(-1, 3), (4, 2), (0, 6)])
+    def test_a_range_outside(self, obliqueVolumes, refused, sliceRange, model):
+        refused(registerVolume, "has 0 to 5; choose", *obliqueVolumes, sliceRange=sliceRange, model=model)
+
+    def test_a_volume_deleted_meanwhile(self, scene, obliqueVolumes, model):
+        def remove(step, share):
+            scene.RemoveNode(obliqueVolumes[1])
+
+        with pytest.raises(ValueError, match="'Moving' was deleted meanwhile"):
+            registerVolume(*obliqueVolumes, model=model, progress=remove)
+        assert not slicer.util.getNodesByClass("vtkMRMLTransformNode", scene)
+
+    def test_a_volume_beside(self, obliqueVolumes, makeVolume, oblique, model, refused):
+        far = oblique.ijkToRas.copy()
+        far[:3, 3] += 500
+        refused(registerVolume, "overlap", obliqueVolumes[0], makeVolume(far, "Far", SHAPE), model=model)
+
+    def test_an_output_that_is_in_use(self, scene, obliqueVolumes, model, refused):
+        output = scene.AddNewNodeByClass("vtkMRMLTransformNode", "Output")
+        obliqueVolumes[0].SetAndObserveTransformNodeID(output.GetID())
+        refused(registerVolume, "already moves the fixed", *obliqueVolumes, transformNode=output, model=model)
+
+    def test_a_sequence_of_one_frame(self, scene, makeVolume, oblique, model, refused):
+        sequence = sequenceOf(scene, [makeVolume(oblique.ijkToRas)])
+        refused(registerSequence, "has 1 items; needed are two volumes", sequence, model=model)
+
+    def test_a_sequence_of_something_else(self, scene, model, refused):
+        sequence = sequenceOf(scene, [scene.AddNewNodeByClass("vtkMRMLTextNode") for _ in range(2)])
+        refused(registerSequence, "needed are two volumes", sequence, model=model)
+
+    def test_transforms_over_their_own_volumes(self, scene, frames, model, refused):
+        refused(registerSequence, "would overwrite 'Cine'", frames, transformSequence=frames, model=model)
+
+
+def sequenceOf(scene, nodes):
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Cine")
+    sequence.SetIndexName("time")
+    sequence.SetIndexUnit("ms")
+    for index, node in enumerate(nodes):
+        sequence.SetDataNodeAtValue(node, str(40 * index))
+    return sequence
+
+
+@pytest.fixture
+def frames(scene, makeVolume, oblique):
+    return sequenceOf(scene, [makeVolume(oblique.ijkToRas, f"Frame {n}", (1, 64, 72), n) for n in range(4)])
+
+
+def test_every_frame_gets_a_transform_onto_the_first(frames, known, model):
+    given = known([1.0, 2.0, 3.0])
+    found = registerSequence(frames, model=model)
+    assert [found.GetNthIndexValue(n) for n in range(4)] == ["0", "40", "80", "120"]
+    assert (found.GetIndexName(), found.GetIndexUnit()) == ("time", "ms")
+    plane = planeFromIndex(frames.GetNthDataNode(0))
+    for index in range(4):
+        moved = transforms.movedPoints(found.GetNthDataNode(index), plane.centre[None])[0] - plane.centre
+        np.testing.assert_allclose(moved, index * plane.ijkToRas[:3, 1], atol=MM)
+    first = slicer.util.arrayFromVolume(frames.GetNthDataNode(0))[0]
+    np.testing.assert_allclose(given["fixed"][:, 0], np.stack([first] * 3), atol=1e-3)
+    last = slicer.util.arrayFromVolume(frames.GetNthDataNode(3))[0]
+    np.testing.assert_allclose(given["moving"][2, 0], last, atol=1e-3)
+
+
+def test_a_frame_under_its_transform_looks_like_the_first(scene, oblique, model):
+    """Frames of a body that grows by a tenth; their difference from the first falls by more than a third."""
+    rows, columns = np.indices((96, 96)) - 47.5
+    voxels = [200.0 * (np.hypot(rows / s, columns / s) < 30) + 5 * np.hypot(rows, columns) for s in (1, 1.1)]
+    nodes = [addVolume(scene, f"Frame {n}", v[None].astype(np.float32), oblique.ijkToRas) for n, v in enumerate(voxels)]
+    found = registerSequence(sequenceOf(scene, nodes), model=model, device="cpu")
+    plane = planeFromIndex(nodes[0])
+    warped = sampleVolume(nodes[1], plane, found.GetNthDataNode(1).GetTransformFromParent()).pixels
+    before, after = (np.abs(image - voxels[0]).mean() for image in (voxels[1], warped))
+    assert after < 2 / 3 * before
+
+
+def test_given_transforms_are_replaced(scene, frames, known, model):
+    known([0.0] * 3)
+    output = registerSequence(frames, model=model)
+    count = scene.GetNumberOfNodes()
+    assert registerSequence(frames, transformSequence=output, model=model) is output
+    assert output.GetNumberOfDataNodes() == 4
+    assert scene.GetNumberOfNodes() == count
