@@ -18,6 +18,7 @@ import vtk
 from ..core.catalogue import DEFAULT, find_model, model_files
 from ..core.deformation import jacobian_determinant
 from ..core.grid import ImageGrid
+from ..core.measures import inverse_consistency_error
 from ..core.model import Card, Model, load_model
 from ..core.refine import LandmarkPairs, Refinement
 from ..core.register import Cancelled as Cancelled
@@ -95,6 +96,12 @@ class SliceRegistration:
     def jacobian(self) -> np.ndarray:
         """``(rows, columns)``, local change of area; 0 and below folds."""
         return jacobian_determinant(self.registration.displacement)[0, 0].numpy()
+
+    @property
+    def inverseConsistency(self) -> np.ndarray:
+        """``(rows, columns)`` mm, how far each pixel is from itself after going to the moving image and back."""
+        ways = self.registration.displacement, self.registration.inverse
+        return inverse_consistency_error(*ways, gridOf(self.pair.plane))[0, 0].numpy()
 
     @property
     def expectedError(self) -> np.ndarray | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .landmarks import LandmarkErrors
 from .registration import SliceRegistration
 
@@ -9,23 +11,30 @@ from .registration import SliceRegistration
 def describe(outcome: SliceRegistration, errors: LandmarkErrors | None) -> str:
     """How much closer the images came, in words."""
     measured = outcome.registration
-    parts = [f"similarity {measured.similarity_before:.2f} -> {measured.similarity_after:.2f} of 1"]
+    parts = [] if errors is None or not errors.labels else [landmarksInWords(errors)]
+    parts.append(f"similarity {measured.similarity_before:.2f} -> {measured.similarity_after:.2f} of 1")
+    parts.append(foldingInWords(outcome))
     if errors is not None:
-        summary = errors.summary()
-        parts.insert(
-            0, f"landmarks {summary['before']['mean']:.1f} mm apart are now {summary['after']['mean']:.1f} mm apart"
-        )
-    parts.append("nothing folds" if measured.folding == 0 else f"{100 * measured.folding:.2g} % of the area folds")
-    if errors is not None:
-        plane = outcome.pair.plane
-        away = int((plane.distances(errors.fixed) > plane.thickness / 2).sum())
+        away = int(errors.offPlane(outcome.pair.plane).sum())
         parts += [f"{away} of {len(errors.labels)} landmarks lie off the slice"] if away else []
     return ", ".join([*parts, *outcome.pair.notes])
 
 
+def landmarksInWords(errors: LandmarkErrors) -> str:
+    """Their mean distance before and after."""
+    before, after = (errors.summary()[when]["mean"] for when in ("before", "after"))
+    return f"landmarks {before:.1f} mm apart are now {after:.1f} mm apart"
+
+
+def foldingInWords(outcome: SliceRegistration) -> str:
+    """The share of the area that folds."""
+    folding = outcome.registration.folding
+    return "nothing folds" if folding == 0 else f"{100 * folding:.2g} % of the area folds"
+
+
 def report(outcome: SliceRegistration, errors: LandmarkErrors | None, modelName: str) -> dict[str, object]:
     """All figures of a run, as plain values."""
-    measured = outcome.registration
+    measured, doubt = outcome.registration, outcome.expectedError
     return {
         "fixed": outcome.pair.fixedVolume.GetName(),
         "moving": outcome.pair.movingVolume.GetName(),
@@ -35,6 +44,14 @@ def report(outcome: SliceRegistration, errors: LandmarkErrors | None, modelName:
         "milliseconds": measured.milliseconds,
         "similarity": {"before": measured.similarity_before, "after": measured.similarity_after},
         "folding": measured.folding,
+        "inverse_consistency_mm": _spread(outcome.inverseConsistency),
+        "expected_error_mm": None if doubt is None else _spread(doubt),
         "tre_mm": None if errors is None else errors.summary(),
         "notes": list(outcome.pair.notes),
     }
+
+
+def _spread(values: np.ndarray) -> dict[str, float]:
+    """Mean, median and 95th percentile over the slice."""
+    figures = {"mean": values.mean(), "median": np.median(values), "p95": np.percentile(values, 95)}
+    return {name: round(float(value), 4) for name, value in figures.items()}

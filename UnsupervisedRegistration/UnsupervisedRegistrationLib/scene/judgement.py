@@ -1,0 +1,105 @@
+"""A traffic light for an outcome, with what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .landmarks import LandmarkErrors
+from .registration import SliceRegistration
+from .report import foldingInWords, landmarksInWords
+
+Colour = Literal["green", "amber", "red"]
+
+_FOLDS = 0.01  # Share of the area from which folding is more than a few pixels at a border.
+_GAIN = 0.02  # Similarity, of 1, that counts as closer.
+_ALIKE = 0.5  # Similarity from which images that gained nothing count as well aligned already.
+_WAY_BACK_MM = (1.0, 3.0)  # Inverse consistency, 95th percentile: a pixel or two, and what an eye sees.
+_DOUBT_MM = (2.0, 5.0)  # Expected error, median: where trust is a half, and the size of a small structure.
+_SEVERITY: tuple[Colour, ...] = ("green", "amber", "red")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What to think of an outcome.
+
+    Attributes:
+        colour: ``"green"``, ``"amber"``: look closely, or ``"red"``: do not use.
+        reasons: A sentence each, the gravest first; one friendly one if nothing is wrong.
+    """
+
+    colour: Colour
+    reasons: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """All reasons in one line."""
+        return "; ".join(self.reasons)
+
+
+def judge(outcome: SliceRegistration, errors: LandmarkErrors | None = None) -> Judgement:
+    """Judges by similarity, folding, the way there and back, the expected error and the landmarks.
+
+    Inside the mask of the fixed image, if there is one.
+    """
+    found = [*_similarity(outcome), *_folding(outcome), *_wayBack(outcome), *_doubt(outcome), *_landmarks(errors)]
+    found.sort(key=lambda reason: -_SEVERITY.index(reason[0]))
+    if not found:
+        return Judgement("green", ("the images fit; nothing speaks against the outcome",))
+    return Judgement(found[0][0], tuple(sentence for _, sentence in found))
+
+
+_Reasons = list[tuple[Colour, str]]
+
+
+def _similarity(outcome: SliceRegistration) -> _Reasons:
+    before, after = outcome.registration.similarity_before, outcome.registration.similarity_after
+    if after < before - _GAIN:
+        advice = "undo it, align the images roughly first, or choose another model"
+        return [("red", f"the images became less alike ({before:.2f} to {after:.2f} of 1): {advice}")]
+    if after < before + _GAIN and after < _ALIKE:
+        advice = "check that both show the same place, or align them roughly first"
+        return [("amber", f"the images came hardly closer ({before:.2f} to {after:.2f} of 1): {advice}")]
+    return []
+
+
+def _folding(outcome: SliceRegistration) -> _Reasons:
+    folding = outcome.registration.folding
+    if not folding > 0:
+        return []
+    return [("red" if folding > _FOLDS else "amber", f"{foldingInWords(outcome)}: lower the flexibility")]
+
+
+def _wayBack(outcome: SliceRegistration) -> _Reasons:
+    error = float(np.percentile(_inRegion(outcome, outcome.inverseConsistency), 95))
+    colour = _grade(error, _WAY_BACK_MM)
+    sentence = f"there and back misses by {error:.1f} mm: lower the flexibility, or draw a mask"
+    return [] if colour == "green" else [(colour, sentence)]
+
+
+def _doubt(outcome: SliceRegistration) -> _Reasons:
+    if outcome.expectedError is None:
+        return []
+    error = float(np.median(_inRegion(outcome, outcome.expectedError)))
+    colour = _grade(error, _DOUBT_MM)
+    sentence = f"an error of {error:.1f} mm is to be expected: look at the trust map before you rely on it"
+    return [] if colour == "green" else [(colour, sentence)]
+
+
+def _landmarks(errors: LandmarkErrors | None) -> _Reasons:
+    if errors is None or not errors.labels:
+        return []
+    before, after = (errors.summary()[when]["mean"] for when in ("before", "after"))
+    if after > before:
+        return [("red", f"{landmarksInWords(errors)}: undo it, or let the landmarks steer")]
+    return []
+
+
+def _grade(value: float, bounds: tuple[float, float]) -> Colour:
+    return _SEVERITY[sum(value > bound for bound in bounds)]
+
+
+def _inRegion(outcome: SliceRegistration, values: np.ndarray) -> np.ndarray:
+    return values.ravel() if outcome.pair.mask is None else values[outcome.pair.mask]
