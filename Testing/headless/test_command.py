@@ -93,6 +93,7 @@ class TestRegister:
         figures = reportOf(everything.folder)
         assert set(figures) == {
             "fixed", "moving", "slice", "model", "device", "milliseconds", "similarity", "folding", "tre_mm", "notes",
+            "inverse_consistency_mm", "expected_error_mm", "settings", "judgement",
         }  # fmt: skip
         assert figures["slice"] == "axial slice 2"
         assert figures["device"] == "cpu"
@@ -173,6 +174,48 @@ class TestScene:
     def test_the_errors_of_the_landmarks_are_in_a_table(self, reloaded):
         table = reloaded.GetFirstNodeByName("Landmark errors")
         assert [table.GetCellText(row, 0) for row in range(2)] == ["nose", "chin"]
+
+
+@pytest.fixture(scope="module")
+def options(files, tmp_path_factory):
+    """A run that refines, estimates trust, pre-aligns and masks the moving image."""
+    folder = tmp_path_factory.mktemp("options")
+    given = ["--refine", "--refine-seconds", 5, "--trust", "--prealign", "rigid", "--moving-mask", files.mask]
+    outcome = register(files, folder, *given)
+    assert outcome.code == 0, outcome.err
+    return SimpleNamespace(folder=folder, figures=reportOf(folder))
+
+
+class TestOptions:
+    """Each option shows in the report, and the picture where it should."""
+
+    def test_the_settings_are_kept(self, options):
+        settings = {
+            "device": "cpu",
+            "model": "any-contrast",
+            "prealignment": "rigid",
+            "refineSeconds": 5,
+            "trust": True,
+        }
+        assert options.figures["settings"] == settings
+
+    def test_refinement_took_time_and_not_too_much(self, options):
+        assert 0 < options.figures["milliseconds"]["refine"] < 7000
+
+    def test_pre_alignment_says_what_it_did(self, options):
+        assert any(note.startswith("pre-alignment shifted") for note in options.figures["notes"])
+
+    def test_the_expected_error_is_given_and_drawn(self, options, everything):
+        assert options.figures["expected_error_mm"]["median"] > 0
+        widths = [sitk.ReadImage(str(one.folder / "overlay.png")).GetWidth() for one in (options, everything)]
+        assert widths[0] > widths[1]
+
+    def test_without_trust_no_error_is_expected(self, everything):
+        assert reportOf(everything.folder)["expected_error_mm"] is None
+
+    def test_the_judgement_is_a_colour_with_reasons(self, options):
+        assert options.figures["judgement"]["colour"] in ("green", "amber", "red")
+        assert options.figures["judgement"]["reasons"]
 
 
 @pytest.mark.parametrize("plane", ["sagittal", "coronal"])

@@ -7,6 +7,10 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .session import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     register.add_argument("--fixed-slice", type=int, metavar="K", help="slice of FIXED, from 0 (default: the middle)")
     register.add_argument("--moving-slice", type=int, metavar="K", help="slice of MOVING (default: the same place)")
     register.add_argument("--mask", type=Path, help="labelmap of the region that matters, on FIXED")
+    register.add_argument("--moving-mask", type=Path, metavar="MASK", help="the same on MOVING")
     register.add_argument("--initial-transform", type=Path, help="places MOVING first (.h5, .tfm)")
     register.add_argument("--fixed-landmarks", type=Path, metavar="F.mrk.json", help="paired by label with ..")
     register.add_argument("--moving-landmarks", type=Path, metavar="M.mrk.json", help=".. these, for the error in mm")
@@ -62,6 +67,17 @@ def _addCommon(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the outcome")
     parser.add_argument("--model", default="any-contrast", metavar="NAME_OR_FILE", help="default: any-contrast")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument(
+        "--prealign",
+        choices=("none", "rigid", "affine"),
+        default="none",
+        help="align in the plane first (default: none)",
+    )
+    parser.add_argument("--refine", action="store_true", help="optimise the outcome of the network for this pair")
+    parser.add_argument(
+        "--refine-seconds", type=float, default=10, metavar="S", help="stop refining after this time (default: 10)"
+    )
+    parser.add_argument("--trust", action="store_true", help="estimate and draw how far each pixel may be off")
 
 
 def _register(options: argparse.Namespace) -> str:
@@ -77,11 +93,12 @@ def _register(options: argparse.Namespace) -> str:
         fixedSlice=options.fixed_slice,
         movingSlice=options.moving_slice,
         mask=options.mask,
+        movingMask=options.moving_mask,
         initialTransform=options.initial_transform,
         fixedLandmarks=options.fixed_landmarks,
         movingLandmarks=options.moving_landmarks,
     )
-    return progress.until(session.run(inputs, options.model, options.device, options.output, progress))
+    return progress.until(session.run(inputs, _settings(options), options.output, progress))
 
 
 def _demo(options: argparse.Namespace) -> str:
@@ -90,7 +107,14 @@ def _demo(options: argparse.Namespace) -> str:
     progress = _Progress()
     progress("draw the patient", 0.0)
     inputs = session.phantomInputs(session.newScene(), options.phantom)
-    return progress.until(session.run(inputs, options.model, options.device, options.output, progress))
+    return progress.until(session.run(inputs, _settings(options), options.output, progress))
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    from .session import Settings
+
+    seconds = options.refine_seconds if options.refine else None
+    return Settings(options.model, options.device, options.prealign, seconds, options.trust)
 
 
 def _models(options: argparse.Namespace) -> str:

@@ -19,7 +19,7 @@ _PAPER = "#16181c"
 
 
 def saveFigure(outcome: SliceRegistration, path: Path, caption: str) -> None:
-    """Fixed, moving, warped, checkerboard; red/cyan before and after, deformation grid, local change of area.
+    """Fixed, moving, warped, checkerboard; red/cyan before and after, deformation grid, local change of area; trust.
 
     Args:
         outcome: What to show.
@@ -40,10 +40,17 @@ def saveFigure(outcome: SliceRegistration, path: Path, caption: str) -> None:
         "Deformation grid": lambda axes: _grid(axes, fixed, [order(p) for p in outcome.sourcePositions]),
         "Local change of area": lambda axes: _jacobian(axes, order(outcome.jacobian)),
     }
+    if outcome.trust is not None:
+        trust, error = order(outcome.trust), order(outcome.expectedError)
+        panels["Trust"] = lambda axes: _map(axes, trust, "RdYlGn", 1)
+        panels["Expected error in mm"] = lambda axes: _map(axes, error, "magma", max(float(error.max()), 1))
     height, width = fixed.shape
     aspect = _pixelHeight(outcome) * height / width
-    figure = Figure(figsize=(14, 7 * min(max(aspect, 0.6), 1.6) + 1), facecolor=_PAPER, layout="constrained")
-    for axes, (title, draw) in zip(figure.subplots(2, 4).flat, panels.items(), strict=True):
+    columns, size = len(panels) // 2, 3.5
+    figure = Figure(
+        figsize=(size * columns, 2 * size * min(max(aspect, 0.6), 1.6) + 1), facecolor=_PAPER, layout="constrained"
+    )
+    for axes, (title, draw) in zip(figure.subplots(2, columns).flat, panels.items(), strict=True):
         axes.set_axis_off()
         axes.set_title(title, color=_INK, fontsize=11)
         draw(axes)
@@ -93,3 +100,9 @@ def _jacobian(axes: Axes, jacobian: np.ndarray) -> None:
     image = axes.imshow(np.log2(np.clip(change, 1e-3, None)), cmap=colours, vmin=-1.5, vmax=1.5)
     bar = axes.figure.colorbar(image, ax=axes, shrink=0.8, ticks=[-1, 0, 1])
     bar.ax.set_yticklabels(["half", "same", "double"], color=_INK)
+
+
+def _map(axes: Axes, values: np.ndarray, colours: str, highest: float) -> None:
+    image = axes.imshow(values, cmap=colours, vmin=0, vmax=highest)
+    bar = axes.figure.colorbar(image, ax=axes, shrink=0.8)
+    bar.ax.tick_params(labelcolor=_INK)

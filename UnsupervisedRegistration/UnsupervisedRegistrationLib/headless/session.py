@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,12 @@ import slicer.util
 
 from ..scene.display import addSliceViews, fitView, showOverlay
 from ..scene.errors import fillTable
+from ..scene.judgement import judge
 from ..scene.landmarks import LandmarkErrors, targetRegistrationError
 from ..scene.phantoms import Kind, addPhantom
 from ..scene.planes import Orientation, SlicePlane, offsetBetween, planeFromIndex
-from ..scene.registration import Progress, SliceRegistration, openModel, registerSlice
+from ..scene.prealignment import Prealignment
+from ..scene.registration import Progress, Refinement, SliceRegistration, openModel, registerSlice
 from ..scene.report import describe, report
 from .figure import saveFigure
 from .readers import readLandmarks, readMask, readTransform, readVolume
@@ -31,8 +33,28 @@ class Inputs:
     plane: SlicePlane
     movingOffset: np.ndarray | None = None
     mask: slicer.vtkMRMLNode | None = None
+    movingMask: slicer.vtkMRMLNode | None = None
     fixedLandmarks: slicer.vtkMRMLMarkupsNode | None = None
     movingLandmarks: slicer.vtkMRMLMarkupsNode | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How it is registered.
+
+    Attributes:
+        model: Name or file.
+        device: See ``core.register``.
+        prealignment: In the plane, before the network.
+        refineSeconds: Time to refine the outcome for this pair; ``None`` leaves it.
+        trust: Whether to estimate and draw how far each pixel may be off.
+    """
+
+    model: str = "any-contrast"
+    device: str = "auto"
+    prealignment: Prealignment = "none"
+    refineSeconds: float | None = None
+    trust: bool = False
 
 
 def newScene() -> slicer.vtkMRMLScene:
@@ -52,6 +74,7 @@ def readInputs(
     fixedSlice: int | None = None,
     movingSlice: int | None = None,
     mask: Path | None = None,
+    movingMask: Path | None = None,
     initialTransform: Path | None = None,
     fixedLandmarks: Path | None = None,
     movingLandmarks: Path | None = None,
@@ -80,6 +103,7 @@ def readInputs(
         plane,
         offset,
         mask and readMask(scene, mask),
+        movingMask and readMask(scene, movingMask),
         fixedLandmarks and readLandmarks(scene, fixedLandmarks),
         movingPoints,
     )
@@ -114,7 +138,7 @@ def checkFolder(folder: Path) -> None:
         ) from error
 
 
-def run(inputs: Inputs, modelName: str, device: str, folder: Path, progress: Progress) -> str:
+def run(inputs: Inputs, settings: Settings, folder: Path, progress: Progress) -> str:
     """Registers, writes everything into ``folder`` and says in one sentence what came out.
 
     Raises:
@@ -123,7 +147,8 @@ def run(inputs: Inputs, modelName: str, device: str, folder: Path, progress: Pro
     """
     checkFolder(folder)
     progress("open the model", 0.05)
-    model = openModel(modelName)
+    model = openModel(settings.model)
+    seconds = settings.refineSeconds
     outcome = registerSlice(
         inputs.fixed,
         inputs.moving,
@@ -131,7 +156,11 @@ def run(inputs: Inputs, modelName: str, device: str, folder: Path, progress: Pro
         movingOffset=inputs.movingOffset,
         model=model,
         maskNode=inputs.mask,
-        device=device,
+        movingMaskNode=inputs.movingMask,
+        prealignment=settings.prealignment,
+        refinement=None if seconds is None else Refinement(seconds=seconds),
+        trust=settings.trust,
+        device=settings.device,
         progress=lambda step, share: progress(step, 0.1 + 0.5 * share),
     )
     errors = None
@@ -144,7 +173,9 @@ def run(inputs: Inputs, modelName: str, device: str, folder: Path, progress: Pro
     progress("draw the overlay", 0.65)
     saveFigure(outcome, folder / "overlay.png", f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer}")
     progress("write the files", 0.8)
-    (folder / "report.json").write_text(json.dumps(report(outcome, errors, model.name), indent=2) + "\n")
+    figures = report(outcome, errors, model.name)
+    figures |= {"settings": asdict(settings), "judgement": asdict(judge(outcome, errors))}
+    (folder / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
     _save(slicer.vtkMRMLTransformStorageNode(), outcome.transformNode, folder / "transform.h5")
     _save(slicer.vtkMRMLVolumeArchetypeStorageNode(), outcome.warpedVolume, folder / "warped.nrrd")
     _saveScene(inputs, outcome, errors, folder / "scene.mrb")
@@ -170,7 +201,7 @@ def _saveScene(inputs: Inputs, outcome: SliceRegistration, errors: LandmarkError
     for view in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene):
         fitView(view, inputs.plane)
     if errors is not None:
-        fillTable(scene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors"), errors)
+        fillTable(scene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors"), errors, inputs.plane)
     path.unlink(missing_ok=True)
     if not scene.WriteToMRB(str(path.resolve())):
         raise OSError(f"'{path}' could not be written; is the disk full?")
