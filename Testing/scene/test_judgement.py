@@ -47,6 +47,10 @@ def test_folding_is_said_with_its_remedy(outcomeWith, folding, colour):
     assert judgement.reasons == (f"{100 * folding:.2g} % of the area folds: lower the flexibility",)
 
 
+def test_a_pixel_that_folds_is_no_reason(outcomeWith):
+    assert judge(outcomeWith(folding=1e-5)).colour == "green"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "colour"),
     [(0.5, 0.4, "red"), (0.2, 0.21, "amber"), (0.8, 0.81, "green"), (0.2, 0.3, "green"), (0.8, 0.795, "green")],

@@ -142,12 +142,16 @@ def _models(options: argparse.Namespace) -> str:
 class _Progress:
     """A bar on a terminal, a line a step elsewhere; both on standard error."""
 
+    def __init__(self) -> None:
+        self._step = ""
+
     def __call__(self, step: str, share: float) -> None:
         if sys.stderr.isatty():
             bar = "#" * round(30 * share)
             sys.stderr.write(f"\r[{bar:<30}] {100 * share:3.0f} %  {step:<24}")
-        else:
+        elif step != self._step:
             sys.stderr.write(f"{100 * share:3.0f} %  {step}\n")
+        self._step = step
         sys.stderr.flush()
 
     def until(self, sentence: str) -> str:

@@ -13,7 +13,7 @@ from .report import foldingInWords, landmarksInWords
 
 Colour = Literal["green", "amber", "red"]
 
-_FOLDS = 0.01  # Share of the area from which folding is more than a few pixels at a border.
+_FOLDS = (0.0005, 0.01)  # Share of the area: some pixels of a slice of 256 x 256, and more than any border has.
 _GAIN = 0.02  # Similarity, of 1, that counts as closer.
 _ALIKE = 0.5  # Similarity from which images that gained nothing count as well aligned already.
 _WAY_BACK_MM = (1.0, 3.0)  # Inverse consistency, 95th percentile: a pixel or two, and what an eye sees.
@@ -66,10 +66,8 @@ def _similarity(outcome: SliceRegistration) -> _Reasons:
 
 
 def _folding(outcome: SliceRegistration) -> _Reasons:
-    folding = outcome.registration.folding
-    if not folding > 0:
-        return []
-    return [("red" if folding > _FOLDS else "amber", f"{foldingInWords(outcome)}: lower the flexibility")]
+    colour = _grade(outcome.registration.folding, _FOLDS)
+    return [] if colour == "green" else [(colour, f"{foldingInWords(outcome)}: lower the flexibility")]
 
 
 def _wayBack(outcome: SliceRegistration) -> _Reasons:
