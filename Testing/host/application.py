@@ -61,21 +61,32 @@ def clickSample(sampleName: str) -> Any:
 
 
 class LayoutManager:
-    """The slice views of the conventional layout, without their windows."""
+    """The slice views of the layouts, without their windows."""
 
     def __init__(self, scene: Any) -> None:
         # Slice nodes inherit the presets, so these come first; the layout logic then makes the nodes.
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
         self._layoutLogic = slicer.vtkMRMLLayoutLogic()
         self._layoutLogic.SetMRMLScene(scene)
-        self._sliceLogics = [slicer.vtkMRMLSliceLogic() for _ in range(3)]
-        for logic, name in zip(self._sliceLogics, ("Red", "Green", "Yellow"), strict=True):
-            logic.SetMRMLScene(scene)
-            logic.SetSliceNode(scene.GetSingletonNode(name, "vtkMRMLSliceNode"))
+        self._scene = scene
+        self._sliceLogics: dict[str, Any] = {}
+        self._addSliceLogics()
+        scene.AddObserver(scene.NodeAddedEvent, self._addSliceLogics)
 
     def resetSliceViews(self) -> None:
-        for logic in self._sliceLogics:
+        for logic in self._sliceLogics.values():
             logic.FitSliceToBackground()
+
+    def _addSliceLogics(self, *_: Any) -> None:
+        """A view of a layout gets its logic, and with it the node of its layers, as soon as its node is there."""
+        if self._scene.IsBatchProcessing():
+            return
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode", self._scene):
+            name = node.GetLayoutName()
+            if name not in self._sliceLogics:
+                self._sliceLogics[name] = logic = slicer.vtkMRMLSliceLogic()
+                logic.SetMRMLScene(self._scene)
+                logic.SetSliceNode(node)
 
 
 class Application(qt.QApplication):
@@ -86,6 +97,10 @@ class Application(qt.QApplication):
     def __init__(self, scene: Any) -> None:
         super().__init__(["Slicer"])
         self._scene = scene
+        for kind in ("vtkMRMLSelectionNode", "vtkMRMLInteractionNode"):
+            node = getattr(slicer, kind)()
+            node.SetSingletonTag("Singleton")
+            scene.AddNode(node)
         self.applicationName = "Slicer"
         self.setStyle("Fusion")
         self.setFont(_font())

@@ -1,0 +1,233 @@
+"""Live: the registration follows the slice view, the interface never waits, and nothing stays behind."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+
+import host
+
+host.start()
+from UnsupervisedRegistrationLib.panel.newest import NewestRequest  # noqa: E402 - needs the module qt
+
+
+def red() -> Any:
+    return slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
+
+
+def scroll(loaded: host.Loaded, offset: float) -> None:
+    """Moves the view and waits for what Live makes of it."""
+    red().SetSliceOffset(offset)
+    host.waitUntil(lambda: not loaded.widget.isLive or not loaded.widget.live.isBusy)
+
+
+@pytest.fixture
+def live(loaded: host.Loaded, ui: Any) -> Any:
+    """The head phantom with Live on and the first slice done."""
+    ui.liveButton.click()
+    assert loaded.widget.isLive, ui.statusLabel.text
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    return ui
+
+
+def grid() -> np.ndarray:
+    """Displacement vectors of the outcome."""
+    node = slicer.util.getNode("HeadMoving").GetParentTransformNode()
+    return slicer.util.arrayFromGridTransform(node)
+
+
+def test_the_overlay_follows_the_view(loaded: host.Loaded, live: Any) -> None:
+    scroll(loaded, 8.0)
+    assert live.statusLabel.text.startswith("Axial slice 9")
+    assert "ms from the change of the slice" in live.liveLabel.text
+    layers = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
+    assert layers.GetForegroundVolumeID() == slicer.util.getNode("HeadMoving").GetID()
+
+
+def test_an_orientation_is_followed_too(loaded: host.Loaded, live: Any) -> None:
+    red().SetOrientation("Coronal")
+    scroll(loaded, 10.0)
+    assert live.statusLabel.text.startswith("Coronal slice")
+
+
+def test_live_gives_what_apply_gives(loaded: host.Loaded, live: Any) -> None:
+    scroll(loaded, 8.0)
+    seen = grid().copy()
+    live.applyButton.click()
+    assert np.array_equal(seen, grid())
+
+
+def test_a_view_that_changes_nothing_is_not_registered_again(loaded: host.Loaded, live: Any) -> None:
+    outcome = loaded.widget.outcome
+    red().SetFieldOfView(100, 100, 1)
+    red().Modified()
+    assert not loaded.widget.live.isBusy
+    assert loaded.widget.outcome is outcome
+
+
+def test_of_many_changes_the_last_is_shown(loaded: host.Loaded, live: Any) -> None:
+    for offset in range(-20, 20, 4):
+        red().SetSliceOffset(offset)
+        slicer.app.processEvents()
+    scroll(loaded, 4.0)
+    assert live.statusLabel.text.startswith("Axial slice 8")
+
+
+def test_the_interface_does_not_wait_for_the_network(
+    loaded: host.Loaded, live: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, compute = loaded.widget.live._steps, loaded.widget.live._steps.compute
+    monkeypatch.setattr(steps, "compute", lambda *request: (time.sleep(0.5), compute(*request))[1])
+    red().SetSliceOffset(8.0)
+    longest, end = 0.0, time.monotonic() + 0.4
+    while time.monotonic() < end:
+        start = time.monotonic()
+        slicer.app.processEvents()
+        longest = max(longest, time.monotonic() - start)
+    assert loaded.widget.live.isBusy
+    assert longest < 0.2
+
+
+def test_a_view_outside_the_volume_is_a_sentence_and_live_goes_on(loaded: host.Loaded, live: Any) -> None:
+    before = grid().copy()
+    scroll(loaded, 900.0)
+    assert "does not cut the volume" in live.statusLabel.text
+    assert np.array_equal(before, grid())
+    scroll(loaded, 8.0)
+    assert live.statusLabel.text.startswith("Axial slice 9")
+
+
+@pytest.mark.parametrize("name", ["HeadFixed", "HeadMoving"])
+def test_a_deleted_volume_ends_live_with_a_sentence(loaded: host.Loaded, live: Any, name: str) -> None:
+    red().SetSliceOffset(8.0)
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode(name))
+    host.waitUntil(lambda: not loaded.widget.isLive)
+    assert name in live.statusLabel.text
+    assert not live.liveButton.checked
+
+
+def test_a_closed_scene_ends_live(loaded: host.Loaded, live: Any) -> None:
+    red().SetSliceOffset(8.0)
+    slicer.mrmlScene.Clear(0)
+    assert not loaded.widget.isLive
+    assert not live.liveButton.checked
+
+
+def test_leaving_the_module_ends_live(loaded: host.Loaded, live: Any) -> None:
+    loaded.panel.exit()
+    assert not loaded.widget.isLive
+    loaded.panel.enter()
+    assert not live.liveButton.checked
+
+
+def test_the_same_volume_twice_is_refused(loaded: host.Loaded, ui: Any) -> None:
+    ui.fixedSelector.setCurrentNode(slicer.util.getNode("HeadMoving"))
+    ui.liveButton.click()
+    assert "two different volumes" in ui.statusLabel.text
+    assert not ui.liveButton.checked
+
+
+def test_an_index_cannot_be_followed(loaded: host.Loaded, ui: Any) -> None:
+    ui.sliceSourceSelector.setCurrentText("Axial, by index")
+    ui.liveButton.click()
+    assert "follows a slice view" in ui.statusLabel.text
+    assert not loaded.widget.isLive
+
+
+def test_another_view_takes_over(loaded: host.Loaded, live: Any) -> None:
+    live.sliceViewSelector.setCurrentNode(slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeGreen"))
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    assert live.statusLabel.text.startswith("Coronal slice")
+    red().SetSliceOffset(8.0)
+    assert not loaded.widget.live.isBusy
+
+
+def test_keep_puts_what_is_seen_into_the_results(loaded: host.Loaded, live: Any) -> None:
+    assert live.resultTable.rowCount == 0
+    live.keepButton.click()
+    assert live.resultTable.rowCount == 1
+    assert "Kept as" in live.statusLabel.text
+
+
+def test_a_dragged_landmark_bends_the_field_there(loaded: host.Loaded, ui: Any) -> None:
+    ui.fixedLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadFixedLandmarks"))
+    ui.movingLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadMovingLandmarks"))
+    ui.steerCheckBox.checked = True
+    ui.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    before = grid().copy()
+    points = slicer.util.getNode("HeadMovingLandmarks")
+    position = np.add(points.GetNthControlPointPositionWorld(0), [6.0, 0, 0])
+    points.SetNthControlPointPositionWorld(0, *position)
+    assert loaded.widget.live.isBusy
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    moved = np.abs(grid() - before).max(axis=-1)[1]
+    fixed = slicer.util.getNode("HeadFixedLandmarks").GetNthControlPointPositionWorld(0)
+    plane = loaded.widget.outcome.pair.plane
+    column, row = np.round((np.linalg.inv(plane.ijkToRas) @ [*fixed, 1])[:2]).astype(int) + 1
+    assert moved[row, column] > 1
+
+
+def test_live_leaves_no_node_observer_or_thread(loaded: host.Loaded, live: Any) -> None:
+    def things() -> tuple[int, int, int]:
+        gc.collect()
+        return slicer.mrmlScene.GetNumberOfNodes(), len(loaded.widget.live.Observations), threading.active_count()
+
+    scroll(loaded, 8.0)
+    before = things()
+    for step in range(20):
+        scroll(loaded, 4.0 * (step % 2))
+    assert things() == before
+    threads = threading.active_count()
+    live.liveButton.click()
+    host.waitUntil(lambda: threading.active_count() < threads)
+
+
+@pytest.fixture
+def handed() -> list[Any]:
+    return []
+
+
+def test_only_the_newest_request_is_worked_on(loaded: host.Loaded, handed: list[Any]) -> None:
+    release, worked = threading.Event(), []
+
+    def work(request: int) -> int:
+        worked.append(request)
+        release.wait(5)
+        return request
+
+    newest = NewestRequest(work, lambda request, outcome: handed.append(outcome), lambda *_: None)
+    for request in range(5):
+        newest.ask(request)
+    host.waitUntil(lambda: worked)
+    release.set()
+    host.waitUntil(lambda: not newest.isBusy)
+    assert (worked, handed) == ([0, 4], [4])
+    newest.stop()
+
+
+def test_what_is_still_at_work_after_the_stop_is_dropped(loaded: host.Loaded, handed: list[Any]) -> None:
+    release = threading.Event()
+    newest = NewestRequest(lambda request: release.wait(5), lambda *outcome: handed.append(outcome), handed.append)
+    newest.ask(1)
+    newest.stop()
+    release.set()
+    end = time.monotonic() + 0.1
+    while time.monotonic() < end:
+        slicer.app.processEvents()
+    assert handed == []
+
+
+def test_an_error_of_the_work_is_handed_over(loaded: host.Loaded, handed: list[Any]) -> None:
+    newest = NewestRequest(lambda request: 1 / request, lambda *_: None, lambda request, error: handed.append(error))
+    newest.ask(0)
+    host.waitUntil(lambda: handed)
+    assert isinstance(handed[0], ZeroDivisionError)
+    newest.stop()

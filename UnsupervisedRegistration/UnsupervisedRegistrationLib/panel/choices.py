@@ -1,0 +1,14 @@
+"""What can be chosen in the lists of the panel; needs neither Qt nor torch."""
+
+from __future__ import annotations
+
+AUTOMATIC = "Automatic"
+"""In place of a model: the one that fits the pair."""
+
+OFF, BLEND, RED_CYAN, FLICKER = "Off", "Blend", "Red and cyan", "Flicker"
+CHECKERBOARD, SWIPE, DIFFERENCE, EDGES = "Checkerboard", "Swipe", "Difference", "Edges"
+JACOBIAN, TRUST = "Change of area", "Trust"
+OVERLAYS = [OFF, BLEND, RED_CYAN, FLICKER, CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST]
+
+HIDDEN, GRID, ARROWS = "Hidden", "Grid", "Arrows"
+DEFORMATIONS = [HIDDEN, GRID, ARROWS]

@@ -1,0 +1,213 @@
+"""Ways to see the fit: what is laid over what, the deformation, side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+import slicer.util
+import vtk
+
+from ..scene import linked, overlays
+from ..scene.display import showOverlay
+from .choices import (
+    ARROWS,
+    BLEND,
+    CHECKERBOARD,
+    DIFFERENCE,
+    EDGES,
+    FLICKER,
+    GRID,
+    HIDDEN,
+    JACOBIAN,
+    OFF,
+    OVERLAYS,
+    RED_CYAN,
+    SWIPE,
+    TRUST,
+)
+from .section import Section, connect, singleShot
+
+_FOLLOW_MS = 20
+_OF_THE_SLICE = (CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST)  # Drawn anew for each slice.
+
+
+class OverlaySection(Section, slicer.util.VTKObservationMixin):
+    """Shows one of the modes, and gives the views back as they were."""
+
+    def __init__(self, panel: Any) -> None:
+        Section.__init__(self, panel)
+        slicer.util.VTKObservationMixin.__init__(self)
+        self._drawn: Any = None  # Settings of the last drawing; ``None`` while the views are the user's own.
+        self._mode = ""
+        self._outcome: Any = None
+        self._movingTurn = False
+        self._follow = singleShot(_FOLLOW_MS, self.draw)
+        self._flicker = qt.QTimer()
+        connect(self._flicker, "timeout()", self._takeTurns)
+        connect(self.ui.warpedCheckBox, "toggled(bool)", self._onWarped)
+        connect(self.ui.linkedButton, "toggled(bool)", self._onLinked)
+        self._shortcuts = [self._shortcut(f"Alt+{n}", lambda mode=mode: self._choose(mode)) for n, mode in _KEYS]
+        self._shortcuts.append(self._shortcut("Alt+U", self.ui.warpedCheckBox.toggle))
+        self._shortcuts.append(self._shortcut("Alt+L", self.ui.liveButton.click))
+
+    def update(self) -> None:
+        """Shows the controls of the chosen mode, and the mode itself once it, or one of its settings, changes."""
+        parameters, ui = self.parameters, self.ui
+        for mode, name in ((BLEND, "blend"), (FLICKER, "flicker"), (CHECKERBOARD, "tile"), (SWIPE, "swipe")):
+            for control in (getattr(ui, f"{name}Label"), getattr(ui, f"{name}Slider")):
+                control.visible = parameters.overlay == mode
+        drawn = parameters.deformation != HIDDEN
+        ui.gridSpacingLabel.visible = ui.gridSpacingSlider.visible = drawn
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(True)
+        chosen, self._mode = self._mode not in ("", parameters.overlay), parameters.overlay
+        if chosen and parameters.overlay == OFF:
+            self.restore()
+        elif self._drawn != self._settings() and (chosen or self._drawn) and not self.logic.missing(parameters):
+            self.draw()
+
+    def release(self) -> None:
+        """Stops the timers; the views stay as they are, so that one can look at them in another module."""
+        self._flicker.stop()
+        self._follow.stop()
+        self.removeObservers()
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+        self._drawn, self._outcome, self._mode = None, None, ""
+
+    def show(self, outcome: Any = None) -> None:
+        """Draws the chosen mode over a new outcome, or over what the scene shows now."""
+        self._outcome = outcome
+        if self.parameters.overlay != OFF:
+            self.draw()
+
+    def draw(self) -> None:
+        """Shows the chosen mode on the slice that is shown now."""
+        parameters, mode = self.parameters, self.parameters.overlay
+        first, self._drawn = self._drawn is None, self._settings()
+        self._observe()
+        try:
+            overlay = overlays.enterOverlay(parameters.fixedVolume, parameters.movingVolume)
+            if first and self._outcome is not None and not self.logic.isInView(parameters):
+                showOverlay(parameters.fixedVolume, parameters.movingVolume, self._outcome.pair.plane)
+            self._flicker.stop()
+            _DRAW[mode](self, overlay)
+            self._drawDeformation()
+        except ValueError as error:
+            self.panel.say(str(error))
+
+    def restore(self) -> None:
+        """Gives the views back as they were."""
+        self._flicker.stop()
+        self._follow.stop()
+        self.removeObservers()
+        self._drawn = None
+        overlays.restoreViews(slicer.mrmlScene)
+        for control in (self.ui.warpedCheckBox, self.ui.linkedButton):
+            quiet = control.blockSignals(True)
+            control.checked = control is self.ui.warpedCheckBox
+            control.blockSignals(quiet)
+
+    def _settings(self) -> tuple[Any, ...]:
+        p = self.parameters
+        sliders = (p.blend, p.flickerRate, p.tileSize, p.swipe, p.gridSpacing)
+        return (p.overlay, p.deformation, p.fixedVolume, p.movingVolume, p.sliceView, p.sliceSource, *sliders)
+
+    def _observe(self) -> None:
+        view = self.parameters.sliceView
+        if view is not None and not self.hasObserver(view, vtk.vtkCommand.ModifiedEvent, self._onSlice):
+            self.removeObservers()
+            self.addObserver(view, vtk.vtkCommand.ModifiedEvent, self._onSlice)
+
+    def _onSlice(self, caller: Any, event: str) -> None:
+        if self.parameters and self.parameters.overlay in _OF_THE_SLICE and not self.panel.isLive:
+            self._follow.start()
+
+    def _images(self, overlay: overlays.Overlay) -> overlays.OverlayImages:
+        """What the outcome holds of the slice that is shown, and the rest from the scene."""
+        plane, outcome = self.logic.plane(self.parameters), self._outcome
+        if outcome is None or outcome.pair.plane.name != plane.name or not self.ui.warpedCheckBox.checked:
+            return overlays.overlayImages(overlay, plane)
+        return overlays.overlayImages(overlay, outcome.pair.plane, outcome.pair.fixed.pixels, outcome.warpedPixels)
+
+    def _map(self, overlay: overlays.Overlay, mode: str) -> None:
+        if self._outcome is None:
+            raise ValueError(f"'{mode}' shows what the last registration found; press Apply first.")
+        plane, trust = self._outcome.pair.plane, self._outcome.trust
+        if mode == JACOBIAN:
+            overlays.jacobianMap(overlay, plane, self._outcome.jacobian)
+        elif trust is None:
+            raise ValueError("The last registration did not estimate its error; press Apply.")
+        else:
+            overlays.trustMap(overlay, plane, trust)
+
+    def _startFlicker(self, overlay: overlays.Overlay) -> None:
+        self._flicker.setInterval(round(1000 / self.parameters.flickerRate))
+        self._flicker.start()
+        overlays.flicker(overlay, self._movingTurn)
+
+    def _takeTurns(self) -> None:
+        parameters = self.parameters
+        if not parameters or not parameters.fixedVolume or not parameters.movingVolume:
+            self._flicker.stop()
+            return
+        self._movingTurn = not self._movingTurn
+        overlays.flicker(overlays.enterOverlay(parameters.fixedVolume, parameters.movingVolume), self._movingTurn)
+
+    def _drawDeformation(self) -> None:
+        parameters = self.parameters
+        transform = self.logic.shownTransform(parameters)
+        if transform is None:
+            return
+        if parameters.deformation == GRID:
+            overlays.deformationGrid(transform, parameters.gridSpacing)
+        elif parameters.deformation == ARROWS:
+            overlays.deformationGlyphs(transform, parameters.gridSpacing)
+        elif transform.GetDisplayNode() is not None:
+            overlays.hideDeformation(transform)
+
+    def _onWarped(self, warped: bool) -> None:
+        with self.panel.attempt():
+            self.logic.check(self.parameters)
+            overlays.showWarped(
+                overlays.enterOverlay(self.parameters.fixedVolume, self.parameters.movingVolume), warped
+            )
+            self.draw()
+
+    def _onLinked(self, linkedViews: bool) -> None:
+        if not linkedViews:
+            self.restore()
+            self.show(self._outcome)
+            return
+        with self.panel.attempt():
+            self.logic.check(self.parameters)
+            overlay = overlays.enterOverlay(self.parameters.fixedVolume, self.parameters.movingVolume)
+            linked.showSideBySide(overlay, self.logic.plane(self.parameters))
+
+    def _choose(self, mode: str) -> None:
+        self.ui.overlaySelector.setCurrentText(mode)
+
+    def _shortcut(self, keys: str, slot: Any) -> Any:
+        shortcut = qt.QShortcut(slicer.util.mainWindow())
+        shortcut.setKey(qt.QKeySequence(keys))
+        connect(shortcut, "activated()", slot)
+        return shortcut
+
+
+_KEYS = [(number, mode) for number, mode in enumerate(OVERLAYS)]
+_DRAW = {
+    OFF: lambda section, overlay: None,
+    BLEND: lambda section, overlay: overlays.blend(overlay, section.parameters.blend),
+    RED_CYAN: lambda section, overlay: overlays.redCyan(overlay),
+    FLICKER: lambda section, overlay: section._startFlicker(overlay),
+    CHECKERBOARD: lambda section, overlay: overlays.checkerboard(
+        overlay, section._images(overlay), section.parameters.tileSize
+    ),
+    SWIPE: lambda section, overlay: overlays.swipe(overlay, section._images(overlay), section.parameters.swipe),
+    DIFFERENCE: lambda section, overlay: overlays.difference(overlay, section._images(overlay)),
+    EDGES: lambda section, overlay: overlays.edges(overlay, section._images(overlay)),
+    JACOBIAN: lambda section, overlay: section._map(overlay, JACOBIAN),
+    TRUST: lambda section, overlay: section._map(overlay, TRUST),
+}

@@ -1,0 +1,41 @@
+"""Many slices at once: a whole volume, or the frames of a sequence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .section import Section, connect
+
+
+class VolumeSection(Section):
+    """A range of slices, and a sequence."""
+
+    def __init__(self, panel: Any) -> None:
+        super().__init__(panel)
+        self._volume: Any = None
+        connect(self.ui.registerVolumeButton, "clicked(bool)", self.onVolume)
+        connect(self.ui.registerSequenceButton, "clicked(bool)", self.onSequence)
+
+    def update(self) -> None:
+        """Offers the slices that the fixed volume has along the chosen orientation."""
+        parameters, ui = self.parameters, self.ui
+        last = self.logic.sliceCount(parameters) - 1
+        ui.firstSliceSpinBox.setMaximum(last)
+        ui.lastSliceSpinBox.setMaximum(last)
+        if (parameters.fixedVolume, last) != self._volume:
+            self._volume = (parameters.fixedVolume, last)
+            ui.firstSliceSpinBox.value, ui.lastSliceSpinBox.value = 0, last
+        ui.registerVolumeButton.enabled = not self.logic.missing(parameters)
+        ui.registerSequenceButton.enabled = bool(parameters.sequence)
+
+    def onVolume(self, checked: bool = False) -> None:
+        """Registers the slices and shows the volume under the one transform."""
+        first, last = self.ui.firstSliceSpinBox.value, self.ui.lastSliceSpinBox.value
+        self.panel.apply(lambda progress: self.logic.applyVolume(self.parameters, first, last, progress))
+
+    def onSequence(self, checked: bool = False) -> None:
+        """Registers each frame to the first."""
+        self.panel.stopLive()
+        sentence = self.panel.work(lambda progress: self.logic.applySequence(self.parameters, progress))
+        if sentence:
+            self.panel.say(sentence)

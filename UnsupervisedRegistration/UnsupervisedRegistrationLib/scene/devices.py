@@ -1,0 +1,16 @@
+"""Where a network can run, in words."""
+
+from __future__ import annotations
+
+
+def deviceNames() -> dict[str, str]:
+    """Name of every device of this machine, and what a person would call it, with its memory; needs torch."""
+    import torch
+
+    names = {"auto": "Automatic", "cpu": f"CPU, {torch.get_num_threads()} threads"}
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        names[f"cuda:{index}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GB"
+    if torch.backends.mps.is_available():
+        names["mps"] = "Apple GPU, memory shared with the CPU"
+    return names
