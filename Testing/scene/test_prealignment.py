@@ -10,8 +10,9 @@ from scipy.ndimage import gaussian_filter
 
 from UnsupervisedRegistrationLib.scene import transforms
 from UnsupervisedRegistrationLib.scene.landmarks import addLandmarks
+from UnsupervisedRegistrationLib.scene.pairs import prealign
 from UnsupervisedRegistrationLib.scene.planes import planeFromIndex
-from UnsupervisedRegistrationLib.scene.registration import landmarksInPlane, prealign, samplePair, showOutcome
+from UnsupervisedRegistrationLib.scene.registration import landmarksInPlane, samplePair, showOutcome
 from UnsupervisedRegistrationLib.scene.volumes import addVolume
 
 PIXELS = 0.35  # A third of a pixel of the slice, of which the images are compared at half the resolution.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..scene.display import pictureOrder
-from ..scene.registration import SliceRegistration
+from ..scene.outcomes import SliceRegistration
 
 _TILE = 8  # Checks along the shorter side.
 _LINES = 20  # Lines of the deformation grid along the shorter side.
@@ -55,7 +56,7 @@ def saveFigure(outcome: SliceRegistration, path: Path, caption: str) -> None:
         axes.set_title(title, color=_INK, fontsize=11)
         draw(axes)
         axes.set_aspect(_pixelHeight(outcome))
-    figure.suptitle(caption, color=_INK, fontsize=13)
+    figure.suptitle(textwrap.fill(caption, 110), color=_INK, fontsize=13)
     figure.savefig(path, dpi=100)
 
 

@@ -15,10 +15,11 @@ from ..scene.display import addSliceViews, fitView, showOverlay
 from ..scene.errors import fillTable
 from ..scene.judgement import judge
 from ..scene.landmarks import LandmarkErrors, targetRegistrationError
+from ..scene.outcomes import SliceRegistration
 from ..scene.phantoms import Kind, addPhantom
 from ..scene.planes import Orientation, SlicePlane, offsetBetween, planeFromIndex
 from ..scene.prealignment import Prealignment
-from ..scene.registration import Progress, Refinement, SliceRegistration, openModel, registerSlice
+from ..scene.registration import Progress, Refinement, openModel, registerSlice
 from ..scene.report import describe, report
 from .figure import saveFigure
 from .readers import readLandmarks, readMask, readTransform, readVolume

@@ -19,77 +19,22 @@ import slicer.util
 from .landmarks import LandmarkErrors
 from .models import modelNames
 from .planes import SlicePlane
+from .results import WARPED_ROLE, Result, changeResult, readResult
 from .transforms import (
     INITIAL_ROLE,
     RESULT,
     checkMoves,
     copyOutcome,
-    fixedRole,
     initialTransformOf,
     movedPoints,
-    movingRole,
 )
 from .viewstate import removeWithDisplay
 
 if TYPE_CHECKING:
-    from .registration import SliceRegistration
+    from .outcomes import SliceRegistration
 
-_WARPED_ROLE = "unsupervisedRegistrationWarped"
 _OUTPUT_ROLE = "unsupervisedRegistrationOutput"  # From a result to the node that it is a copy of.
 _SAME_PLANE_MM = 1e-3
-
-
-@dataclass(frozen=True)
-class Result:
-    """One kept outcome.
-
-    Attributes:
-        transformNode: Its own; holds all that is stored.
-        time: When it was made.
-        model: Name or file.
-        settings: What it was made with, as plain values.
-        tre: Mean, SD, median and max in mm, ``before`` and ``after``; ``None`` without landmarks.
-        similarity: Before and after, of 1.
-        folding: Share of the area.
-        plane: Of the fixed slice.
-        undone: Taken back by ``undoLastApply``.
-    """
-
-    transformNode: slicer.vtkMRMLTransformNode
-    time: datetime
-    model: str
-    settings: dict[str, Any]
-    tre: dict[str, dict[str, float]] | None
-    similarity: tuple[float, float]
-    folding: float
-    plane: SlicePlane
-    undone: bool
-
-    @property
-    def name(self) -> str:
-        """As shown in the list."""
-        return self.transformNode.GetName()
-
-    @property
-    def fixedVolume(self) -> slicer.vtkMRMLVolumeNode | None:
-        """What it was registered to; ``None`` if it was deleted."""
-        return self.transformNode.GetNodeReference(fixedRole())
-
-    @property
-    def movingVolume(self) -> slicer.vtkMRMLVolumeNode | None:
-        """What it moves; ``None`` if it was deleted."""
-        return self.transformNode.GetNodeReference(movingRole())
-
-    @property
-    def warpedVolume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
-        """The warped slice; ``None`` if it was deleted."""
-        return self.transformNode.GetNodeReference(_WARPED_ROLE)
-
-    @property
-    def shown(self) -> bool:
-        """Whether the moving volume lies under it now."""
-        moving = self.movingVolume
-        return moving is not None and moving.GetParentTransformNode() is self.transformNode
 
 
 @dataclass(frozen=True)
@@ -138,14 +83,14 @@ def addResult(
     copyOutcome(outcome.transformNode, node)
     node.SetAttribute(RESULT, json.dumps(content, default=str))
     node.SetNodeReferenceID(_OUTPUT_ROLE, outcome.transformNode.GetID())
-    node.SetNodeReferenceID(_WARPED_ROLE, _copiedVolume(outcome.warpedVolume, f"{name}, warped").GetID())
-    return _read(node)
+    node.SetNodeReferenceID(WARPED_ROLE, _copiedVolume(outcome.warpedVolume, f"{name}, warped").GetID())
+    return readResult(node)
 
 
 def results(scene: slicer.vtkMRMLScene) -> list[Result]:
     """All results of a scene, the oldest first."""
     nodes = slicer.util.getNodesByClass("vtkMRMLTransformNode", scene)
-    return sorted((_read(node) for node in nodes if node.GetAttribute(RESULT)), key=lambda result: result.time)
+    return sorted((readResult(node) for node in nodes if node.GetAttribute(RESULT)), key=lambda result: result.time)
 
 
 def problems(result: Result) -> list[str]:
@@ -177,7 +122,7 @@ def showResult(result: Result) -> None:
     checkMoves(result.transformNode, fixed and fixed is not moving and fixed.GetParentTransformNode(), initial)
     moving.SetAndObserveTransformNodeID(result.transformNode.GetID())
     if result.undone:
-        _write(result.transformNode, undone=False)
+        changeResult(result.transformNode, undone=False)
 
 
 def deleteResult(result: Result) -> None:
@@ -200,7 +145,7 @@ def renameResult(result: Result, name: str) -> Result:
     if not name.strip():
         raise ValueError("A result needs a name; type one.")
     result.transformNode.SetName(name.strip())
-    return _read(result.transformNode)
+    return readResult(result.transformNode)
 
 
 def compareResults(first: Result, second: Result) -> Comparison:
@@ -247,7 +192,7 @@ def undoLastApply(scene: slicer.vtkMRMLScene) -> str:
     else:
         _showInitial(moving)
         sentence = f"'{moving.GetName()}' lies as it did before the registration."
-    _write(last.transformNode, undone=True)
+    changeResult(last.transformNode, undone=True)
     return sentence
 
 
@@ -264,26 +209,6 @@ def _checkThere(result: Result) -> None:
 def _showInitial(moving: slicer.vtkMRMLVolumeNode) -> None:
     initial = initialTransformOf(moving)
     moving.SetAndObserveTransformNodeID(None if initial is None else initial.GetID())
-
-
-def _read(node: slicer.vtkMRMLTransformNode) -> Result:
-    content = json.loads(node.GetAttribute(RESULT))
-    plane = content["plane"]
-    return Result(
-        node,
-        datetime.fromisoformat(content["time"]),
-        content["model"],
-        content["settings"],
-        content["tre"],
-        (content["similarity"][0], content["similarity"][1]),
-        content["folding"],
-        SlicePlane((plane["shape"][0], plane["shape"][1]), np.array(plane["ijkToRas"]), plane["name"]),
-        content["undone"],
-    )
-
-
-def _write(node: slicer.vtkMRMLTransformNode, **changes: Any) -> None:
-    node.SetAttribute(RESULT, json.dumps(json.loads(node.GetAttribute(RESULT)) | changes))
 
 
 def _copiedVolume(volume: slicer.vtkMRMLScalarVolumeNode, name: str) -> slicer.vtkMRMLScalarVolumeNode:

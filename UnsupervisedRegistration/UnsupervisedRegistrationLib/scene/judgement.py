@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from .landmarks import LandmarkErrors
-from .registration import SliceRegistration
+from .outcomes import SliceRegistration
 from .report import foldingInWords, landmarksInWords
 
 Colour = Literal["green", "amber", "red"]

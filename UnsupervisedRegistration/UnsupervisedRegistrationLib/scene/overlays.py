@@ -16,12 +16,13 @@ import slicer.util
 
 from . import colours, viewstate
 from .display import pictureOrder
+from .pictures import edgesOf, fillPicture, greyOf
 from .planes import SlicePlane
 from .transforms import initialTransformOf
 from .volumes import sampleVolume
 
 _UNWARPED = "UnsupervisedRegistration.Unwarped"  # On the volume: ID of the outcome that it was taken from.
-_EDGE_SHARE = 0.12  # Of the pixels, at most so many are edges.
+_OCTAVES = 1.5  # The strongest colours of the local change of area, in doublings.
 _LAYERS = slicer.vtkMRMLSliceCompositeNode
 _DEFORMATION = slicer.vtkMRMLTransformDisplayNode
 
@@ -102,7 +103,7 @@ def overlayImages(
         sampleVolume(volume, plane).pixels if known is None else known
         for volume, known in ((overlay.fixedVolume, fixed), (overlay.movingVolume, warped))
     ]
-    return OverlayImages(plane, _grey(overlay.fixedVolume, pixels[0]), _grey(overlay.movingVolume, pixels[1]))
+    return OverlayImages(plane, greyOf(overlay.fixedVolume, pixels[0]), greyOf(overlay.movingVolume, pixels[1]))
 
 
 def blend(overlay: Overlay, opacity: float = 0.5) -> None:
@@ -153,14 +154,14 @@ def difference(overlay: Overlay, images: OverlayImages) -> None:
 
 def edges(overlay: Overlay, images: OverlayImages) -> None:
     """Edges of the fixed image in yellow over the moving one."""
-    derived = _derived(overlay, images.plane, 255 * _edgesOf(images.fixed), "edges", (0, 255))
+    derived = fillPicture(overlay.fixedVolume.GetScene(), images.plane, 255 * edgesOf(images.fixed), "edges")
     derived.GetDisplayNode().SetApplyThreshold(True)
     derived.GetDisplayNode().SetThreshold(1, 255)
     _show(overlay, overlay.movingVolume, derived, 1.0)
 
 
 def jacobianMap(overlay: Overlay, plane: SlicePlane, values: np.ndarray, opacity: float = 0.6) -> None:
-    """Local change of area over the fixed image: blue halves, white keeps, red doubles, magenta folds.
+    """Local change of area over the fixed image: blue shrinks, white keeps, red grows, magenta folds.
 
     Args:
         overlay: On its fixed volume.
@@ -168,9 +169,9 @@ def jacobianMap(overlay: Overlay, plane: SlicePlane, values: np.ndarray, opacity
         values: ``(rows, columns)`` Jacobian determinants.
         opacity: Of the colours.
     """
-    change = np.log2(np.clip(values, 0.25, 4)) / 2  # -1 a quarter, 0 the same, 1 four times.
+    change = np.log2(np.clip(values, 2.0**-_OCTAVES, 2.0**_OCTAVES)) / _OCTAVES
     pixels = np.where(values <= 0, 0, np.clip(128 + 127 * change, 1, 255))
-    _show(overlay, overlay.fixedVolume, _derived(overlay, plane, pixels, "jacobian", (0, 255)), opacity)
+    _show(overlay, overlay.fixedVolume, fillPicture(overlay.fixedVolume.GetScene(), plane, pixels, "jacobian"), opacity)
 
 
 def trustMap(overlay: Overlay, plane: SlicePlane, values: np.ndarray, opacity: float = 0.5) -> None:
@@ -182,7 +183,7 @@ def trustMap(overlay: Overlay, plane: SlicePlane, values: np.ndarray, opacity: f
         values: ``(rows, columns)``, 0..1.
         opacity: Of the colours.
     """
-    derived = _derived(overlay, plane, 255 * np.clip(values, 0, 1), "trust", (0, 255))
+    derived = fillPicture(overlay.fixedVolume.GetScene(), plane, 255 * np.clip(values, 0, 1), "trust")
     _show(overlay, overlay.fixedVolume, derived, opacity)
 
 
@@ -250,61 +251,7 @@ def _show(
 
 def _showPicture(overlay: Overlay, plane: SlicePlane, picture: np.ndarray) -> None:
     """A grey picture, 0..1, in front of everything."""
-    _show(overlay, overlay.fixedVolume, _derived(overlay, plane, 255 * picture, "grey", (0, 255)), 1.0)
-
-
-def _derived(
-    overlay: Overlay, plane: SlicePlane, pixels: np.ndarray, colour: str, window: tuple[float, float]
-) -> slicer.vtkMRMLScalarVolumeNode:
-    """The one hidden volume, filled in place."""
-    scene = overlay.fixedVolume.GetScene()
-    node, _ = viewstate.ownedNode(scene, "vtkMRMLScalarVolumeNode", "picture")
-    if node.GetDisplayNode() is None:
-        node.CreateDefaultDisplayNodes()
-    with slicer.util.NodeModify(node):
-        _fill(node, np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
-        node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(plane.ijkToRas))
-    display = node.GetDisplayNode()
-    with slicer.util.NodeModify(display):
-        display.SetAndObserveColorNodeID(colours.table(scene, colour).GetID())
-        display.SetAutoWindowLevel(False)
-        display.SetWindowLevelMinMax(*window)
-        display.SetApplyThreshold(False)
-        display.SetInterpolate(False)
-    return node
-
-
-def _fill(node: slicer.vtkMRMLScalarVolumeNode, pixels: np.ndarray) -> None:
-    """Writes pixels into a volume of one slice, in place if they fit."""
-    image = node.GetImageData()
-    if image is not None and image.GetDimensions() == (*pixels.shape[::-1], 1):
-        slicer.util.arrayFromVolume(node)[0] = pixels
-        slicer.util.arrayFromVolumeModified(node)
-    else:
-        slicer.util.updateVolumeFromArray(node, pixels[None])
-
-
-def _grey(volumeNode: slicer.vtkMRMLVolumeNode, pixels: np.ndarray) -> np.ndarray:
-    """0..1 by the window of the volume; without one, from the lowest to the highest intensity."""
-    display = volumeNode.GetDisplayNode()
-    if isinstance(display, slicer.vtkMRMLScalarVolumeDisplayNode) and display.GetWindow() > 0:
-        low, width = display.GetLevel() - display.GetWindow() / 2, display.GetWindow()
-    else:
-        low, width = float(pixels.min()), float(np.ptp(pixels)) or 1.0
-    return np.clip((pixels - low) / width, 0, 1)
-
-
-def _edgesOf(grey: np.ndarray) -> np.ndarray:
-    """Where the grey values change most, one or two pixels wide."""
-    padded = np.pad(grey, 1, mode="edge")
-    rows, columns = grey.shape
-    smooth = sum(padded[r : r + rows, c : c + columns] for r in range(3) for c in range(3)) / 9
-    down, across = np.gradient(smooth)
-    strength = np.hypot(down, across)
-    ring = np.pad(strength, 1)
-    vertical = (strength >= ring[:-2, 1:-1]) & (strength >= ring[2:, 1:-1]) & (np.abs(down) >= np.abs(across))
-    horizontal = (strength >= ring[1:-1, :-2]) & (strength >= ring[1:-1, 2:]) & (np.abs(across) >= np.abs(down))
-    return (vertical | horizontal) & (strength > max(np.quantile(strength, 1 - _EDGE_SHARE), 0.01))
+    _show(overlay, overlay.fixedVolume, fillPicture(overlay.fixedVolume.GetScene(), plane, 255 * picture, "grey"), 1.0)
 
 
 def _warpAgain(volume: slicer.vtkMRMLVolumeNode) -> None:

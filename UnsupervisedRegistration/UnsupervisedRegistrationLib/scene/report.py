@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .landmarks import LandmarkErrors
-from .registration import SliceRegistration
+from .outcomes import SliceRegistration
 
 
 def describe(outcome: SliceRegistration, errors: LandmarkErrors | None) -> str:

@@ -18,9 +18,11 @@ from ..core.preprocessing import prepare
 from ..core.register import Progress, Registration, resolve_device
 from ..core.stack import register_stack
 from . import transforms
+from .outcomes import SliceRegistration, checkOutputs, gridOf, showStack
+from .pairs import samplePair
 from .planes import Orientation, SlicePlane, planeFromIndex, sliceCount
 from .prealignment import Prealignment
-from .registration import SliceRegistration, checkOutputs, gridOf, openModel, samplePair, showStack
+from .registration import openModel
 from .volumes import sampleStack, worldToLocal
 
 _MEASURED = 9  # So many slices, evenly spread, tell the similarity of all.
