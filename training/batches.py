@@ -94,12 +94,10 @@ class Batches:
             stack = _augmented(stack, self._run)
             if self._run.data.background_noise:
                 stack = with_noisy_background(stack, self._run.data.background_noise)
-        fixed, moving = stack[0::2], stack[1::2]
-        weight = None
-        if self._run.data.masks:
-            weight = (fixed[:, 1:] > 0.5).float()
-            fixed, moving = fixed[:, :1] * weight, moving[:, :1] * (moving[:, 1:] > 0.5)
-        return Batch(fixed[:, :1], moving[:, :1], fixed[:, :1], moving[:, :1], weight, None)
+            images = stack[:, :1] * (stack[:, 1:] > 0.5) if self._run.data.masks else stack[:, :1]
+            seen = saturated(images, self._run.data.saturated) if self._run.data.saturated else images
+        weight = (stack[0::2, 1:] > 0.5).float() if self._run.data.masks else None
+        return Batch(seen[0::2], seen[1::2], images[0::2], images[1::2], weight, None)
 
 
 def _augmented(stack: Tensor, run: RunConfiguration) -> Tensor:
@@ -110,6 +108,16 @@ def _augmented(stack: Tensor, run: RunConfiguration) -> Tensor:
     stack = warp(stack, bend(len(stack), run.synthesis))
     gamma = torch.exp(0.3 * torch.randn(pairs)).repeat_interleave(2)[:, None, None, None]
     return torch.cat([stack[:, :1].clamp(0, 1).pow(gamma), stack[:, 1:]], dim=1)
+
+
+def saturated(images: Tensor, share: float) -> Tensor:
+    """Pairs ``(2 * B, 1, H, W)`` of which a share keeps its brightest pixels only, as 1 in a black image."""
+    pairs = images.unflatten(0, (-1, 2))
+    chosen = torch.rand(len(pairs)) < share
+    brightest = 0.002 + 0.06 * torch.rand(len(pairs))
+    ordered = pairs.flatten(1).sort(dim=1, descending=True).values
+    threshold = ordered.gather(1, (brightest * ordered.shape[1]).long()[:, None]).view(-1, 1, 1, 1, 1)
+    return torch.where(chosen.view(-1, 1, 1, 1, 1), (pairs > threshold).float(), pairs).flatten(0, 1)
 
 
 def with_noisy_background(stack: Tensor, strength: float) -> Tensor:

@@ -31,6 +31,8 @@ class DataConfiguration:
         pairs: ``"across"`` joins different people at the same level, ``"within"`` the images of one person.
         background_noise: Strength of noise that replaces all outside the mask, as share of the intensities; for
             trying out what a mask is good for.
+        saturated: Share of the pairs of which the network sees the brightest pixels only, as files with too few
+            greys show them; the similarity still compares the whole images.
         cache: Folder of the prepared slices.
     """
 
@@ -44,6 +46,7 @@ class DataConfiguration:
     preprocessing: PreprocessingConfiguration = field(default_factory=PreprocessingConfiguration)
     pairs: Literal["across", "within"] = "across"
     background_noise: float = 0.0
+    saturated: float = 0.0
     cache: str = "out/cache"
 
     def __post_init__(self) -> None:
