@@ -297,7 +297,8 @@ def test_what_vanished_meanwhile_is_left_out(scene, outcome, overlay, images):
 def test_updates_add_no_node_and_no_observer(scene, outcome, overlay, images, mode):
     show = modes(overlay, images, outcome)[mode]
     show()
-    nodes = scene.GetNumberOfNodes()
+    held = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
+    references = [node.GetReferenceCount() for node in held]
     derived = shown(overlay)[1] if mode not in ("unwarped", "grid", "glyphs") else None
     events = []
     tag = derived and derived.AddObserver(slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, lambda *_: events.append(1))
@@ -307,7 +308,8 @@ def test_updates_add_no_node_and_no_observer(scene, outcome, overlay, images, mo
         derived.RemoveObserver(tag)
     for _ in range(200):
         show()
-    assert scene.GetNumberOfNodes() == nodes
+    assert scene.GetNumberOfNodes() == len(held)
+    assert [node.GetReferenceCount() for node in held] == references
 
 
 def test_the_derived_volume_is_hidden_and_used_again(scene, overlay, images):

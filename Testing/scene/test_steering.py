@@ -246,14 +246,16 @@ class TestLive:
         assert events == [slicer.vtkMRMLTransformableNode.TransformModifiedEvent]
 
     def test_many_updates_add_no_node_and_no_object(self, scene, update):
-        update()
-        nodes = scene.GetNumberOfNodes()
+        outcome = update()
+        held = (outcome.transformNode, outcome.warpedVolume, outcome.pair.fixedVolume, outcome.pair.movingVolume)
+        nodes, references = scene.GetNumberOfNodes(), [node.GetReferenceCount() for node in held]
         gc.collect()
         before = len(gc.get_objects())
         for number in range(200):
             update(0.01 * number)
         gc.collect()
         assert scene.GetNumberOfNodes() == nodes
+        assert [node.GetReferenceCount() for node in held] == references
         assert len(gc.get_objects()) - before < 200
 
     def test_the_last_update_is_what_is_shown(self, update, displacementMm, pixelPositions):
