@@ -17,10 +17,21 @@ from typing import Any
 import slicer
 
 from . import parameternode, scripted
-from .application import Application, Message, SampleDataLogic, clickSample, messageBox, messages, sources
+from .application import (
+    Application,
+    Message,
+    SampleDataLogic,
+    clickSample,
+    messageBox,
+    messages,
+    openScene,
+    saveScene,
+    sources,
+)
 from .dialogs import QFileDialog, QSettings, answers
 from .pythonqt import qt
 from .scripted import Loaded, loadModule
+from .views import grabSlice
 from .widgets import QUiLoader
 
 __all__ = [
@@ -29,8 +40,11 @@ __all__ = [
     "answers",
     "clickSample",
     "grab",
+    "grabSlice",
     "loadModule",
     "messages",
+    "openScene",
+    "saveScene",
     "setDark",
     "start",
     "stop",

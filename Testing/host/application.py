@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import os
 import pathlib
+import tempfile
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import slicer
+import vtk
 
 from .pythonqt import qt
 
@@ -77,6 +80,10 @@ class LayoutManager:
         for logic in self._sliceLogics.values():
             logic.FitSliceToBackground()
 
+    def sliceLogic(self, name: str) -> Any:
+        """Of the view with that layout name; not a function of Slicer's."""
+        return self._sliceLogics[name]
+
     def _addSliceLogics(self, *_: Any) -> None:
         """A view of a layout gets its logic, and with it the node of its layers, as soon as its node is there."""
         if self._scene.IsBatchProcessing():
@@ -89,6 +96,20 @@ class LayoutManager:
                 logic.SetSliceNode(node)
 
 
+def applicationLogic(scene: Any) -> tuple[Any, ...]:
+    """The application's logic, and those of modules that look after nodes as they come; all must be kept."""
+    logic = slicer.vtkSlicerApplicationLogic()
+    logic.SetMRMLScene(scene)
+    logic.SetSliceLogics(vtk.vtkCollection())
+    logic.SetViewLogics(vtk.vtkCollection())
+    modules = {"Markups": slicer.vtkSlicerMarkupsLogic(), "Transforms": slicer.vtkSlicerTransformLogic()}
+    for name, module in modules.items():
+        module.SetMRMLApplicationLogic(logic)
+        module.SetMRMLScene(scene)
+        logic.SetModuleLogic(name, module)
+    return (logic, *modules.values())
+
+
 class Application(qt.QApplication):
     """What a module asks of ``slicer.app``."""
 
@@ -97,6 +118,9 @@ class Application(qt.QApplication):
     def __init__(self, scene: Any) -> None:
         super().__init__(["Slicer"])
         self._scene = scene
+        self._colorLogic = slicer.vtkMRMLColorLogic()
+        self._colorLogic.SetMRMLScene(scene)  # adds the colour tables, now and after the scene was closed
+        self._logics = applicationLogic(scene)
         for kind in ("vtkMRMLSelectionNode", "vtkMRMLInteractionNode"):
             node = getattr(slicer, kind)()
             node.SetSingletonTag("Singleton")
@@ -113,6 +137,9 @@ class Application(qt.QApplication):
 
     def layoutManager(self) -> LayoutManager:
         return self._layoutManager
+
+    def applicationLogic(self) -> Any:
+        return self._logics[0]
 
     def testingEnabled(self) -> bool:
         return False
@@ -141,3 +168,26 @@ def _font() -> Any:
         folder = pathlib.Path(str(package and package.origin)).parent / "mpl-data" / "fonts" / "ttf"
         qt.QFontDatabase.addApplicationFont(str(folder / "DejaVuSans.ttf"))
     return qt.QFont("DejaVu Sans", 9)
+
+
+def saveScene(scene: Any, path: str | os.PathLike) -> None:
+    """File > Save as a bundle."""
+    if not scene.WriteToMRB(str(path)):
+        raise OSError(f"cannot write {path}")
+
+
+def openScene(scene: Any, path: str | os.PathLike) -> None:
+    """Close the scene and open a bundle, as File > Add Data does after File > Close Scene."""
+    scene.Clear(0)
+    remote, data = slicer.vtkMRMLRemoteIOLogic(), slicer.vtkDataIOManagerLogic()
+    remote.SetMRMLScene(scene)
+    remote.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+    with tempfile.TemporaryDirectory() as cache:
+        remote.GetCacheManager().SetRemoteCacheDirectory(cache)
+        data.SetMRMLScene(scene)
+        data.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        data.SetAndObserveDataIOManager(remote.GetDataIOManager())
+        remote.AddDataIOToScene()
+        if not scene.ReadFromMRB(str(path), False):
+            raise OSError(f"cannot read {path}")
+        remote.RemoveDataIOFromScene()

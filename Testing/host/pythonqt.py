@@ -6,9 +6,11 @@ alike: properties are attributes, a wrong name is loud, and ``connect`` takes a 
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import re
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -22,6 +24,11 @@ from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 # Qt asks Python for an override of these virtual methods, so an attribute in their place would call itself forever.
 _VIRTUAL = {"sizeHint", "minimumSizeHint", "spacing", "duration"}
 _VTK_POINTER = re.compile(r"vtk\w+\s*\*")
+
+# PySide6 6.12 takes a reference from None in each call that gives nothing back. Until Python 3.12 made None immortal,
+# the interpreter ends when none is left.
+if sys.version_info < (3, 12):
+    ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 
 _QObject: Any = QtCore.QObject
 _connect = _QObject.connect

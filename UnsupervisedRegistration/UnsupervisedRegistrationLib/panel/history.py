@@ -11,7 +11,7 @@ from ..scene import history
 from . import section
 from .section import Section, connect
 
-_HEADERS = ("Result", "Time", "TRE", "Alike")
+_HEADERS = ("Result", "TRE", "Alike")
 
 
 class HistorySection(Section):
@@ -35,7 +35,7 @@ class HistorySection(Section):
         for result in self._results:
             error = "" if result.tre is None else f"{result.tre['after']['mean']:.1f}"
             mark = "▸ " if result.shown else ""
-            rows.append([mark + result.name, f"{result.time:%H:%M:%S}", error, f"{result.similarity[1]:.2f}"])
+            rows.append([mark + result.name, error, f"{result.similarity[1]:.2f}"])
             tips.append(_describe(result))
         section.fillTable(self.ui.resultTable, rows, tips)
         self.ui.undoButton.enabled = any(not result.undone for result in self._results)
@@ -106,7 +106,7 @@ def _describe(result: history.Result) -> str:
     settings = {name: value for name, value in result.settings.items() if name != "model" and value not in (None, "")}
     parts = [
         result.name,
-        f"{result.time:%Y-%m-%d %H:%M}",
+        f"{result.time:%Y-%m-%d %H:%M:%S}",
         _("model {model}").format(model=result.model),
         *(f"{name} {value}" for name, value in settings.items()),
         _("undone") if result.undone else "",

@@ -59,6 +59,9 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         if not p or not (p.fixedLandmarks and p.movingLandmarks and p.movingVolume):
             self._show(None, "")
             return
+        if not any(node.GetNumberOfControlPoints() for node in (p.fixedLandmarks, p.movingLandmarks)):
+            self._show(None, "")
+            return
         problems = " ".join(pairingProblems(p.fixedLandmarks, p.movingLandmarks))
         transform = self.logic.shownTransform(p)
         if transform is None:
@@ -160,7 +163,9 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         rows, tips = [], []
         for label, before, after, isOff in zip(errors.labels, errors.before, errors.after, off, strict=True):
             numbers = (np.linalg.norm(before), np.linalg.norm(after), *after)
-            rows.append([f"⚠ {label}" if isOff else label, *(f"{number:.1f}" for number in numbers)])
+            rows.append(
+                [f"⚠ {label}" if isOff else label, *(f"{round(number, 1) + 0.0:.1f}" for number in numbers)]
+            )  # No -0.0.
             tips.append(_("Lies off the slice, so its distance says little about it") if isOff else "")
         section.fillTable(ui.landmarkTable, rows, tips)
         before, after = (summarise(np.linalg.norm(vectors, axis=1)) for vectors in (errors.before, errors.after))

@@ -1,0 +1,89 @@
+"""Pictures of slice views as Slicer draws them, without a window: images, markups and the deformation."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+_MANAGERS = (
+    *("vtkMRMLMarkupsDisplayableManager", "vtkMRMLTransformsDisplayableManager2D"),
+    *("vtkMRMLCrosshairDisplayableManager", "vtkMRMLRulerDisplayableManager"),
+)
+
+
+def grabSlice(sliceNode: Any, path: str | os.PathLike, size: tuple[int, int] = (400, 400)) -> None:
+    """Save what a slice view of the application shows."""
+    logic = slicer.app.layoutManager().sliceLogic(sliceNode.GetLayoutName())
+    _registerManagers()
+    view = _SliceView(logic, size)
+    view.write(path)
+    view.close()
+
+
+class _SliceView:
+    """One slice logic drawn into a hidden window."""
+
+    def __init__(self, logic: Any, size: tuple[int, int]) -> None:
+        self._logic = logic
+        self._window, self._renderer = vtk.vtkRenderWindow(), vtk.vtkRenderer()
+        self._window.SetOffScreenRendering(True)
+        self._window.SetSize(size)
+        self._window.AddRenderer(self._renderer)
+        self._interactor = vtk.vtkGenericRenderWindowInteractor()
+        self._interactor.SetRenderWindow(self._window)
+        self._mapper = vtk.vtkImageMapper()
+        self._mapper.SetColorWindow(255)
+        self._mapper.SetColorLevel(127.5)
+        picture = vtk.vtkActor2D()
+        picture.SetMapper(self._mapper)
+        picture.GetProperty().SetDisplayLocationToBackground()
+        self._renderer.AddViewProp(picture)
+        self._resize(size)
+        factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
+        self._group = factory.InstantiateDisplayableManagers(self._renderer)
+        self._group.SetMRMLDisplayableNode(logic.GetSliceNode())
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Draw and save as PNG."""
+        self._logic.UpdatePipeline()
+        connection = self._logic.GetImageDataConnection()
+        if connection is not None:
+            self._mapper.SetInputConnection(connection)
+        self._window.Render()
+        capture = vtk.vtkWindowToImageFilter()
+        capture.SetInput(self._window)
+        capture.ReadFrontBufferOff()
+        writer = vtk.vtkPNGWriter()
+        writer.SetInputConnection(capture.GetOutputPort())
+        writer.SetFileName(str(path))
+        writer.Write()
+        shown = vtk_to_numpy(capture.GetOutput().GetPointData().GetScalars())
+        if not shown.any():
+            raise OSError(f"the slice view '{self._logic.GetSliceNode().GetName()}' drew nothing into {path}")
+
+    def close(self) -> None:
+        self._group.SetMRMLDisplayableNode(None)
+        self._window.Finalize()
+
+    def _resize(self, size: tuple[int, int]) -> None:
+        """Keeps the middle and the zoom of the view."""
+        node = self._logic.GetSliceNode()
+        dimensions, extent = node.GetDimensions(), node.GetFieldOfView()
+        scale = max(extent[0] / dimensions[0], extent[1] / dimensions[1]) * max(
+            dimensions[0] / size[0], dimensions[1] / size[1]
+        )
+        self._logic.ResizeSliceNode(*size)
+        node.SetFieldOfView(scale * size[0], scale * size[1], extent[2])
+
+
+@functools.cache
+def _registerManagers() -> None:
+    factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
+    factory.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+    for name in _MANAGERS:
+        factory.RegisterDisplayableManager(name)
