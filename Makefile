@@ -19,7 +19,7 @@ lint: .venv/test.done
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-pictures: demo .venv/test.done
+pictures: demo tour
 	$(BIN)/python Testing/make_pictures.py
 
 tour: .venv/test.done

@@ -17,6 +17,7 @@ from .section import Section, connect, singleShot
 
 _COALESCE_MS = 30  # A drag moves a point many times a second.
 _POINT_EVENTS = ("PointModifiedEvent", "PointAddedEvent", "PointRemovedEvent", "PointPositionDefinedEvent")
+_CHART = "Landmark distances"
 _HEADERS = ("Point", "Before", "After", "R", "A", "S")
 
 
@@ -75,6 +76,8 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         self._show(errors, problems)
         if p.errorTable and errors:
             fillTable(p.errorTable, errors, self._plane)
+        if errors and _chart():
+            fillPlot(_chart(), errors)
 
     def onRow(self, row: int, column: int) -> None:
         """Jumps to the landmark of a row."""
@@ -103,7 +106,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
 
     def onPlot(self, checked: bool = False) -> None:
         """Draws the distances in Slicer's plot view."""
-        chart = self.logic.plotChart()
+        chart = _chart() or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _CHART)
         fillPlot(chart, self._errors)
         slicer.util.getNode("vtkMRMLSelectionNodeSingleton").SetReferenceActivePlotChartID(chart.GetID())
         layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
@@ -174,6 +177,11 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         )
         away = _("{count} of {all} lie off the slice (⚠).").format(count=off.sum(), all=len(off)) if off.any() else ""
         ui.landmarkLabel.text = " ".join(text for text in (summary, away, problems) if text)
+
+
+def _chart() -> Any:
+    """The chart of the distances, once it was asked for."""
+    return slicer.mrmlScene.GetFirstNode(_CHART, "vtkMRMLPlotChartNode")
 
 
 def _setPlacing(markupsNode: Any) -> None:

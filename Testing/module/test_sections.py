@@ -1,0 +1,323 @@
+"""The sections of the panel: overlay, landmarks, results, whole volume, models."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+import slicer.util
+
+import host
+
+MODELS = Path(__file__).parents[2] / "UnsupervisedRegistration" / "Resources" / "Models"
+
+
+def layers() -> Any:
+    return slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
+
+
+def moving() -> Any:
+    return slicer.util.getNode("HeadMoving")
+
+
+def during(loaded: host.Loaded, monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> None:
+    """Lets a person act while the work goes on, at each of its steps."""
+    show = loaded.widget.showProgress
+    monkeypatch.setattr(loaded.widget, "showProgress", lambda step, share: (act(), show(step, share)))
+
+
+@pytest.fixture
+def applied(ui: Any) -> Any:
+    """The head phantom with its landmarks, registered once."""
+    ui.fixedLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadFixedLandmarks"))
+    ui.movingLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadMovingLandmarks"))
+    ui.applyButton.click()
+    assert moving().GetParentTransformNode() is not None, ui.statusLabel.text
+    return ui
+
+
+@pytest.mark.parametrize(
+    "mode", ["Red and cyan", "Flicker", "Checkerboard", "Swipe", "Difference", "Edges", "Change of area", "Trust"]
+)
+def test_every_mode_is_drawn_and_off_gives_the_views_back(applied: Any, mode: str) -> None:
+    applied.overlaySelector.setCurrentText("Off")
+    layers().SetForegroundOpacity(0.3)
+    before = (layers().GetBackgroundVolumeID(), layers().GetForegroundVolumeID(), layers().GetCompositing())
+    said = applied.statusLabel.text
+    applied.overlaySelector.setCurrentText(mode)
+    assert applied.statusLabel.text == said
+    assert layers().GetForegroundOpacity() != 0.3
+    applied.overlaySelector.setCurrentText("Off")
+    assert layers().GetForegroundOpacity() == 0.3
+    assert (layers().GetBackgroundVolumeID(), layers().GetForegroundVolumeID(), layers().GetCompositing()) == before
+
+
+def test_only_the_slider_of_the_mode_is_there(applied: Any) -> None:
+    applied.overlaySelector.setCurrentText("Checkerboard")
+    shown = [name for name in ("blend", "flicker", "tile", "swipe") if getattr(applied, f"{name}Slider").isVisible()]
+    assert shown == ["tile"]
+
+
+def test_the_slider_blends(applied: Any) -> None:
+    applied.blendSlider.value = 0.8
+    assert layers().GetForegroundOpacity() == pytest.approx(0.8)
+
+
+def test_flicker_takes_turns_and_ends_with_the_panel(loaded: host.Loaded, applied: Any) -> None:
+    applied.overlaySelector.setCurrentText("Flicker")
+    applied.flickerSlider.value = 8.0
+    seen: set[float] = set()
+    host.waitUntil(lambda: seen.add(layers().GetForegroundOpacity()) or len(seen) == 2)
+    loaded.panel.exit()
+    assert not loaded.widget.overlay._flicker.isActive()
+
+
+def test_a_picture_follows_the_slice_without_live(loaded: host.Loaded, applied: Any) -> None:
+    applied.overlaySelector.setCurrentText("Checkerboard")
+    picture = layers().GetForegroundVolumeID()
+    slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed").SetSliceOffset(8.0)
+    host.waitUntil(lambda: not loaded.widget.overlay._follow.isActive())
+    assert slicer.mrmlScene.GetNodeByID(picture).GetOrigin()[2] == pytest.approx(8.0)
+
+
+def test_unwarped_shows_the_image_as_it_lay(applied: Any) -> None:
+    outcome = moving().GetParentTransformNode()
+    applied.warpedCheckBox.click()
+    assert moving().GetParentTransformNode() is None
+    applied.warpedCheckBox.click()
+    assert moving().GetParentTransformNode() is outcome
+
+
+def test_side_by_side_and_back(applied: Any) -> None:
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    before = layout.GetViewArrangement()
+    applied.linkedButton.click()
+    assert layout.GetViewArrangement() != before
+    applied.linkedButton.click()
+    assert layout.GetViewArrangement() == before
+
+
+def test_a_placed_point_gets_a_partner_to_correct(ui: Any) -> None:
+    interaction = slicer.util.getNode("vtkMRMLInteractionNodeSingleton")
+    ui.createLandmarksButton.click()
+    ui.placeButton.click()
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    fixed, partners = ui.fixedLandmarksSelector.currentNode(), ui.movingLandmarksSelector.currentNode()
+    fixed.AddControlPointWorld(5.0, 6.0, 0.0)
+    assert partners.GetNumberOfControlPoints() == 1
+    assert interaction.GetCurrentInteractionMode() != interaction.Place
+    assert "partner of point 1" in ui.placeLabel.text
+    ui.nextPointButton.click()
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    ui.placeButton.click()
+    assert interaction.GetCurrentInteractionMode() != interaction.Place
+
+
+def test_the_table_follows_a_dragged_point(applied: Any) -> None:
+    before = applied.landmarkTable.item(0, 2).text()
+    points = slicer.util.getNode("HeadMovingLandmarks")
+    points.SetNthControlPointPositionWorld(0, *np.add(points.GetNthControlPointPositionWorld(0), [9.0, 0, 0]))
+    host.waitUntil(lambda: applied.landmarkTable.item(0, 2).text() != before)
+
+
+def test_a_row_jumps_to_its_landmark(applied: Any) -> None:
+    applied.landmarkTable.cellClicked.emit(2, 0)
+    position = slicer.util.getNode("HeadFixedLandmarks").GetNthControlPointPositionWorld(2)
+    green = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeGreen")
+    assert green.GetSliceOffset() == pytest.approx(position[1])
+
+
+def test_a_point_off_the_slice_is_marked(applied: Any) -> None:
+    points = slicer.util.getNode("HeadFixedLandmarks")
+    points.SetNthControlPointPositionWorld(0, *np.add(points.GetNthControlPointPositionWorld(0), [0, 0, 9.0]))
+    host.waitUntil(lambda: applied.landmarkTable.item(0, 0).text().startswith("⚠"))
+    assert "1 of 8 lie off the slice" in applied.landmarkLabel.text
+
+
+def test_the_distances_are_written_to_a_file(applied: Any, tmp_path: Path) -> None:
+    host.answers.append(str(tmp_path / "errors.csv"))
+    applied.exportButton.click()
+    assert len((tmp_path / "errors.csv").read_text().splitlines()) == 1 + 8 + 4
+
+
+def test_a_folder_that_is_not_there_is_a_sentence(applied: Any, tmp_path: Path) -> None:
+    host.answers.append(str(tmp_path / "nowhere" / "errors.csv"))
+    applied.exportButton.click()
+    assert "cannot be written" in applied.statusLabel.text
+
+
+def test_the_plot_is_shown(applied: Any) -> None:
+    applied.plotButton.click()
+    chart = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLPlotChartNode")
+    assert chart.GetNumberOfPlotSeriesNodes() == 2
+    selection = slicer.util.getNode("vtkMRMLSelectionNodeSingleton")
+    assert selection.GetActivePlotChartID() == chart.GetID()
+
+
+def test_undo_takes_the_last_apply_back(applied: Any) -> None:
+    applied.undoButton.click()
+    assert moving().GetParentTransformNode() is None
+    assert applied.resultTable.rowCount == 1
+    assert not applied.undoButton.enabled
+
+
+def test_an_older_result_is_shown_again_renamed_and_deleted(applied: Any) -> None:
+    applied.resultTable.item(0, 0).setText("first try")
+    assert applied.resultTable.item(0, 0).text() == "first try"
+    applied.refineCheckBox.checked = True
+    applied.applyButton.click()
+    applied.resultTable.selectRow(1)
+    assert "first try" in applied.resultLabel.text
+    applied.showResultButton.click()
+    assert moving().GetParentTransformNode().GetName() == "first try"
+    applied.resultTable.selectRow(1)
+    applied.deleteResultButton.click()
+    assert applied.resultTable.rowCount == 1
+    assert moving().GetParentTransformNode() is None
+
+
+def test_an_empty_name_is_refused(applied: Any) -> None:
+    name = applied.resultTable.item(0, 0).text()
+    applied.resultTable.item(0, 0).setText("  ")
+    assert "needs a name" in applied.statusLabel.text
+    assert applied.resultTable.item(0, 0).text() == name
+
+
+def test_the_verdict_is_a_light_and_words(applied: Any) -> None:
+    assert applied.verdictLabel.isVisible()
+    assert any(word in applied.verdictLabel.text for word in ("Good", "Look closely", "Do not use"))
+
+
+def test_a_range_of_slices_becomes_one_transform(ui: Any) -> None:
+    assert ui.lastSliceSpinBox.value == 14
+    ui.firstSliceSpinBox.value, ui.lastSliceSpinBox.value = 6, 8
+    ui.registerVolumeButton.click()
+    assert ui.statusLabel.text.startswith("Axial slices 6 to 8")
+    assert moving().GetParentTransformNode() is ui.transformSelector.currentNode()
+
+
+def test_cancel_leaves_everything_as_it_was(loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    during(loaded, monkeypatch, ui.cancelButton.click)
+    for button in (ui.registerVolumeButton, ui.applyButton):
+        button.click()
+        assert ui.statusLabel.text == "Cancelled; everything is as it was."
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+    assert ui.applyButton.enabled
+    assert not ui.cancelButton.isVisible()
+
+
+def test_a_volume_deleted_while_registering_is_a_sentence(
+    loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def delete() -> None:
+        for node in slicer.util.getNodes("HeadMoving", useLists=True).get("HeadMoving", []):
+            slicer.mrmlScene.RemoveNode(node)
+
+    during(loaded, monkeypatch, delete)
+    ui.applyButton.click()
+    assert "Choose a fixed and a moving volume" in ui.statusLabel.text
+    assert not slicer.util.getNodes("HeadMoving to*")
+
+
+def test_a_scene_closed_while_registering_is_no_error(
+    loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    during(loaded, monkeypatch, lambda: slicer.mrmlScene.Clear(0))
+    ui.applyButton.click()
+    assert not host.messages
+    assert host.uncaught == []
+
+
+def test_a_transform_in_use_elsewhere_is_refused(ui: Any) -> None:
+    used = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "used")
+    slicer.util.getNode("HeadFixed").SetAndObserveTransformNodeID(used.GetID())
+    ui.transformSelector.setCurrentNode(used)
+    for button in (ui.applyButton, ui.liveButton):
+        button.click()
+        host.waitUntil(lambda: "already moves the fixed volume" in ui.statusLabel.text)
+        ui.statusLabel.text = ""
+    assert moving().GetParentTransformNode() is None
+
+
+def test_an_initial_transform_is_taken_and_given_back_on_failure(ui: Any) -> None:
+    initial = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "initial")
+    ui.initialSelector.setCurrentNode(initial)
+    ui.modelSelector.setCurrentIndex(ui.modelSelector.findText("any-contrast"))
+    slicer.util.arrayFromVolume(moving())[:] = 7
+    ui.applyButton.click()
+    assert "constant" in ui.statusLabel.text
+    assert moving().GetParentTransformNode() is None
+
+
+def test_a_model_file_that_vanished_is_a_sentence(loaded: host.Loaded, ui: Any) -> None:
+    loaded.widget.parameters.model = "/nowhere/gone.pt"
+    ui.applyButton.click()
+    assert "gone.pt" in ui.statusLabel.text
+    assert moving().GetParentTransformNode() is None
+
+
+def test_a_model_file_is_added_chosen_and_removed(loaded: host.Loaded, ui: Any, tmp_path: Path) -> None:
+    file = shutil.copy(MODELS / "any-contrast.pt", tmp_path / "mine.pt")
+    host.answers.append(str(file))
+    ui.addModelButton.click()
+    assert (ui.modelSelector.currentText, loaded.widget.parameters.model) == ("mine", str(file))
+    ui.removeModelButton.click()
+    assert loaded.widget.parameters.model == "Automatic"
+    assert ui.modelSelector.findText("mine") < 0
+    assert Path(file).exists()
+
+
+def test_what_is_no_model_is_not_added(ui: Any, tmp_path: Path) -> None:
+    (tmp_path / "text.pt").write_text("nothing")
+    host.answers.append(str(tmp_path))
+    ui.addFolderButton.click()
+    assert "not a model file" in ui.statusLabel.text
+    assert ui.modelSelector.findText("text") < 0
+
+
+def test_cards_and_devices_are_read_when_someone_looks(ui: Any) -> None:
+    ui.modelSelector.setCurrentIndex(ui.modelSelector.findText("any-contrast"))
+    assert ui.modelCardLabel.text == ""
+    ui.modelsButton.collapsed = False
+    assert "Terms: Apache-2.0" in ui.modelCardLabel.text
+    assert any("threads" in ui.deviceSelector.itemText(index) for index in range(ui.deviceSelector.count))
+
+
+def test_too_little_gpu_memory_falls_back_to_the_cpu(
+    loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from UnsupervisedRegistrationLib.scene import registration
+
+    real, devices = registration.registerSlice, []
+
+    def crowded(*nodes: Any, device: str, **settings: Any) -> Any:
+        devices.append(device)
+        if device != "cpu":
+            raise torch.cuda.OutOfMemoryError("too large")
+        return real(*nodes, device=device, **settings)
+
+    monkeypatch.setattr(registration, "registerSlice", crowded)
+    ui.applyButton.click()
+    assert devices == ["auto", "cpu"]
+    assert "memory of the GPU was too small" in ui.statusLabel.text
+
+
+def test_nothing_is_cut_off_in_a_narrow_panel(loaded: host.Loaded, applied: Any, tmp_path: Path) -> None:
+    sections = ("landmarks", "results", "refine", "start", "volume", "outputs", "models")
+    for section in sections:
+        getattr(applied, f"{section}Button").collapsed = False
+    host.grab(loaded.panel, tmp_path / "all.png", 391)
+    assert loaded.panel.width == 391
+    qt = __import__("qt")
+    texts = [*loaded.panel.findChildren(qt.QPushButton), *loaded.panel.findChildren(qt.QCheckBox)]
+    texts += [label for label in loaded.panel.findChildren(qt.QLabel) if not label.wordWrap]
+    cut = [widget.text for widget in texts if widget.isVisible() and widget.width < widget.minimumSizeHint.width()]
+    assert cut == []
