@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo train-demo test lint icon pictures tour clean
+.PHONY: demo train-demo test lint bench icon pictures tour clean
 
 demo: .venv/slicer.done
 	$(BIN)/unsupervised-registration demo --output out/demo
@@ -40,3 +40,10 @@ clean:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) '.[test]'
 	touch $@ .venv/slicer.done
+
+bench: .venv/bench.done
+	$(BIN)/python -m training bench --output out/bench
+
+.venv/bench.done: .venv/test.done
+	$(INSTALL) '.[bench]'
+	touch $@

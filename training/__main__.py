@@ -1,4 +1,5 @@
-"""``python -m training``: ``fit`` a network, ``export`` it as a model file, ``evaluate`` a model, show its ``card``."""
+"""``python -m training``: ``fit``, ``profile``, ``export``, ``evaluate``, ``table``, ``calibrate``, ``bench``, and the ``card`` of a
+model."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = _parser()
     options, overrides = parser.parse_known_args(arguments)
-    if overrides and options.command != "fit":
+    if overrides and options.command not in ("fit", "profile"):
         parser.error(f"'{options.command}' does not know {' '.join(overrides)}")
     options.overrides = overrides
     try:
@@ -44,18 +45,48 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--half", action="store_true", help="store 16-bit weights")
     export.set_defaults(run=_export)
 
-    evaluate = commands.add_parser("evaluate", help="Dice of a model on labelled pairs")
+    evaluate = commands.add_parser("evaluate", help="overlap, surface and landmark errors of a model on labelled pairs")
     evaluate.add_argument("model", type=Path)
-    evaluate.add_argument("--pairs", type=Path, required=True, metavar="DIR_OR_CSV")
-    evaluate.add_argument("--slices", type=int, nargs="+", default=[0], help="of volumes, along the first array axis")
-    evaluate.add_argument("--device", default="auto")
-    evaluate.add_argument("--write", metavar="NAME", help="write the Dice into the card of the model under this name")
+    _add_pairs(evaluate)
+    evaluate.add_argument("--write", metavar="NAME", help="write the scores into the card of the model under this name")
     evaluate.set_defaults(run=_evaluate)
+
+    table = commands.add_parser("table", help="scores of several models named SETTING-SEED.pt, over their seeds")
+    table.add_argument("models", type=Path, nargs="+")
+    _add_pairs(table)
+    table.set_defaults(run=_table)
+
+    profile = commands.add_parser("profile", help="where the time of a run goes; --part.name value overrides")
+    profile.add_argument("configuration", type=Path, metavar="CONFIG")
+    profile.add_argument("--steps", type=int, default=100)
+    profile.set_defaults(run=_profile)
+
+    calibrate = commands.add_parser("calibrate", help="fit the trust map on drawn pairs, and say what it is worth")
+    calibrate.add_argument("model", type=Path)
+    calibrate.set_defaults(run=_calibrate)
+
+    bench = commands.add_parser("bench", help="compare with demons, ANTs, elastix, VoxelMorph and the paper's network")
+    bench.add_argument("--models", type=Path, default=Path("UnsupervisedRegistration/Resources/Models"), metavar="DIR")
+    bench.add_argument(
+        "--peers", type=Path, default=Path("out/models"), metavar="DIR", help="voxelmorph-*.pt, fcn-*.pt"
+    )
+    bench.add_argument("--data", type=Path, default=Path("../shared/data"), metavar="DIR")
+    bench.add_argument("--output", type=Path, default=Path("out/bench"), metavar="DIR")
+    bench.add_argument("--pairs", type=int, default=0, help="at most so many of each data set (default: all)")
+    bench.set_defaults(run=_bench)
 
     card = commands.add_parser("card", help="what a model was made of and how good it is")
     card.add_argument("model", type=Path)
     card.set_defaults(run=_card)
     return parser
+
+
+def _add_pairs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--pairs", type=Path, required=True, metavar="DIR_OR_CSV")
+    command.add_argument("--slices", type=int, nargs="+", default=[0], help="of volumes, along the first array axis")
+    command.add_argument("--pixel", type=float, default=0.0, metavar="MM", help="of 2-D files that do not say it")
+    command.add_argument("--intact", action="store_true", help="leave out pairs with fewer than 8 grey values")
+    command.add_argument("--device", default="auto")
 
 
 def _fit(options: argparse.Namespace) -> None:
@@ -73,14 +104,49 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from training.evaluate import evaluate, find_pairs
+    from training.evaluate import evaluate
     from training.export import set_scores
+    from training.pairs import find_pairs
     from UnsupervisedRegistrationLib.core.model import load_model
 
-    score = evaluate(load_model(options.model), find_pairs(options.pairs, options.slices), options.device)
+    pairs = find_pairs(options.pairs, options.slices, options.pixel, options.intact)
+    score = evaluate(load_model(options.model), pairs, options.device)
     print(score)
     if options.write:
-        set_scores(options.model, {f"{options.write}, unregistered": score.before, options.write: score.after})
+        for name, value in score.after.items():
+            title = options.write if name == "Dice" else f"{options.write}, {name}"
+            set_scores(options.model, {f"{title}, unregistered": score.before[name], title: value})
+
+
+def _table(options: argparse.Namespace) -> None:
+    from training.pairs import find_pairs
+    from training.table import table
+
+    pairs = find_pairs(options.pairs, options.slices, options.pixel, options.intact)
+    print(table(options.models, list(pairs), options.device))
+
+
+def _profile(options: argparse.Namespace) -> None:
+    from training.configuration import read_run
+    from training.throughput import profile
+
+    print(profile(read_run(options.configuration, options.overrides), options.steps))
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    from training.calibrate import calibrate
+    from UnsupervisedRegistrationLib.core.model import load_model
+
+    print(calibrate(load_model(options.model)))
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from training.bench import bench
+    from training.contest import datasets
+    from training.peers import CONTRASTS
+
+    found = datasets(options.data, options.models, options.peers, options.pairs)
+    print(bench(found, CONTRASTS, options.output))
 
 
 def _card(options: argparse.Namespace) -> None:

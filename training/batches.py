@@ -79,16 +79,16 @@ class Batches:
 
     def _real(self, numbers: range, device: torch.device) -> Batch:
         assert self._store is not None
-        images, masks = [], []
+        pictures, masks = [], []
         for number in numbers:
             random = np.random.default_rng(_seed(self._run.seed, number))
             first = int(random.integers(len(self._partners)))
             second = int(random.choice(self._partners[first]))
             for index in (first, second):
                 image, mask = self._store[index]
-                images.append(torch.from_numpy(image.astype(np.float32)))
+                pictures.append(torch.from_numpy(image.astype(np.float32)))
                 masks.append(torch.from_numpy(mask.astype(np.float32)))
-        stack = torch.stack([torch.stack(images), torch.stack(masks)], dim=1).to(device)
+        stack = torch.stack([torch.stack(pictures), torch.stack(masks)], dim=1).to(device)
         with _seeded(device), device:
             torch.manual_seed(_seed(self._run.seed, numbers[0]))
             stack = _augmented(stack, self._run)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,21 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from training.configuration import RunConfiguration, plain, run_from
 from training.learner import Learner
 from training.store import open_store
+from training.throughput import Throughput
 
 LAST = "last.ckpt"
+_STEPS = "optimisation.steps"  # The one setting that may change, so that a run can go on for longer.
 _LOG = logging.getLogger(__name__)
 
 
-def fit(run: RunConfiguration, folder: Path, *, devices: int | str = "auto", nodes: int = 1) -> Path:
+def fit(
+    run: RunConfiguration,
+    folder: Path,
+    *,
+    devices: int | str = "auto",
+    nodes: int = 1,
+    throughput: Throughput | None = None,
+) -> Path:
     """Trains, or goes on where the last checkpoint of the folder stopped.
 
     Args:
@@ -30,6 +38,7 @@ def fit(run: RunConfiguration, folder: Path, *, devices: int | str = "auto", nod
         folder: Receives ``last.ckpt``, ``best.ckpt`` and the TensorBoard files.
         devices: How many in each node; ``"auto"`` takes all.
         nodes: How many machines.
+        throughput: Takes the times of the steps, if they are wanted afterwards.
 
     Returns:
         The last checkpoint.
@@ -56,7 +65,7 @@ def fit(run: RunConfiguration, folder: Path, *, devices: int | str = "auto", nod
         use_distributed_sampler=False,  # Every process draws its own share of the batch.
         log_every_n_steps=10,
         logger=TensorBoardLogger(folder, name="log", version=""),
-        callbacks=_callbacks(run, folder),
+        callbacks=_callbacks(run, folder, throughput or Throughput()),
         plugins=[AtomicCheckpointIO()],
         enable_model_summary=False,
     )
@@ -65,14 +74,14 @@ def fit(run: RunConfiguration, folder: Path, *, devices: int | str = "auto", nod
 
 
 def check_same_run(checkpoint: Path, run: RunConfiguration) -> None:
-    """Refuses to go on with other settings than a checkpoint was made with; its number of steps may grow.
+    """Refuses to go on with other settings than a checkpoint was made with; its number of steps may change.
 
     Raises:
         ValueError: The settings differ; they are named.
     """
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     saved, wanted = plain(run_from(content.get("run") or {})), plain(run)
-    different = [name for name in _flat(wanted) if _flat(saved)[name] != _flat(wanted)[name]]
+    different = [name for name in _flat(wanted) if _flat(saved)[name] != _flat(wanted)[name] and name != _STEPS]
     if different:
         raise ValueError(
             f"'{checkpoint}' was made with another configuration ({', '.join(different)} differ);"
@@ -108,20 +117,6 @@ class Bar(TQDMProgressBar):
         self.train_progress_bar.close()
 
 
-class Throughput(Callback):
-    """Images per second over everything, into the log and the progress bar."""
-
-    def __init__(self) -> None:
-        self._before = time.perf_counter()
-
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
-        """Counts both images of every pair."""
-        now = time.perf_counter()
-        rate = 2 * module.run.optimisation.batch / (now - self._before)
-        module.log("images_per_s", rate, prog_bar=True)
-        self._before = now
-
-
 class Milestones(Callback):
     """A line a validation, so that a run can be followed without TensorBoard."""
 
@@ -132,14 +127,14 @@ class Milestones(Callback):
         _LOG.info("step %d: %s", trainer.global_step, text)
 
 
-def _callbacks(run: RunConfiguration, folder: Path) -> list[Callback]:
+def _callbacks(run: RunConfiguration, folder: Path, throughput: Throughput) -> list[Callback]:
     every = run.optimisation.validate_every
     return [
         EMAWeightAveraging(decay=run.optimisation.average),
         ModelCheckpoint(folder, filename="best", monitor="val/loss", save_last=False, enable_version_counter=False),
         ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False),
         Bar(refresh_rate=10),
-        Throughput(),
+        throughput,
         Milestones(),
     ]
 

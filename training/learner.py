@@ -15,9 +15,10 @@ from torch.utils.data import DataLoader
 
 from training.batches import Batch, Batches
 from training.configuration import OptimisationConfiguration, RunConfiguration, plain
-from training.evaluate import evaluate, find_pairs
+from training.evaluate import evaluate
 from training.figure import draw_examples
 from training.objective import loss_of
+from training.pairs import find_pairs
 from training.store import SliceStore
 from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.losses import endpoint_error
@@ -52,6 +53,7 @@ class Learner(lightning.LightningModule):
             )
         if run.optimisation.start:
             self._start_from(load_model(Path(run.optimisation.start)))
+        self.drawn_at = (0.0, 0.0)  # When the drawing of the step's pairs began and ended, s.
         self._batches: Batches | None = None
         self._validation: list[Batch] = []
 
@@ -76,13 +78,12 @@ class Learner(lightning.LightningModule):
         assert self._batches is not None
         start = time.perf_counter()
         batch = self._batches.draw(self.global_step, self.device)
-        drawn = time.perf_counter()
+        self.drawn_at = start, time.perf_counter()
         loss, parts = loss_of(self.network, batch, self.run.loss)
         if not bool(torch.isfinite(loss)):
             raise ValueError(self._save_bad(batch, loss))
         self.log("loss", loss.detach(), prog_bar=True)
         self.log_dict({f"train/{name}": value for name, value in parts.items()})
-        self.log("speed/drawn_per_s", len(batch.fixed) / max(drawn - start, 1e-9))
         return loss
 
     def validation_step(self, number: Tensor, index: int) -> None:
@@ -111,9 +112,12 @@ class Learner(lightning.LightningModule):
         wanted = self.run.validation
         if not wanted.pairs or self.trainer.sanity_checking or not self.trainer.is_global_zero:
             return
-        pairs = itertools.islice(find_pairs(Path(wanted.pairs), list(wanted.slices)), wanted.count)
-        score = evaluate(self.model("training"), pairs, str(self.device))
-        self.log_dict({"val/dice_before": score.before, "val/dice": score.after}, rank_zero_only=True)
+        pairs = find_pairs(Path(wanted.pairs), list(wanted.slices), self.run.data.pixel)
+        score = evaluate(self.model("training"), itertools.islice(pairs, wanted.count), str(self.device))
+        for name, value in score.after.items():
+            word = name.lower().replace(" ", "_")
+            self.log_dict({f"val/{word}": value, f"val/{word}_before": score.before[name]}, rank_zero_only=True)
+        self.log("val/label_folding", score.folding, rank_zero_only=True)
 
     def configure_optimizers(self) -> Any:
         """Adam, and a rate that warms up and then falls to a hundredth."""

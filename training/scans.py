@@ -22,7 +22,7 @@ from UnsupervisedRegistrationLib.core.preprocessing import to_unit_range
 _ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".dcm")
 _LABELS = ("labels", "label", "mask", "seg", "liver")  # Last word of the name of what is no image.
 _SMALLEST = 16  # Pixels a side.
-_GREYS = 8  # An image with fewer different intensities is a mask or was damaged.
+GREYS = 8  # An image with fewer different intensities is a mask or was damaged.
 _AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
@@ -142,7 +142,7 @@ def _read(path: Path, pixel: float) -> tio.ScalarImage:
     if not bool(torch.isfinite(scan.data.float()).all()):
         raise ValueError("voxels that are NaN or infinite")
     greys = len(torch.unique(scan.data.flatten()[:1_000_000]))
-    if greys < _GREYS:
+    if greys < GREYS:
         raise ValueError(f"only {greys} different intensities; it is constant, a mask, or damaged")
     scan = tio.ToCanonical()(scan)
     return scan if not pixel or 1 not in scan.spatial_shape else _with_pixel(scan, pixel)

@@ -12,10 +12,13 @@ from .model import Model
 from .network import Network
 from .preprocessing import PreparedPair
 
+Deformation = tuple[Tensor, Tensor]
+"""Displacements from fixed to moving and back, ``(B, d, *spatial)`` voxels each."""
+
 _FADE_MM = 20.0  # Outside the mask the deformation fades out over about this distance.
 
 
-def align(pair: PreparedPair, model: Model, grid: ImageGrid) -> tuple[Tensor, Tensor]:
+def align(pair: PreparedPair, model: Model, grid: ImageGrid) -> Deformation:
     """The network alone: displacements from fixed to moving and back, ``(B, d, *padded)`` working voxels.
 
     Args:
@@ -30,7 +33,7 @@ def align(pair: PreparedPair, model: Model, grid: ImageGrid) -> tuple[Tensor, Te
 
 def estimate(
     network: Network, fixed: Tensor, moving: Tensor, passes: int = 1, weight: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+) -> Deformation:
     """Displacements from fixed to moving and back, from one or several passes of the network.
 
     Args:
@@ -47,7 +50,7 @@ def estimate(
     return forward, backward
 
 
-def _pass(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+def _pass(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None) -> Deformation:
     shape = tuple(fixed.shape[2:])
     velocity = network(fixed, moving)[-1]
     if weight is not None:

@@ -26,11 +26,11 @@ def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
     if mask.shape[2:] != values.shape[2:]:
         raise ValueError(f"The mask has the shape {tuple(mask.shape)}, the images {tuple(values.shape)}.")
     weights = mask.to(values).expand_as(values)
-    total = weights.flatten(1).sum(dim=1).clamp_min(torch.finfo(values.dtype).tiny)
+    total = weights.flatten(1).sum(dim=1).clamp_min(torch.finfo(values.dtype).eps)
     return ((values * weights).flatten(1).sum(dim=1) / total).mean()
 
 
-def _box(image: Tensor, window: int) -> Tensor:
+def box_mean(image: Tensor, window: int) -> Tensor:
     """Mean over a cube of ``window`` voxels, one axis after the other; at the border over the part inside."""
     pool = F.avg_pool2d if image.ndim == 4 else F.avg_pool3d
     for axis in range(2, image.ndim):
@@ -80,7 +80,7 @@ def local_ncc(
 def local_correlation(warped: Tensor, fixed: Tensor, window: int = 9, noise: float = 0.01) -> Tensor:
     """Squared correlation in a window around every voxel, ``(B, 1, *spatial)`` in 0..1; see ``local_ncc``."""
     warped, fixed = warped - warped.mean(), fixed - fixed.mean()
-    moments = _box(torch.cat([warped, fixed, warped * fixed, warped.square(), fixed.square()], dim=1), window)
+    moments = box_mean(torch.cat([warped, fixed, warped * fixed, warped.square(), fixed.square()], dim=1), window)
     mean_warped, mean_fixed, product, square_warped, square_fixed = moments.split(1, dim=1)
     covariance = product - mean_warped * mean_fixed
     variance_warped = (square_warped - mean_warped.square()).clamp_min(0) + noise**2
@@ -121,7 +121,7 @@ def mind_descriptor(image: Tensor, radius: int = 2, dilation: int = 2) -> Tensor
     for first, second in _context_pairs(dimension):
         a = shifted(padded, tuple(dilation * o for o in first), dilation)
         b = shifted(padded, tuple(dilation * o for o in second), dilation)
-        distances.append(_box((a - b).square(), 2 * radius + 1))
+        distances.append(box_mean((a - b).square(), 2 * radius + 1))
     distance = torch.cat(distances, dim=1)
     distance = distance - distance.amin(dim=1, keepdim=True)
     variance = distance.mean(dim=1, keepdim=True)

@@ -12,17 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .deformation import compose, exponentiate, resize_displacement, sample_at, warp
+from .estimate import Deformation
 from .grid import ImageGrid
 from .losses import diffusion, edge_aware_smoothness, local_ncc, mind
 from .preprocessing import PreparedPair
 
-Deformation = tuple[Tensor, Tensor]
-"""Displacements from fixed to moving and back, ``(1, d, *spatial)`` voxels each."""
-
 _SQUARINGS = 5
 _SIMILARITIES = {"local_ncc": local_ncc, "mind": mind}
 _SAME_CONTRAST = 0.3  # Correlation of the intensities above which both images are taken to show the same contrast.
-_RATE = 0.1  # Voxels of the level that a step of Adam goes at most.
+_RATE = 0.4  # Voxels of the level that a step of Adam goes at most.
 _NEAR_MM = 0.5  # Landmarks are met when the field passes within this distance.
 
 
@@ -42,8 +40,8 @@ class Refinement:
 
     similarity: Literal["auto", "local_ncc", "mind"] = "auto"
     smoothness: Literal["diffusion", "edge_aware"] = "diffusion"
-    smoothness_weight: float = 0.5
-    iterations: tuple[int, ...] = (20, 20)
+    smoothness_weight: float = 1.0
+    iterations: tuple[int, ...] = (15, 25)
     seconds: float = 10.0
     landmark_weight: float = 0.1
 
