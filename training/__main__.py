@@ -1,5 +1,4 @@
-"""``python -m training``: ``fit``, ``profile``, ``export``, ``evaluate``, ``table``, ``calibrate``, ``bench``, and the ``card`` of a
-model."""
+"""``python -m training``: fit, profile, export, evaluate, tabulate, calibrate and compare models, show their cards."""
 
 from __future__ import annotations
 

@@ -74,12 +74,15 @@ def _voxels(points: torch.Tensor, to_ijk: torch.Tensor) -> torch.Tensor:
 def bench(
     datasets: dict[str, tuple[list[LabelledPair], dict[str, Method]]], contrasts: tuple[Contrast, ...], folder: Path
 ) -> str:
-    """Compares on every data set, the networks also with the moving image in other contrasts; writes and returns the table.
+    """Compares on every data set, some networks also with the moving image in other contrasts.
 
     Args:
         datasets: Name to pairs and methods.
         contrasts: Of the moving image.
         folder: Receives ``results.json``, ``results.md`` and ``accuracy.png``, anew after each data set.
+
+    Returns:
+        The table.
     """
     rows: list[Row] = []
     for name, (pairs, methods) in datasets.items():

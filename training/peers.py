@@ -33,8 +33,8 @@ def demons(pair: LabelledPair) -> tuple[Call, Read]:
     """SimpleITK's fast symmetric forces demons, 50 iterations at 1/4, 1/2 and 1/1, field smoothed by 1.5 voxels."""
     fixed, moving = (_sitk(image, pair) for image in (pair.fixed, pair.moving))
 
-    def call() -> sitk.Image:
-        field = None
+    def call() -> Any:
+        field: sitk.Image | None = None
         for factor in (4, 2, 1):
             coarse = [
                 sitk.Shrink(sitk.SmoothingRecursiveGaussian(i, factor / 2), [factor] * 2) for i in (fixed, moving)
@@ -54,7 +54,7 @@ def syn(**settings: Any) -> Method:
     """ANTs SyN from the alignment that is there, with settings of ``ants.registration``."""
 
     def method(pair: LabelledPair) -> tuple[Call, Read]:
-        import ants
+        import ants  # type: ignore[import-untyped, import-not-found]
 
         # The first axis of the array is the first of ANTs.
         spacing = tuple(map(float, pair.grid.spacing))
@@ -74,7 +74,7 @@ def syn(**settings: Any) -> Method:
 
 def elastix(pair: LabelledPair) -> tuple[Call, Read]:
     """itk-elastix with its default B-spline parameters, four resolutions of 500 iterations."""
-    import itk
+    import itk  # type: ignore[import-untyped, import-not-found]
 
     images = [itk.image_from_array(np.ascontiguousarray(unit(i)[0, 0].numpy())) for i in (pair.fixed, pair.moving)]
     for image in images:
