@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import math
@@ -39,7 +40,7 @@ class Row:
         folding: Largest share of a slice that folds.
         median_ms: Of the registration alone.
         ratio_to_syn_cc: Time of ANTs SyN CC over the time of this method, pairs timed in turn in one process.
-        peak_mib: Most memory that a call added to the process.
+        peak_mib: Most memory of the process during a call; all methods share what is loaded.
     """
 
     dataset: str
@@ -118,11 +119,11 @@ def compare(dataset: str, pairs: list[LabelledPair], methods: dict[str, Method])
 def _measured(method: Method, pair: LabelledPair) -> dict[str, float]:
     call, read = method(pair)
     gc.collect()
-    before = _restart_peak()
+    _restart_peak()
     start = time.perf_counter()
     outcome = call()
     milliseconds = 1000 * (time.perf_counter() - start)
-    peak = _memory("VmHWM") - before
+    peak = _memory("VmHWM")
     displacement = read(outcome)
     return measure(pair, displacement) | {"folding": folding(displacement), "ms": milliseconds, "peak": peak}
 
@@ -147,13 +148,10 @@ def _row(dataset: str, method: str, rows: list[dict[str, float]], peer: float) -
     )
 
 
-def _restart_peak() -> float:
-    """Memory in use, MiB; from here the system counts the peak anew (on Linux; elsewhere there is no figure)."""
-    try:
+def _restart_peak() -> None:
+    """From here the system counts the peak anew (on Linux; elsewhere there is no figure)."""
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return math.nan
-    return _memory("VmRSS")
 
 
 def _memory(name: str) -> float:

@@ -192,7 +192,7 @@ def test_the_tests_of_the_module_pass(loaded: host.Loaded) -> None:
 
 
 def test_every_control_has_a_tooltip(loaded: host.Loaded) -> None:
-    described = (MODULE.parent / "Resources" / "UI" / "UnsupervisedRegistration.ui").read_text()
+    described = (MODULE.parent / "Resources" / "UI" / "UnsupervisedRegistration.ui").read_text(encoding="utf-8")
     names = re.findall(r'<widget class="\w+" name="(\w+)"', described)[1:]
     assert len(names) > 80
     assert [name for name in names if not getattr(loaded.widget.ui, name).toolTip] == []
@@ -207,7 +207,7 @@ def test_opening_the_module_loads_no_torch() -> None:
 
 
 def test_the_scripts_of_the_readme_run(loaded: host.Loaded) -> None:
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     scripts = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(scripts) == 3
     host.clickSample("RegistrationHead")

@@ -142,7 +142,7 @@ def test_a_point_off_the_slice_is_marked(applied: Any) -> None:
 def test_the_distances_are_written_to_a_file(applied: Any, tmp_path: Path) -> None:
     host.answers.append(str(tmp_path / "errors.csv"))
     applied.exportButton.click()
-    assert len((tmp_path / "errors.csv").read_text().splitlines()) == 1 + 8 + 4
+    assert len((tmp_path / "errors.csv").read_text(encoding="utf-8").splitlines()) == 1 + 8 + 4
 
 
 def test_a_folder_that_is_not_there_is_a_sentence(applied: Any, tmp_path: Path) -> None:

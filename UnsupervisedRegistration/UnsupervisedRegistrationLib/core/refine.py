@@ -15,13 +15,14 @@ from .deformation import compose, exponentiate, resize_displacement, sample_at, 
 from .estimate import Deformation
 from .grid import ImageGrid
 from .losses import diffusion, edge_aware_smoothness, local_ncc, mind
+from .measures import folding
 from .preprocessing import PreparedPair
 
 _SQUARINGS = 5
 _SIMILARITIES = {"local_ncc": local_ncc, "mind": mind}
 _SAME_CONTRAST = 0.3  # Correlation of the intensities above which both images are taken to show the same contrast.
 _RATE = 0.4  # Voxels of the level that a step of Adam goes at most.
-_NEAR_MM = 0.5  # Landmarks are met when the field passes within this distance.
+_WEAKER = (1.0, 0.95, 0.9, 0.8, 0.6, 0.4, 0.2)
 
 
 @dataclass(frozen=True)
@@ -189,9 +190,16 @@ def _descend(level: _Level, velocity: Tensor, count: int, clock: _Budget) -> Ten
 
 
 def _composed(start: Deformation, velocity: Tensor) -> Deformation:
+    """Start followed by the flow of the velocity, made weaker until it folds nowhere where the start does not."""
     shape = tuple(start[0].shape[2:])
-    step, back = (resize_displacement(exponentiate(way, _SQUARINGS + 1), shape) for way in (velocity, -velocity))
-    return compose(start[0], step), compose(back, start[1])
+    allowed = folding(start[0].cpu())
+    for weaker in _WEAKER:
+        ways = (weaker * velocity, -weaker * velocity)
+        step, back = (resize_displacement(exponentiate(way, _SQUARINGS + 1), shape) for way in ways)
+        outcome = compose(start[0], step), compose(back, start[1])
+        if folding(outcome[0].cpu()) <= allowed:
+            return outcome
+    return start
 
 
 def _similarity_for(settings: Refinement, warped: Tensor, fixed: Tensor) -> str:
