@@ -274,7 +274,9 @@ def _things(tour: Tour) -> dict[str, float]:
     gc.collect()
     nodes = slicer.mrmlScene.GetNumberOfNodes()
     observers = sum(len(observer.Observations) for observer in (tour.widget, tour.widget.live, *_mixins(tour)))
-    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) if Path("/proc/self/statm").exists() else 0
+    pages = (
+        int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) if Path("/proc/self/statm").exists() else 0
+    )
     memory = pages * resource.getpagesize() / 2**20
     return {"nodes": nodes, "observers": observers, "threads": threading.active_count(), "memory, MB": memory}
 
