@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -88,7 +89,8 @@ def elastix(pair: LabelledPair) -> tuple[Call, Read]:
         return itk.elastix_registration_method(images[0], images[1], parameter_object=parameters, log_to_console=False)
 
     def read(outcome: Any) -> Tensor:
-        field = itk.transformix_deformation_field(images[1], outcome[1])
+        with tempfile.TemporaryDirectory() as folder:  # It leaves a file.
+            field = itk.transformix_deformation_field(images[1], outcome[1], output_directory=folder)
         return _from_xy(itk.array_from_image(field), pair)
 
     return call, read

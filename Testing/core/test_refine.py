@@ -1,0 +1,150 @@
+"""Refinement, trust and stacks, on smooth images whose displacement is known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from UnsupervisedRegistrationLib.core.architectures import build_network
+from UnsupervisedRegistrationLib.core.deformation import warp
+from UnsupervisedRegistrationLib.core.grid import ImageGrid
+from UnsupervisedRegistrationLib.core.measures import folding, target_registration_error
+from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
+from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
+from UnsupervisedRegistrationLib.core.refine import LandmarkPairs, Refinement
+from UnsupervisedRegistrationLib.core.register import Cancelled, Registration, register
+from UnsupervisedRegistrationLib.core.stack import register_stack
+from UnsupervisedRegistrationLib.core.trust import trust_map
+
+SHAPE = (64, 64)
+GRID = ImageGrid(SHAPE, torch.eye(4))
+
+
+@pytest.fixture(scope="module")
+def untrained() -> Model:
+    """Its displacement is almost zero, so what moves is due to the refinement."""
+    torch.manual_seed(1)
+    network = build_network(NetworkConfiguration(width=8)).eval().requires_grad_(False)
+    return Model("untrained", network, ModelConfiguration(NetworkConfiguration(width=8)), Card())
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[Tensor, Tensor]:
+    """An image of blobs, and the same with its content two voxels further along the first axis."""
+    torch.manual_seed(2)
+    fixed = F.interpolate(torch.rand(1, 1, 9, 9), SHAPE, mode="bicubic").clamp(0, 1)
+    back = torch.zeros(1, 2, *SHAPE)
+    back[:, 0] = -2
+    return fixed, warp(fixed, back)
+
+
+def refined(
+    model: Model, pair: tuple[Tensor, Tensor], refinement: Refinement | None = None, **more: object
+) -> Registration:
+    return register(
+        fixed=pair[0],
+        moving=pair[1],
+        grid=GRID,
+        model=model,
+        refinement=refinement,
+        device="cpu",
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize("similarity", ["local_ncc", "mind"])
+def test_a_shift_of_two_voxels_is_found_within_half_a_voxel(
+    untrained: Model, pair: tuple[Tensor, Tensor], similarity: str
+) -> None:
+    wanted = Refinement(similarity=similarity, smoothness_weight=0.1)  # type: ignore[arg-type]
+    inner = refined(untrained, pair, wanted).displacement[0, 0, 16:48, 16:48]
+    assert float(inner.mean()) == pytest.approx(2, abs=0.5)
+
+
+def test_refinement_raises_the_similarity_and_folds_nowhere(untrained: Model, pair: tuple[Tensor, Tensor]) -> None:
+    outcome = refined(untrained, pair, Refinement(smoothness_weight=0.0))
+    assert outcome.similarity_after > outcome.similarity_before + 0.05
+    assert outcome.folding == 0
+
+
+def test_there_and_back_stays_within_a_tenth_of_a_voxel(untrained: Model, pair: tuple[Tensor, Tensor]) -> None:
+    outcome = refined(untrained, pair, Refinement())
+    back = outcome.inverse + warp(outcome.displacement, outcome.inverse)
+    assert float(back[..., 8:-8, 8:-8].norm(dim=1).mean()) < 0.1
+
+
+def test_landmarks_pull_the_field_to_within_half_a_millimetre(untrained: Model, pair: tuple[Tensor, Tensor]) -> None:
+    fixed = torch.tensor([[20.0, 20.0], [40.0, 44.0]])
+    landmarks = LandmarkPairs(fixed, fixed + torch.tensor([0.0, 3.0]))
+    outcome = refined(untrained, (pair[0], pair[0]), landmarks=landmarks)
+    errors = target_registration_error(fixed, landmarks.moving, outcome.displacement, GRID)
+    assert float(errors.max()) < 0.5
+    assert folding(outcome.displacement) == 0
+
+
+def test_no_time_means_no_step(untrained: Model, pair: tuple[Tensor, Tensor]) -> None:
+    rushed = refined(untrained, pair, Refinement(seconds=1e-9)).displacement
+    assert float((rushed - refined(untrained, pair).displacement).abs().max()) < 1e-5
+
+
+def test_a_cancelled_refinement_says_so(untrained: Model, pair: tuple[Tensor, Tensor]) -> None:
+    def cancel(step: str, share: float) -> None:
+        if step == "refine":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        refined(untrained, pair, Refinement(), progress=cancel)
+
+
+def test_an_unknown_similarity_is_an_error() -> None:
+    with pytest.raises(ValueError, match="similarities auto, local_ncc, mind"):
+        Refinement(similarity="ssd")  # type: ignore[arg-type]
+
+
+def test_lists_of_different_length_are_no_landmarks() -> None:
+    with pytest.raises(ValueError, match="two lists of as many points"):
+        LandmarkPairs(torch.zeros(3, 2), torch.zeros(2, 2))
+
+
+def test_trust_falls_with_the_expected_error() -> None:
+    assert trust_map(torch.tensor([0.0, 2.0, 6.0])).tolist() == [1.0, 0.5, 0.25]
+
+
+def test_the_expected_error_is_larger_where_the_images_differ(untrained: Model, pair: tuple[Tensor, Tensor]) -> None:
+    changed = pair[0].clone()
+    torch.manual_seed(3)
+    changed[..., :32] = torch.rand(1, 1, 64, 32)
+    error = refined(untrained, (pair[0], changed), trust=True).expected_error
+    assert error is not None
+    assert error.shape == (1, 1, *SHAPE)
+    assert float(error[..., :24].mean()) > float(error[..., 40:].mean()) > 0
+
+
+def test_a_stack_gives_what_its_pairs_give_and_leaves_constant_slices(
+    untrained: Model, pair: tuple[Tensor, Tensor]
+) -> None:
+    fixed = torch.cat([pair[0], torch.zeros_like(pair[0]), pair[1]])
+    moving = torch.cat([pair[1], pair[0], pair[0]])
+    displacement, inverse = register_stack(fixed=fixed, moving=moving, grid=GRID, model=untrained, device="cpu")
+    alone = refined(untrained, pair)
+    assert torch.allclose(displacement[:1], alone.displacement, atol=1e-4)
+    assert torch.allclose(inverse[:1], alone.inverse, atol=1e-4)
+    assert not displacement[1].any()
+
+
+def test_a_stack_of_constant_slices_is_an_error(untrained: Model) -> None:
+    empty = torch.zeros(2, 1, *SHAPE)
+    with pytest.raises(ValueError, match="nothing in them can be aligned"):
+        register_stack(fixed=empty, moving=empty, grid=GRID, model=untrained)
+
+
+def test_voxelmorph_has_the_published_number_of_weights() -> None:
+    configuration = NetworkConfiguration(architecture="voxelmorph", width=16, integration_steps=0)
+    network = build_network(configuration)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 109_170
+    assert network(*torch.rand(2, 1, 1, 32, 48))[0].shape == (1, 2, 32, 48)
+    assert dataclasses.asdict(configuration)["architecture"] == "voxelmorph"
