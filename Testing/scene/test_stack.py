@@ -156,6 +156,26 @@ def test_the_outcome_can_be_kept_and_described(scene, obliqueVolumes, known, mod
     assert outcome.registration.similarity_before == pytest.approx(outcome.registration.similarity_after, abs=0.01)
 
 
+def test_the_middle_slice_stands_for_all(volumes, known, model, orientation):
+    """Its displacement and its pixels, in volumes whose normal points to lower indices too."""
+    name = alongK(orientation)
+    known([0.0] * 6)
+    outcome = registerVolume(*volumes, orientation=name, smoothing=0, model=model)
+    middle = planeFromIndex(volumes[0], name, 3)
+    np.testing.assert_allclose(outcome.pair.plane.centre, middle.centre, atol=1e-9)
+    shown = sampleVolume(volumes[1], middle).pixels
+    np.testing.assert_allclose(outcome.warpedPixels[3:-3], shown[3:-3], atol=0.5)
+    np.testing.assert_allclose(outcome.registration.warped[0, 0, 3:-3], shown[3:-3], atol=0.5)
+
+
+def test_points_on_any_of_the_slices_count(volumes, known, model, orientation):
+    name = alongK(orientation)
+    known([0.0] * 3)
+    outcome = registerVolume(*volumes, orientation=name, sliceRange=(1, 3), model=model)
+    centres = np.array([planeFromIndex(volumes[0], name, index).centre for index in range(6)])
+    assert outcome.covers(centres).tolist() == [False, True, True, True, False, False]
+
+
 def test_the_network_itself_does_it(obliqueVolumes, model):
     told = []
     outcome = registerVolume(*obliqueVolumes, model=model, device="cpu", progress=lambda *step: told.append(step))

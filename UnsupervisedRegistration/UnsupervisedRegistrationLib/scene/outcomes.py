@@ -44,6 +44,10 @@ class SliceRegistration:
         """``(rows, columns)`` of the warped volume."""
         return slicer.util.arrayFromVolume(self.warpedVolume)[0]
 
+    def covers(self, points: np.ndarray) -> np.ndarray:
+        """``(N,)`` bool, which of ``(N, 3)`` points lie on the slice."""
+        return self.pair.plane.distances(points) <= self.pair.plane.thickness / 2
+
     @property
     def jacobian(self) -> np.ndarray:
         """``(rows, columns)``, local change of area; 0 and below folds."""

@@ -15,7 +15,7 @@ def describe(outcome: SliceRegistration, errors: LandmarkErrors | None) -> str:
     parts.append(f"similarity {measured.similarity_before:.2f} -> {measured.similarity_after:.2f} of 1")
     parts.append(foldingInWords(outcome))
     if errors is not None:
-        away = int(errors.offPlane(outcome.pair.plane).sum())
+        away = int((~outcome.covers(errors.fixed)).sum())
         parts += [f"{away} of {len(errors.labels)} landmarks lie off the slice"] if away else []
     return ", ".join([*parts, *outcome.pair.notes])
 

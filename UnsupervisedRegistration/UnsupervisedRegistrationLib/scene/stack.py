@@ -26,6 +26,8 @@ from .registration import openModel
 from .volumes import sampleStack, worldToLocal
 
 _MEASURED = 9  # So many slices, evenly spread, tell the similarity of all.
+_TOGETHER = 16  # Slices that are measured at once.
+_SHARE = 0.8  # Of the whole work that the network does.
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,21 @@ class VolumeRegistration(SliceRegistration):
 
     Attributes:
         slices: Indices in the fixed volume.
+        base: Plane of the first in the direction of the normal.
     """
 
-    slices: tuple[int, ...] = ()
+    slices: tuple[int, ...]
+    base: SlicePlane
+
+    @property
+    def warpedPixels(self) -> np.ndarray:
+        """``(rows, columns)`` of the middle slice."""
+        return slicer.util.arrayFromVolume(self.warpedVolume)[_position(self.base, self.pair.plane)]
+
+    def covers(self, points: np.ndarray) -> np.ndarray:
+        """``(N,)`` bool, which of ``(N, 3)`` points lie on one of the slices."""
+        heights = (np.asarray(points) - self.base.centre) @ self.base.normal / self.base.thickness
+        return (heights >= -0.5) & (heights <= len(self.slices) - 0.5)
 
 
 def registerVolume(
@@ -85,20 +99,26 @@ def registerVolume(
     fromWorld = transforms.placed(pair.placement, worldToLocal(pair.initial))
     moving = sampleStack(movingVolume, base, len(planes), fromWorld)
     clock = time.perf_counter()
-    ways = _registered(fixed, moving, base, model, device, progress)
+    tell = progress or (lambda step, share: None)
+    ways = _registered(fixed, moving, base, model, device, lambda step, share: tell(step, _SHARE * share))
+    tell("measure", _SHARE)
     shown = np.array([min(np.ptp(a), np.ptp(b)) > 0 for a, b in zip(fixed, moving, strict=True)])
     displacement, inverse = (_joined(way, shown, smoothing / base.thickness) for way in ways)
+    at = _position(base, middle)
     registration = replace(
-        _measured(fixed, moving, base, shown, displacement, inverse, model),
+        _measured(fixed, moving, base, shown, displacement, model),
+        displacement=displacement[at : at + 1],
+        inverse=inverse[at : at + 1],
+        warped=warp(torch.from_numpy(moving[at : at + 1])[:, None], displacement[at : at + 1]),
         milliseconds={"network": round(1000 * (time.perf_counter() - clock), 2)},
         device=str(resolve_device(device)),
     )
+    tell("warp", 0.95)
     remarks = () if shown.all() else (f"{(~shown).sum()} of {len(shown)} slices show nothing in one of the volumes",)
     pair = replace(pair, remarks=pair.remarks + remarks)
     outcome = showStack(pair, base, displacement, registration, transformNode, warpedVolume, confined)
-    return VolumeRegistration(
-        outcome.transformNode, outcome.warpedVolume, outcome.pair, outcome.registration, tuple(range(first, last + 1))
-    )
+    slices = tuple(range(first, last + 1))
+    return VolumeRegistration(outcome.transformNode, outcome.warpedVolume, pair, registration, slices, base)
 
 
 def registerSequence(
@@ -175,6 +195,11 @@ def _middle(volume: slicer.vtkMRMLVolumeNode, orientation: Orientation | None, f
     return replace(plane, name=f"{plane.name.split(' ')[0]} slices {first} to {last}")
 
 
+def _position(base: SlicePlane, plane: SlicePlane) -> int:
+    """How many slices a plane lies from another along its normal."""
+    return round(float((plane.centre - base.centre) @ base.normal) / base.thickness)
+
+
 def _registered(
     fixed: np.ndarray, moving: np.ndarray, plane: SlicePlane, model: Model, device: str, progress: Progress | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -211,12 +236,12 @@ def _measured(
     plane: SlicePlane,
     shown: np.ndarray,
     displacement: torch.Tensor,
-    inverse: torch.Tensor,
     model: Model,
 ) -> Registration:
-    """The middle slice, with the similarity of some slices and the folding of all."""
+    """The similarity of some slices and the folding of all, without their displacement."""
     images, grid = torch.from_numpy(moving)[:, None], gridOf(plane)
     some = np.flatnonzero(shown)[:: max(int(shown.sum()) // _MEASURED, 1)]
+    warped = warp(images[some], displacement[some])
     before, after = (
         prepare(
             fixed=torch.from_numpy(fixed[some])[:, None],
@@ -225,9 +250,8 @@ def _measured(
             configuration=model.configuration.preprocessing,
             multiple=model.network.multiple,
         ).similarity(None)
-        for image in (images[some], warp(images[some], displacement[some]))
+        for image in (images[some], warped)
     )
-    middle = slice(len(fixed) // 2, len(fixed) // 2 + 1)
-    warped = warp(images[middle], displacement[middle])
-    folds = float(np.mean([folding(displacement[n : n + 1]) for n in range(len(displacement))]))
-    return Registration(displacement[middle], inverse[middle], warped, before, after, folds, {}, "")
+    folds = sum(len(part) * folding(part) for part in displacement.split(_TOGETHER)) / len(displacement)
+    nothing = displacement[:0]
+    return Registration(nothing, nothing, warped[:0], before, after, folds, {}, "")
