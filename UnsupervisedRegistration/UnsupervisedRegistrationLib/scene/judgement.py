@@ -47,7 +47,7 @@ def judge(outcome: SliceRegistration, errors: LandmarkErrors | None = None) -> J
     found = [*_similarity(outcome), *_folding(outcome), *_wayBack(outcome), *_doubt(outcome), *_landmarks(errors)]
     found.sort(key=lambda reason: -_SEVERITY.index(reason[0]))
     if not found:
-        return Judgement("green", ("the images fit; nothing speaks against the outcome",))
+        return Judgement("green", ("nothing speaks against the outcome",))
     return Judgement(found[0][0], tuple(sentence for _, sentence in found))
 
 
