@@ -12,7 +12,18 @@ ROOT = Path(__file__).parents[1]
 MODULE = ROOT / "UnsupervisedRegistration"
 LIBRARY = "UnsupervisedRegistrationLib"
 
-TRAINING_PACKAGES = {"torch", "numpy", "SimpleITK", "lightning", "torchio", "yaml", "matplotlib", "ants", "itk"}
+TRAINING_PACKAGES = {
+    "torch",
+    "numpy",
+    "SimpleITK",
+    "lightning",
+    "torchio",
+    "yaml",
+    "matplotlib",
+    "ants",
+    "itk",
+    "nibabel",
+}
 
 # Layer: (files, layers of ours it may import, other packages it may import at all).
 LAYERS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +67,7 @@ class Batches:
         """This process's share of the batch of a step."""
         units = self._run.optimisation.batch // self._unit
         numbers = range(step * units + self._rank, (step + 1) * units, self._world)
-        return self._real(numbers, device) if self._store else self._synthesised(numbers, device)
+        return self._real(step, numbers, device) if self._store else self._synthesised(numbers, device)
 
     def _synthesised(self, numbers: range, device: torch.device) -> Batch:
         with _seeded(device), device:
@@ -77,7 +77,7 @@ class Batches:
                 groups.append(synthesise(self._unit, self._run.synthesis))
         return _from_pairs(groups)
 
-    def _real(self, numbers: range, device: torch.device) -> Batch:
+    def _real(self, step: int, numbers: range, device: torch.device) -> Batch:
         assert self._store is not None
         pictures, masks = [], []
         for number in numbers:
@@ -89,43 +89,51 @@ class Batches:
                 pictures.append(torch.from_numpy(image.astype(np.float32)))
                 masks.append(torch.from_numpy(mask.astype(np.float32)))
         stack = torch.stack([torch.stack(pictures), torch.stack(masks)], dim=1).to(device)
-        with _seeded(device), device:
-            torch.manual_seed(_seed(self._run.seed, numbers[0]))
-            stack = _augmented(stack, self._run)
-            if self._run.data.background_noise:
-                stack = with_noisy_background(stack, self._run.data.background_noise)
-            images = stack[:, :1] * (stack[:, 1:] > 0.5) if self._run.data.masks else stack[:, :1]
-            seen = saturated(images, self._run.data.saturated) if self._run.data.saturated else images
-        weight = (stack[0::2, 1:] > 0.5).float() if self._run.data.masks else None
-        return Batch(seen[0::2], seen[1::2], images[0::2], images[1::2], weight, None)
+        total = self._run.optimisation.batch
+        own = torch.tensor([number - step * total for number in numbers], device=device)
+        with _seeded(device), device if device.type != "cpu" else nullcontext():  # A device costs time in every call.
+            torch.manual_seed(_seed(self._run.seed, step))
+            return _varied(stack, self._run, own)
 
 
-def _augmented(stack: Tensor, run: RunConfiguration) -> Tensor:
-    """Images with their masks ``(2 * B, 2, H, W)``: a pair is mirrored alike, each image bent, its contrast varied."""
-    pairs = len(stack) // 2
-    mirrored = (torch.rand(pairs) < 0.5).repeat_interleave(2)
-    stack = torch.where(mirrored[:, None, None, None], stack.flip(3), stack)
-    stack = warp(stack, bend(len(stack), run.synthesis))
-    gamma = torch.exp(0.3 * torch.randn(pairs)).repeat_interleave(2)[:, None, None, None]
-    return torch.cat([stack[:, :1].clamp(0, 1).pow(gamma), stack[:, 1:]], dim=1)
+def _varied(stack: Tensor, run: RunConfiguration, own: Tensor) -> Batch:
+    """The batch of images with their masks ``(2 * B, 2, H, W)``: mirrored as pairs, bent, with varied contrast.
+
+    All is drawn for the whole batch, of which the pairs ``own`` are taken, so that it does not depend on how many
+    processes share it.
+    """
+    total, shape = run.optimisation.batch, run.synthesis.size
+
+    def share(values: Tensor) -> Tensor:
+        return values.unflatten(0, (total, -1))[own].flatten(0, 1)
+
+    mirrored = share(torch.rand(total).repeat_interleave(2))[:, None, None, None] < 0.5
+    gamma = share(torch.exp(0.3 * torch.randn(total)).repeat_interleave(2))[:, None, None, None]
+    stack = warp(torch.where(mirrored, stack.flip(3), stack), share(bend(2 * total, run.synthesis)))
+    images, masks = stack[:, :1].clamp(0, 1).pow(gamma), stack[:, 1:] > 0.5
+    if run.data.background_noise:
+        images = torch.where(masks, images, share(background(2 * total, shape, run.data.background_noise)))
+    images = images * masks if run.data.masks else images
+    seen = images
+    if run.data.saturated:
+        chosen, brightest = share(torch.rand(total)) < run.data.saturated, share(0.002 + 0.06 * torch.rand(total))
+        seen = saturated(images, chosen, brightest)
+    weight = masks[0::2].float() if run.data.masks else None
+    return Batch(seen[0::2], seen[1::2], images[0::2], images[1::2], weight, None)
 
 
-def saturated(images: Tensor, share: float) -> Tensor:
-    """Pairs ``(2 * B, 1, H, W)`` of which a share keeps its brightest pixels only, as 1 in a black image."""
+def saturated(images: Tensor, chosen: Tensor, brightest: Tensor) -> Tensor:
+    """Pairs ``(2 * B, 1, H, W)`` of which those chosen keep that share of brightest pixels, as 1 in a black image."""
     pairs = images.unflatten(0, (-1, 2))
-    chosen = torch.rand(len(pairs)) < share
-    brightest = 0.002 + 0.06 * torch.rand(len(pairs))
     ordered = pairs.flatten(1).sort(dim=1, descending=True).values
     threshold = ordered.gather(1, (brightest * ordered.shape[1]).long()[:, None]).view(-1, 1, 1, 1, 1)
     return torch.where(chosen.view(-1, 1, 1, 1, 1), (pairs > threshold).float(), pairs).flatten(0, 1)
 
 
-def with_noisy_background(stack: Tensor, strength: float) -> Tensor:
-    """Images with their masks ``(B, 2, H, W)``; outside the mask stands noise, part of it as coarse as anatomy is."""
-    shape = (stack.shape[2], stack.shape[3])
-    noise = smooth_noise(len(stack), 1, shape, 6).abs() + 0.5 * torch.randn(len(stack), 1, *shape).abs()
-    inside = stack[:, 1:] > 0.5
-    return torch.cat([torch.where(inside, stack[:, :1], (strength * noise).clamp(0, 1)), stack[:, 1:]], dim=1)
+def background(count: int, shape: tuple[int, int], strength: float) -> Tensor:
+    """Noise ``(count, 1, H, W)``, part of it as coarse as anatomy is."""
+    noise = smooth_noise(count, 1, shape, 6).abs() + 0.5 * torch.randn(count, 1, *shape).abs()
+    return (strength * noise).clamp(0, 1)
 
 
 def _partners(store: SliceStore, pairs: str) -> list[np.ndarray]:

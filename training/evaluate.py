@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.batches import with_noisy_background
+from training.batches import background
 from training.pairs import LabelledPair
 from training.scans import foreground
 from UnsupervisedRegistrationLib.core.deformation import warp
@@ -123,7 +123,7 @@ def _as_trained(pair: LabelledPair, model: Model, number: int) -> Iterator[Tenso
         inside = foreground(unit[0, 0])[None, None] if mask is None else mask > 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(2 * number + side)
-            unit = with_noisy_background(torch.cat([unit, inside.float()], dim=1), noise)[:, :1] if noise else unit
+            unit = torch.where(inside, unit, background(1, (unit.shape[2], unit.shape[3]), noise)) if noise else unit
         unit = unit * inside if masked else unit
         window = preprocessing.intensity == "window"
         yield preprocessing.lower + unit * (preprocessing.upper - preprocessing.lower) if window else unit

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from training.scans import GREYS
+from training.files import GREYS
 from UnsupervisedRegistrationLib.core.grid import ImageGrid
 
 _ENDINGS = (("_ED", "_ES"), ("_fixed", "_moving"))  # Fixed and moving of one pair.

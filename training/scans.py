@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import warnings
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +14,10 @@ import torchio as tio
 from torch import Tensor
 
 from training.configuration import DataConfiguration
+from training.files import ENDINGS, is_dicom, is_label, person_of, read_scan, stem_of
 from UnsupervisedRegistrationLib.core.preprocessing import to_unit_range
 
-_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".dcm")
-_LABELS = ("labels", "label", "mask", "seg", "liver")  # Last word of the name of what is no image.
 _SMALLEST = 16  # Pixels a side.
-GREYS = 8  # An image with fewer different intensities is a mask or was damaged.
 _AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
@@ -47,24 +42,6 @@ class ScanSlice:
     level: float
 
 
-def find_scans(folders: tuple[str, ...]) -> list[Path]:
-    """Image files below the folders; a folder of DICOM files counts as one scan.
-
-    Raises:
-        ValueError: Nothing is there.
-    """
-    found: list[Path] = []
-    for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise ValueError(f"There is no folder '{folder}'; data.folders must name folders with scans.")
-        files = sorted(path for path in folder.rglob("*") if path.name.lower().endswith(_ENDINGS))
-        series = sorted({path.parent for path in files if path.suffix.lower() == ".dcm"})
-        found += [path for path in files if path.suffix.lower() != ".dcm" and not _is_label(path)] + series
-    if not found:
-        raise ValueError(f"No scan in {', '.join(folders)}; looked for {', '.join(_ENDINGS)} in all subfolders.")
-    return found
-
-
 def read_slices(
     paths: list[Path], data: DataConfiguration, size: tuple[int, int], problems: dict[str, str]
 ) -> Iterator[ScanSlice]:
@@ -80,20 +57,19 @@ def read_slices(
     seen: dict[str, Path] = {}
     for path in paths:
         try:
-            scan = _read(path, data.pixel)
+            scan = read_scan(path, data.pixel)
             digest = hashlib.sha256(scan.numpy().tobytes()).hexdigest()
             if digest in seen:
                 raise ValueError(f"the same voxels as '{seen[digest].name}'")
             seen[digest] = path
-            yield from _slices_of(scan, path, data, size)
+            empty = True
+            for item in _slices_of(scan, path, data, size):
+                empty = False
+                yield item
+            if empty:
+                raise ValueError("no slice that shows anything")
         except (ValueError, RuntimeError, OSError) as error:
             problems[str(path)] = str(error).splitlines()[0]
-
-
-def person_of(path: Path) -> str:
-    """First word of a file's name, with the second if that is a number, as in ``oasis2d_0007``."""
-    first, *others = _stem(path).split("_")
-    return f"{first}_{others[0]}" if others and others[0].isdigit() else first
 
 
 def foreground(image: Tensor) -> Tensor:
@@ -122,51 +98,10 @@ def _grown(region: Tensor, reach: int) -> Tensor:
     return F.max_pool2d(region[None, None].float(), 2 * reach + 1, stride=1, padding=reach)[0, 0] > 0
 
 
-def _is_label(path: Path) -> bool:
-    return _stem(path).split("_")[-1].lower() in _LABELS
-
-
-def _stem(path: Path) -> str:
-    return path.name.split(".")[0]
-
-
-def _read(path: Path, pixel: float) -> tio.ScalarImage:
-    if path.suffix == ".gz":
-        _check_whole(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchIO warns of every 2-D file.
-        scan = tio.ScalarImage(path)
-        scan.load()
-    if scan.num_channels != 1:
-        raise ValueError(f"{scan.num_channels} values a voxel or time points; split it into single images")
-    if not bool(torch.isfinite(scan.data.float()).all()):
-        raise ValueError("voxels that are NaN or infinite")
-    greys = len(torch.unique(scan.data.flatten()[:1_000_000]))
-    if greys < GREYS:
-        raise ValueError(f"only {greys} different intensities; it is constant, a mask, or damaged")
-    scan = tio.ToCanonical()(scan)
-    return scan if not pixel or 1 not in scan.spatial_shape else _with_pixel(scan, pixel)
-
-
-def _with_pixel(scan: tio.ScalarImage, pixel: float) -> tio.ScalarImage:
-    """A 2-D scan whose two long axes get that spacing."""
-    factor = [pixel / step if size > 1 else 1.0 for size, step in zip(scan.spatial_shape, scan.spacing, strict=True)]
-    return tio.ScalarImage(tensor=scan.data, affine=scan.affine @ np.diag([*factor, 1.0]))
-
-
-def _check_whole(path: Path) -> None:
-    """Refuses a cut file, whose missing voxels the reader would fill with zeros."""
-    try:
-        with gzip.open(path) as stream:
-            while stream.read(1 << 20):
-                pass
-    except (EOFError, zlib.error) as error:
-        raise ValueError("truncated or damaged") from error
-
-
 def _slices_of(
     scan: tio.ScalarImage, path: Path, data: DataConfiguration, size: tuple[int, int]
 ) -> Iterator[ScanSlice]:
+    person = person_of(path)
     axis = 2 if 1 in scan.spatial_shape else _AXES[data.plane]
     spacing = [data.spacing] * 3
     spacing[axis] = scan.spacing[axis]
@@ -188,21 +123,21 @@ def _slices_of(
             continue
         inside = foreground(unit) if mask_scan is None else _as_picture(mask_scan.data[0].movedim(axis, 0)[index]) > 0
         # The images of one person lie on each other already, so they are cut at the same place.
+        if not bool(inside.any()):
+            continue  # Nothing there, or nothing of what matters.
         image, mask = _cut(unit, inside, size, torch.ones_like(inside) if data.pairs == "within" else inside)
         level = float(scan.affine[axis, 3] + index * scan.spacing[axis])
-        stem = _stem(path)
-        yield ScanSlice(
-            image.half().numpy(), mask.numpy(), str(path), person_of(path), stem.rsplit("_", 1)[0], round(level, 2)
-        )
+        group = person if is_dicom(path) else stem_of(path).rsplit("_", 1)[0]
+        yield ScanSlice(image.half().numpy(), mask.numpy(), str(path), person, group, round(level, 2))
 
 
 def _read_mask(path: Path, data: DataConfiguration, scan: tio.ScalarImage) -> tio.LabelMap | None:
     if data.masks in ("", "auto"):
         return None
-    found = sorted(p for p in Path(data.masks).glob(f"{_stem(path)}*") if p.name.lower().endswith(_ENDINGS))
-    found = [p for p in found if p != path and (_is_label(p) or _stem(p) == _stem(path))]
+    found = sorted(p for p in Path(data.masks).glob(f"{stem_of(path)}*") if p.name.lower().endswith(ENDINGS))
+    found = [p for p in found if p != path and (is_label(p) or stem_of(p) == stem_of(path))]
     if not found:
-        raise ValueError(f"no mask named '{_stem(path)}..' in '{data.masks}'")
+        raise ValueError(f"no mask named '{stem_of(path)}..' in '{data.masks}'")
     mask = tio.ToCanonical()(tio.LabelMap(found[0]))
     if mask.spatial_shape != scan.spatial_shape:
         raise ValueError(f"the mask '{found[0].name}' has {mask.spatial_shape} voxels, the image {scan.spatial_shape}")

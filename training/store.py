@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from training.configuration import DataConfiguration
-from training.scans import ScanSlice, find_scans, person_of, read_slices
+from training.files import find_scans, person_of
+from training.scans import ScanSlice, read_slices
 
 _CHUNK = 512  # Slices a file; 160 x 160 pixels make 38 MB.
 _LOG = logging.getLogger(__name__)

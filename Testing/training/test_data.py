@@ -11,7 +11,8 @@ import torch
 
 from training.batches import Batches
 from training.configuration import DataConfiguration, read_run, run_from
-from training.scans import find_scans, foreground, person_of
+from training.files import find_scans, person_of
+from training.scans import foreground
 from training.store import SliceStore, open_store
 
 SIZE = (48, 48)

@@ -1,0 +1,144 @@
+"""Files as clinics have them: DICOM series, several of them in one folder, cut and mislabelled files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from training.configuration import DataConfiguration
+from training.files import find_scans, person_of, read_scan
+from training.store import open_store
+
+SIZE = (48, 48)
+
+
+def volume(seed: int = 0, shape: tuple[int, ...] = (5, 60, 50)) -> np.ndarray:
+    """A bright disc with texture on black."""
+    rows, columns = np.indices(shape[-2:])
+    inside = (rows - 30) ** 2 + (columns - 25) ** 2 < 15**2
+    return (inside * np.random.default_rng(seed).uniform(100, 200, shape)).astype(np.int16)
+
+
+def write_series(folder: Path, series: str, voxels: np.ndarray, patient: str = "p1", ending: str = ".dcm") -> None:
+    """A DICOM series of CT slices, 2 mm apart, as 1.2 mm pixels; files in an order that is not that of the slices."""
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    writer.SetImageIO("GDCMImageIO")
+    for index, values in enumerate(voxels):
+        image = sitk.GetImageFromArray(values)
+        image.SetSpacing((1.2, 1.2))
+        for key, value in {
+            "0008|0060": "CT",
+            "0010|0020": patient,
+            "0020|000d": "1.2.3",
+            "0020|000e": f"1.2.3.{series}",
+            "0008|0018": f"1.2.3.{series}.{index + 1}",
+            "0020|0013": str(index + 1),
+            "0020|0032": f"0\\0\\{2 * index}",
+            "0020|0037": "1\\0\\0\\0\\1\\0",
+        }.items():
+            image.SetMetaData(key, value)
+        plain = folder / f"{series}{len(voxels) - index}.dcm"
+        writer.SetFileName(str(plain))
+        writer.Execute(image)
+        if ending != ".dcm":
+            plain.rename(plain.with_suffix(ending))
+
+
+def settings(folder: Path, **changes: object) -> DataConfiguration:
+    return DataConfiguration(folders=(str(folder),), cache=str(folder.parent / "cache"), **{"every": 1, **changes})
+
+
+@pytest.mark.parametrize("ending", [".dcm", ""])
+def test_a_dicom_series_is_one_scan_in_the_order_of_its_slices(tmp_path: Path, ending: str) -> None:
+    write_series(tmp_path / "scans", "7", volume(), ending=ending)
+    (scan,) = find_scans((str(tmp_path / "scans"),))
+    image = read_scan(scan, 0)
+    assert image.spacing == pytest.approx((1.2, 1.2, 2.0))
+    rows_up = image.data[0].numpy().transpose(2, 1, 0)[:, ::-1, ::-1]  # From right, front, top to LPS and array order.
+    np.testing.assert_array_equal(rows_up, volume())
+
+
+def test_several_series_in_one_folder_are_several_scans(tmp_path: Path) -> None:
+    write_series(tmp_path / "scans", "7", volume(1), "anna")
+    write_series(tmp_path / "scans", "8", volume(2, (3, 60, 50)), "anna")
+    write_series(tmp_path / "scans", "9", volume(3, (4, 40, 70)), "bert")
+    store = open_store(settings(tmp_path / "scans"), SIZE)
+    assert len(store) == 5 + 3 + 4
+    assert {entry.person for entry in store.entries} == {"anna", "bert"}
+    assert not store.problems
+
+
+def test_a_series_without_a_patient_is_named_after_its_folder(tmp_path: Path) -> None:
+    write_series(tmp_path / "case_4", "7", volume(), patient="")
+    (scan,) = find_scans((str(tmp_path),))
+    assert person_of(scan) == "case_4"
+
+
+def test_a_cut_dicom_file_is_named_and_the_rest_of_the_folder_is_used(tmp_path: Path) -> None:
+    write_series(tmp_path / "scans", "7", volume())
+    (tmp_path / "scans" / "cut.dcm").write_bytes((tmp_path / "scans" / "71.dcm").read_bytes()[:200])
+    store = open_store(settings(tmp_path / "scans"), SIZE)
+    assert [Path(path).name for path in store.problems] == ["cut.dcm"]
+    assert len(store) == 5
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha", ".png", ".jpg", ".dcm"])
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_a_cut_file_of_any_kind_is_no_scan(tmp_path: Path, ending: str, share: float) -> None:
+    values = np.random.default_rng(0).integers(0, 255, (6, 60, 60))
+    flat = ending in (".png", ".jpg", ".dcm")
+    path = tmp_path / f"a{ending}"
+    sitk.WriteImage(sitk.GetImageFromArray(values[0].astype(np.uint8) if flat else values.astype(np.int16)), str(path))
+    assert read_scan(path, 0).num_channels == 1
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises((ValueError, RuntimeError)):
+        read_scan(path, 0)
+
+
+def test_several_values_a_voxel_are_refused_with_a_reason(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((3, 40, 40, 3)).astype(np.float32)
+    sitk.WriteImage(sitk.GetImageFromArray(values, isVector=True), str(tmp_path / "a.nii.gz"))
+    with pytest.raises(ValueError, match="3 values a voxel or time points; split it"):
+        read_scan(tmp_path / "a.nii.gz", 0)
+
+
+def test_text_that_calls_itself_nifti_is_refused_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "a.nii").write_text("no image")
+    with pytest.raises(ValueError, match="no NIfTI image, whatever its name says"):
+        read_scan(tmp_path / "a.nii", 0)
+
+
+def test_the_pixel_of_a_2d_file_can_be_told_and_that_of_a_volume_not(tmp_path: Path) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(volume()[0].astype(np.uint8)), str(tmp_path / "flat.png"))
+    sitk.WriteImage(sitk.GetImageFromArray(volume()), str(tmp_path / "deep.nii.gz"))
+    assert read_scan(tmp_path / "flat.png", 1.5).spacing[:2] == (1.5, 1.5)
+    assert read_scan(tmp_path / "deep.nii.gz", 1.5).spacing == (1.0, 1.0, 1.0)
+
+
+def test_a_mask_from_a_file_goes_with_its_image(tmp_path: Path) -> None:
+    for folder in ("scans", "masks"):
+        (tmp_path / folder).mkdir()
+    region = np.zeros((5, 60, 50), np.uint8)
+    region[:, 20:40, 15:35] = 1
+    sitk.WriteImage(sitk.GetImageFromArray(volume()), str(tmp_path / "scans" / "a_1.nii.gz"))
+    sitk.WriteImage(sitk.GetImageFromArray(region), str(tmp_path / "masks" / "a_1_mask.nii.gz"))
+    store = open_store(settings(tmp_path / "scans", masks=str(tmp_path / "masks")), SIZE)
+    assert store[0][1].sum() == 20 * 20
+
+
+def test_a_scan_of_which_no_slice_shows_anything_in_its_mask_is_named(tmp_path: Path) -> None:
+    for folder in ("scans", "masks"):
+        (tmp_path / folder).mkdir()
+    for name in "ab":
+        sitk.WriteImage(sitk.GetImageFromArray(volume(ord(name))), str(tmp_path / "scans" / f"{name}_1.nii.gz"))
+        region = np.full((5, 60, 50), name == "a", np.uint8)
+        sitk.WriteImage(sitk.GetImageFromArray(region), str(tmp_path / "masks" / f"{name}_1_mask.nii.gz"))
+    store = open_store(settings(tmp_path / "scans", masks=str(tmp_path / "masks")), SIZE)
+    assert list(store.problems.values()) == ["no slice that shows anything"]
+    assert len(store) == 5

@@ -1,0 +1,156 @@
+"""Finds and reads scans of any kind; says in words why one is of no use."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import SimpleITK as sitk
+import torch
+import torchio as tio
+
+ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".dcm")
+GREYS = 8  # An image with fewer different intensities is a mask or was damaged.
+_LABELS = ("labels", "label", "mask", "seg", "liver")  # Last word of the name of what is no image.
+
+
+def find_scans(folders: tuple[str, ...]) -> list[Path]:
+    """Image files below the folders; of every DICOM series its first file, which stands for all of them.
+
+    Raises:
+        ValueError: Nothing is there.
+    """
+    found: list[Path] = []
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise ValueError(f"There is no folder '{folder}'; data.folders must name folders with scans.")
+        files = sorted(path for path in folder.rglob("*") if path.name.lower().endswith(ENDINGS) or is_dicom(path))
+        found += [path for path in files if not is_dicom(path) and not is_label(path)]
+        for place in sorted({path.parent for path in files if is_dicom(path)}):
+            found += _series_of(place, [path for path in files if path.parent == place and is_dicom(path)])
+    if not found:
+        raise ValueError(f"No scan in {', '.join(folders)}; looked for {', '.join(ENDINGS)} in all subfolders.")
+    return found
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM; those of a scanner often have no ending."""
+    if path.suffix:
+        return path.suffix.lower() == ".dcm"
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def person_of(path: Path) -> str:
+    """First word of a file's name, with the second if that is a number, as in ``oasis2d_0007``.
+
+    Of DICOM the patient's ID, or the name of the folder where there is none.
+    """
+    if is_dicom(path):
+        return _tags(path).get("0010|0020", "").strip() or path.parent.name
+    first, *others = stem_of(path).split("_")
+    return f"{first}_{others[0]}" if others and others[0].isdigit() else first
+
+
+def is_label(path: Path) -> bool:
+    """Whether a file's name says that it holds labels or a mask."""
+    return stem_of(path).split("_")[-1].lower() in _LABELS
+
+
+def stem_of(path: Path) -> str:
+    """The name without its ending, ``.nii.gz`` included."""
+    return path.name.split(".")[0]
+
+
+def _tags(path: Path) -> dict[str, str]:
+    """The DICOM header of a file; empty if it cannot be read."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:
+        return {}
+    return {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+
+
+def _series_of(folder: Path, files: list[Path]) -> list[Path]:
+    """The first file of each series, and every file that belongs to none, so that it is named as damaged."""
+    series = [_files_of(folder, name) for name in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))]
+    known = {path for group in series for path in group}
+    return sorted([group[0] for group in series] + [path for path in files if path not in known])
+
+
+def _files_of(folder: Path, series: str) -> list[Path]:
+    return [Path(name) for name in sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series)]
+
+
+def _read_series(first: Path) -> tio.ScalarImage:
+    """The series that a file begins, in the order of its slices."""
+    for name in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(first.parent)):
+        files = _files_of(first.parent, name)
+        if first in files:
+            return tio.ScalarImage.from_sitk(sitk.ReadImage([str(path) for path in files]))
+    raise ValueError("no DICOM image, or a damaged one")
+
+
+def read_scan(path: Path, pixel: float) -> tio.ScalarImage:
+    """A scan with its axes to the right, front and top.
+
+    Args:
+        path: As ``find_scans`` gives it.
+        pixel: mm of a pixel of 2-D files; 0 takes what they say.
+
+    Raises:
+        OSError: It cannot be read.
+        RuntimeError: No reader understands it.
+        ValueError: It is truncated, has several values a voxel, or shows nothing.
+    """
+    _check_whole(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchIO warns of every 2-D file.
+        scan = _read_series(path) if is_dicom(path) else tio.ScalarImage(path)
+        scan.load()
+    if scan.num_channels != 1:
+        raise ValueError(f"{scan.num_channels} values a voxel or time points; split it into single images")
+    if not bool(torch.isfinite(scan.data.float()).all()):
+        raise ValueError("voxels that are NaN or infinite")
+    greys = len(torch.unique(scan.data.flatten()[:1_000_000]))
+    if greys < GREYS:
+        raise ValueError(f"only {greys} different intensities; it is constant, a mask, or damaged")
+    scan = tio.ToCanonical()(scan)
+    return scan if not pixel or 1 not in scan.spatial_shape else _with_pixel(scan, pixel)
+
+
+def _with_pixel(scan: tio.ScalarImage, pixel: float) -> tio.ScalarImage:
+    """A 2-D scan whose two long axes get that spacing."""
+    factor = [pixel / step if size > 1 else 1.0 for size, step in zip(scan.spatial_shape, scan.spacing, strict=True)]
+    return tio.ScalarImage(tensor=scan.data, affine=scan.affine @ np.diag([*factor, 1.0]))
+
+
+def _check_whole(path: Path) -> None:
+    """Refuses a cut file whose missing voxels the reader would fill up."""
+    size = path.stat().st_size
+    if path.suffix == ".gz":
+        try:
+            with gzip.open(path) as stream:
+                size = sum(len(part) for part in iter(lambda: stream.read(1 << 20), b""))
+        except (EOFError, zlib.error) as error:
+            raise ValueError("truncated or damaged") from error
+    if path.name.endswith((".nii", ".nii.gz")):
+        try:
+            image: Any = nibabel.load(path)
+        except nibabel.filebasedimages.ImageFileError as error:
+            raise ValueError("no NIfTI image, whatever its name says") from error
+        voxels = image.dataobj
+        if size < voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize:
+            raise ValueError("truncated or damaged")
+    if path.suffix.lower() in (".jpg", ".jpeg") and b"\xff\xd9" not in path.read_bytes()[-1024:]:
+        raise ValueError("truncated or damaged")
