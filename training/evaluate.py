@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from training.batches import background
 from training.pairs import LabelledPair
 from training.scans import foreground
 from UnsupervisedRegistrationLib.core.deformation import warp
-from UnsupervisedRegistrationLib.core.measures import dice, hd95, mean_surface_distance, target_registration_error
+from UnsupervisedRegistrationLib.core.measures import dice, surface_distance, target_registration_error
 from UnsupervisedRegistrationLib.core.model import Model
 from UnsupervisedRegistrationLib.core.preprocessing import to_unit_range
 from UnsupervisedRegistrationLib.core.register import register
@@ -52,20 +52,29 @@ class Score:
         )
 
 
-def evaluate(model: Model, pairs: Iterable[LabelledPair], device: str = "auto") -> Score:
+def evaluate(
+    model: Model, pairs: Iterable[LabelledPair], device: str = "auto", known: Sequence[dict[str, float]] = ()
+) -> Score:
     """Registers every pair with the same ``register`` as Slicer.
 
     A model that was trained with masks sees the pair's masks alone, or else the foreground; one that was trained with
     noise in the background gets the same noise.
 
+    Args:
+        model: What registers.
+        pairs: What is registered.
+        device: Where.
+        known: What ``unregistered`` gave for each, if several models are scored on them.
+
     Raises:
         ValueError: There is no pair.
     """
-    before, after, foldings, times = [], [], [], []
+    before, after, foldings, times = list(known), [], [], []
     for number, pair in enumerate(pairs):
         fixed, moving = _as_trained(pair, model, number)
         outcome = register(fixed=fixed, moving=moving, grid=pair.grid, model=model, device=device)
-        before.append(measure(pair, torch.zeros_like(outcome.displacement)))
+        if not known:
+            before.append(unregistered(pair))
         after.append(measure(pair, outcome.displacement))
         foldings.append(outcome.folding)
         times.append(sum(outcome.milliseconds.values()))
@@ -78,19 +87,29 @@ def evaluate(model: Model, pairs: Iterable[LabelledPair], device: str = "auto") 
     return Score(len(before), means[0], means[1], worse, max(foldings), statistics.median(times))
 
 
+def unregistered(pair: LabelledPair) -> dict[str, float]:
+    """What ``measure`` gives for a pair that nobody registered."""
+    return measure(pair, pair.fixed.new_zeros(1, 2, *pair.grid.shape))
+
+
 def measure(pair: LabelledPair, displacement: Tensor) -> dict[str, float]:
     """What a displacement ``(1, 2, H, W)`` is worth for a pair; labels are warped with nearest neighbours."""
     found: dict[str, float] = {}
     if pair.fixed_labels is not None and pair.moving_labels is not None:
         warped = warp(pair.moving_labels, displacement, "nearest")
         found["Dice"] = mean_dice(pair.fixed_labels, warped)
-        regions = [((pair.fixed_labels == n)[0, 0], (warped == n)[0, 0]) for n in large_labels(pair.fixed_labels)]
-        found["surface mm"] = _mean(mean_surface_distance(a, b, pair.grid.spacing) for a, b in regions)
-        found["HD95 mm"] = _mean(hd95(a, b, pair.grid.spacing) for a, b in regions)
+        found |= _surfaces(pair.fixed_labels, warped, pair.grid.spacing)
     if pair.fixed_points is not None and pair.moving_points is not None:
         errors = target_registration_error(pair.fixed_points, pair.moving_points, displacement, pair.grid)
         found["TRE mm"] = float(errors.mean())
     return found
+
+
+def _surfaces(fixed_labels: Tensor, labels: Tensor, spacing: tuple[float, ...]) -> dict[str, float]:
+    """Distances of the surfaces averaged over the labels that ``mean_dice`` scores."""
+    fixed, moving = fixed_labels[0, 0], labels[0, 0]
+    found = [surface_distance(fixed == label, moving == label, spacing) for label in large_labels(fixed_labels)]
+    return {"surface mm": _mean(one.mean for one in found), "HD95 mm": _mean(one.hd95 for one in found)}
 
 
 def mean_dice(fixed_labels: Tensor, labels: Tensor) -> float:

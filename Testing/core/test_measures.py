@@ -14,9 +14,8 @@ from torch import Tensor
 from UnsupervisedRegistrationLib.core.grid import ImageGrid, identity_grid
 from UnsupervisedRegistrationLib.core.measures import (
     dice,
-    hd95,
     inverse_consistency_error,
-    mean_surface_distance,
+    surface_distance,
     target_registration_error,
 )
 
@@ -87,8 +86,7 @@ def test_planes_four_voxels_apart_are_four_spacings_apart(axis: int, millimetres
     first, second = torch.zeros(9, 10, 12), torch.zeros(9, 10, 12)
     first.select(axis, 2)[:] = 1
     second.select(axis, 6)[:] = 1
-    assert hd95(first, second, SPACING) == pytest.approx(millimetres)
-    assert mean_surface_distance(first, second, SPACING) == pytest.approx(millimetres)
+    assert surface_distance(first, second, SPACING) == pytest.approx((millimetres, millimetres))
 
 
 def squares() -> tuple[Tensor, Tensor]:
@@ -105,7 +103,16 @@ def blobs() -> tuple[Tensor, Tensor]:
     return first, second
 
 
-@pytest.mark.parametrize("regions", [squares(), blobs()], ids=["2-D", "3-D"])
+def scattered(seed: int) -> tuple[Tensor, Tensor]:
+    """Specks over the whole image, some of them on its border."""
+    first, second = torch.rand(2, 40, 50, generator=torch.Generator().manual_seed(seed)) < 0.03
+    return first.float(), second.float()
+
+
+REGIONS = {"squares": squares(), "blobs": blobs(), "specks": scattered(1), "other specks": scattered(2)}
+
+
+@pytest.mark.parametrize("regions", REGIONS.values(), ids=REGIONS.keys())
 def test_surface_distances_equal_distance_transforms_of_scipy(regions: tuple[Tensor, Tensor]) -> None:
     first, second = (region.numpy() > 0 for region in regions)
     spacing = SPACING[-first.ndim :]
@@ -118,23 +125,36 @@ def test_surface_distances_equal_distance_transforms_of_scipy(regions: tuple[Ten
 
     there, back = distances(first, second), distances(second, first)
     expected = max(np.percentile(there, 95), np.percentile(back, 95))
-    assert hd95(*regions, spacing) == pytest.approx(expected, abs=1e-6)  # mm, rounding only
     mean = np.concatenate([there, back]).mean()
-    assert mean_surface_distance(*regions, spacing) == pytest.approx(mean, abs=1e-6)
+    assert surface_distance(*regions, spacing) == pytest.approx((mean, expected), abs=1e-6)  # mm, rounding only
 
 
-def test_hd95_does_not_depend_on_the_order() -> None:
+def test_large_surfaces_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = surface_distance(*squares(), (0.8, 0.5))
+    monkeypatch.setattr("UnsupervisedRegistrationLib.core.measures._POINTS", 7)
+    assert surface_distance(*squares(), (0.8, 0.5)) == pytest.approx(whole)
+
+
+def test_only_the_box_around_a_region_is_searched_for_its_surface(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes, roll = [], Tensor.roll
+    monkeypatch.setattr(Tensor, "roll", lambda values, *by: (shapes.append(tuple(values.shape)), roll(values, *by))[1])
+    surface_distance(*squares(), (0.8, 0.5))
+    assert set(shapes) == {(8 + 2, 9 + 2), (11 + 2, 16 + 2)}  # Of 24 x 30.
+
+
+def test_surface_distances_do_not_depend_on_the_order() -> None:
     first, second = squares()
-    assert hd95(first, second, (0.8, 0.5)) == hd95(second, first, (0.8, 0.5))
+    there, back = surface_distance(first, second, (0.8, 0.5)), surface_distance(second, first, (0.8, 0.5))
+    assert there == pytest.approx(back)
 
 
-def test_hd95_of_a_region_from_itself_is_zero() -> None:
-    assert hd95(squares()[0], squares()[0], (0.8, 0.5)) == 0
+def test_a_region_is_not_away_from_itself() -> None:
+    assert surface_distance(squares()[0], squares()[0], (0.8, 0.5)) == (0, 0)
 
 
 def test_the_surface_distance_from_an_empty_region_is_not_a_number() -> None:
-    assert math.isnan(hd95(squares()[0], torch.zeros(24, 30), (1.0, 1.0)))
-    assert math.isnan(mean_surface_distance(squares()[0], torch.zeros(24, 30), (1.0, 1.0)))
+    for regions in ((squares()[0], torch.zeros(24, 30)), (torch.zeros(24, 30), squares()[0])):
+        assert all(math.isnan(value) for value in surface_distance(*regions, (1.0, 1.0)))
 
 
 @pytest.mark.parametrize(("axis", "millimetres"), [(0, 10.0), (1, 1.6), (2, 1.0)])

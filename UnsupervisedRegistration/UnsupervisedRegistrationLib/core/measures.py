@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .deformation import compose, determinant, jacobian_determinant, sample_at
-from .grid import ImageGrid, shifted
+from .grid import ImageGrid
+
+_POINTS = 1024  # Of one surface that are compared with the other at once; bounds the memory.
 
 
 def dice(first: Tensor, second: Tensor, labels: list[int] | None = None) -> dict[int, float]:
@@ -52,45 +57,65 @@ def target_registration_error(
     return ((mapped - moving_points.to(mapped)) @ grid.axes_to_ras.to(mapped).T).norm(dim=-1)
 
 
-def _surface(label: Tensor, spacing: tuple[float, ...]) -> Tensor:
-    """Positions in mm of the voxels of a region that touch its outside, ``(N, d)``."""
-    dimension = label.ndim
-    inside = F.pad(label.bool()[None, None], [1, 1] * dimension)
-    core = inside.clone()
-    for axis in range(dimension):
-        core &= inside.roll(1, axis + 2) & inside.roll(-1, axis + 2)
-    positions = shifted(inside & ~core, (0,) * dimension, 1)[0, 0].nonzero().double()
-    return positions * torch.tensor(spacing, dtype=torch.float64, device=label.device)
+class SurfaceDistance(NamedTuple):
+    """Of the surfaces of two regions from each other, both ways, mm; nan if one region is empty.
+
+    Attributes:
+        mean: Over the voxels of both surfaces together.
+        hd95: 95th percentile of each way, the larger of the two.
+    """
+
+    mean: float
+    hd95: float
 
 
-def _surface_distances(first: Tensor, second: Tensor, spacing: tuple[float, ...]) -> tuple[Tensor, Tensor]:
-    """Of every surface voxel of each region from the other surface, ``(N,)`` and ``(M,)`` mm; none if one is empty."""
-    a, b = _surface(first, spacing), _surface(second, spacing)
-    if not len(a) or not len(b):
-        return a.new_empty(0), b.new_empty(0)
-    there = torch.cat([torch.cdist(part, b).amin(dim=1) for part in a.split(4096)])
-    back = torch.cat([torch.cdist(part, a).amin(dim=1) for part in b.split(4096)])
-    return there, back
-
-
-def hd95(first: Tensor, second: Tensor, spacing: tuple[float, ...]) -> float:
-    """95th percentile of the distances between the surfaces of two regions, both ways, in mm.
+def surface_distance(first: Tensor, second: Tensor, spacing: tuple[float, ...]) -> SurfaceDistance:
+    """How far the surfaces of two regions are from each other.
 
     Args:
         first: Region ``(*spatial)``, 0 or 1.
         second: Like ``first``.
         spacing: mm along each array axis.
-
-    Returns:
-        mm; nan if one region is empty.
     """
-    there, back = _surface_distances(first, second, spacing)
-    return max(float(there.quantile(0.95)), float(back.quantile(0.95))) if len(there) else float("nan")
+    a, b = _surface(first, spacing), _surface(second, spacing)
+    if not len(a) or not len(b):
+        return SurfaceDistance(math.nan, math.nan)
+    there, back = _nearest(a, b)
+    mean = (there.sum() + back.sum()) / (len(there) + len(back))
+    return SurfaceDistance(float(mean), max(float(way.quantile(0.95)) for way in (there, back)))
 
 
-def mean_surface_distance(first: Tensor, second: Tensor, spacing: tuple[float, ...]) -> float:
-    """Mean of the distances between the surfaces of two regions, both ways together, in mm; see ``hd95``."""
-    return float(torch.cat(_surface_distances(first, second, spacing)).mean())
+def _surface(region: Tensor, spacing: tuple[float, ...]) -> Tensor:
+    """Positions in mm of the voxels of a region that touch its outside, ``(N, d)``."""
+    inside, corner = _cropped(region.bool())
+    core = inside.clone()
+    for axis in range(inside.ndim):
+        core &= inside.roll(1, axis) & inside.roll(-1, axis)
+    positions = (inside & ~core).nonzero().double() + corner
+    return positions * torch.tensor(spacing, dtype=torch.float64, device=region.device)
+
+
+def _cropped(region: Tensor) -> tuple[Tensor, Tensor]:
+    """The box around a region with a margin of one voxel, and the index of its first corner ``(d,)``."""
+    first = []
+    for axis in range(region.ndim):
+        others = [other for other in range(region.ndim) if other != axis]
+        occupied = region.amax(dim=others).nonzero()
+        if not len(occupied):
+            return region, torch.zeros(region.ndim, device=region.device)
+        first.append(int(occupied[0]))
+        region = region.narrow(axis, first[-1], int(occupied[-1]) - first[-1] + 1)
+    return F.pad(region, [1, 1] * region.ndim), torch.tensor(first, device=region.device) - 1
+
+
+def _nearest(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Distance of every point ``(N, d)`` from the nearest of ``(M, d)``, and the other way round."""
+    there, back = [], a.new_full((len(b),), math.inf)
+    for part in a.split(_POINTS):
+        distances = torch.cdist(part, b)
+        there.append(distances.amin(dim=1))
+        back = torch.minimum(back, distances.amin(dim=0))
+    return torch.cat(there), back
 
 
 _Corners = list[tuple[int, ...]]
