@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import torch
 
 from training.batches import Batches
-from training.configuration import DataConfiguration, read_run, run_from
+from training.configuration import DataConfiguration, run_from
 from training.files import find_scans, person_of
 from training.scans import foreground
 from training.store import SliceStore, open_store
@@ -192,21 +192,3 @@ def test_real_batches_repeat(folder: Path) -> None:
     assert torch.equal(first.fixed, again.fixed)
     assert first.weight is not None
     assert torch.equal(first.fixed * first.weight, first.fixed)  # The network sees nothing outside the mask.
-
-
-def test_an_unknown_setting_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("optimisation: {stepz: 3}")
-    with pytest.raises(ValueError, match="has no stepz; it knows steps, batch"):
-        read_run(tmp_path / "a.yaml", [])
-
-
-def test_overrides_win_over_the_file(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("optimisation: {steps: 3}\nseed: 5")
-    wanted = read_run(tmp_path / "a.yaml", ["--optimisation.steps", "7", "--data.folders", "[one, two]"])
-    assert (wanted.optimisation.steps, wanted.seed, wanted.data.folders) == (7, 5, ("one", "two"))
-
-
-def test_an_override_of_an_unknown_setting_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("seed: 5")
-    with pytest.raises(ValueError, match="has no sede"):
-        read_run(tmp_path / "a.yaml", ["--sede", "7"])

@@ -1,0 +1,101 @@
+"""Settings come from a file and from overrides; what cannot be meant is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.configuration import RunConfiguration, plain, read_run, run_from
+
+CONFIGURATIONS = sorted((Path(__file__).parents[2] / "training" / "configurations").glob("*.yaml"))
+
+
+def read(folder: Path, text: str, *overrides: str) -> RunConfiguration:
+    (folder / "a.yaml").write_text(text)
+    return read_run(folder / "a.yaml", list(overrides))
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
+def test_every_configuration_that_is_shipped_can_be_read(path: Path) -> None:
+    assert isinstance(read_run(path, []), RunConfiguration)
+
+
+def test_plain_values_give_the_run_back() -> None:
+    run = run_from({"data": {"folders": ["a"], "preprocessing": {"working_spacing": 2}}, "seed": 4})
+    assert run_from(plain(run)) == run
+
+
+def test_overrides_win_over_the_file(tmp_path: Path) -> None:
+    text = "optimisation: {steps: 3}\nseed: 5"
+    run = read(tmp_path, text, "--optimisation.steps", "7", "--data.folders", "[one, two]")
+    assert (run.optimisation.steps, run.seed, run.data.folders) == (7, 5, ("one", "two"))
+
+
+def test_an_override_may_have_an_equals_sign(tmp_path: Path) -> None:
+    assert read(tmp_path, "", "--data.masks=a=b", "--seed=3").data.masks == "a=b"
+
+
+@pytest.mark.parametrize("text", ["8e-4", "8E-4", "+8e-4", "8.e-4", ".8e-3", "0.0008", "8.0e-4"])
+def test_a_number_is_a_number_however_it_is_written(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, f"optimisation: {{rate: {text}}}").optimisation.rate == pytest.approx(8e-4)
+    assert read(tmp_path, "", "--optimisation.rate", text).optimisation.rate == pytest.approx(8e-4)
+
+
+def test_a_whole_number_may_have_an_exponent_or_stand_for_a_fraction(tmp_path: Path) -> None:
+    run = read(tmp_path, "optimisation: {steps: 8e3, clip: 2}")
+    assert (run.optimisation.steps, run.optimisation.clip) == (8000, 2.0)
+    assert isinstance(run.optimisation.steps, int)
+    assert isinstance(run.optimisation.clip, float)
+
+
+@pytest.mark.parametrize("name", ["1e3a", "e-4", "10-e", "1e3 people"])
+def test_text_that_looks_a_little_like_a_number_stays_text(tmp_path: Path, name: str) -> None:
+    assert read(tmp_path, f"data: {{masks: {name}}}").data.masks == name
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("optimisation: {rate: fast}", "optimisation.rate is 'fast'; it needs a number."),
+        ("optimisation: {rate: true}", "optimisation.rate is True; it needs a number."),
+        ("optimisation: {rate: .nan}", "optimisation.rate is nan; it needs a number."),
+        ("optimisation: {steps: 2.5}", "optimisation.steps is 2.5; it needs a whole number."),
+        ("optimisation: {steps: }", "optimisation.steps is None; it needs a whole number."),
+        ("loss: {both_ways: 1}", "loss.both_ways is 1; it needs true or false."),
+        ("loss: {similarity: ssd}", "loss.similarity is 'ssd'; it needs 'photometric' or 'local_ncc' or 'mind'."),
+        ("data: {folders: scans}", "data.folders is 'scans'; it needs a list, each entry text."),
+        ("data: {folders: [a, 7]}", "data.folders[1] is 7; it needs text, so put it in quotes."),
+        ("data: {preprocessing: {working_spacing: fine}}", "working_spacing is 'fine'; it needs a number."),
+        ("synthesis: {size: [160]}", "synthesis.size is [160]; it needs a list of 2, each a whole number."),
+        ("synthesis: {size: 160}", "synthesis.size is 160; it needs a list of 2, each a whole number."),
+        ("synthesis: {warp_scales: [a]}", "synthesis.warp_scales[0] is 'a'; it needs a number."),
+        ("loss:", "loss is None; it needs settings by their names."),
+        ("network: pyramid", "network is 'pyramid'; it needs settings by their names."),
+        ("card: {data: 72}", "card.data is 72; it needs text, so put it in quotes."),
+        ("optimisation: {stepz: 3}", "has no stepz; it knows steps, batch"),
+        ("[1, 2]", "holds no settings; it needs lines such as 'seed: 1'"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_named_with_what_it_needs(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the sentence is compared below, without patterns.
+        read(tmp_path, text)
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["--sede", "7"], "has no sede"),
+        (["--seed", "seven"], "seed is 'seven'; it needs a whole number."),
+        (["--seed.x", "7"], "There is no setting 'seed.x': 'seed' is a value, not a part."),
+        (["--seed", "["], "'--seed' is not YAML"),
+        (["seed", "7"], "Overrides come as '--part.name value', not as 'seed 7'."),
+        (["--seed"], "Overrides come as '--part.name value', not as '--seed'."),
+    ],
+)
+def test_an_override_that_cannot_be_meant_is_named(tmp_path: Path, overrides: list[str], sentence: str) -> None:
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the sentence is compared below, without patterns.
+        read(tmp_path, "seed: 5", *overrides)
+    assert sentence in str(refused.value)
