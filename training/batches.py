@@ -12,6 +12,7 @@ from torch import Tensor
 
 from training.anatomy import smooth_noise
 from training.configuration import RunConfiguration
+from training.partners import Partners
 from training.store import SliceStore
 from training.synthesis import Pair, bend, synthesise
 from UnsupervisedRegistrationLib.core.deformation import warp
@@ -61,7 +62,7 @@ class Batches:
                 f" choose a multiple of {self._unit * world}."
             )
         self._run, self._store, self._rank, self._world = run, store, rank, world
-        self._partners = _partners(store, run.data.pairs) if store else []
+        self._partners = Partners(store.records, run.data.pairs) if store else None
 
     def draw(self, step: int, device: torch.device) -> Batch:
         """This process's share of the batch of a step."""
@@ -79,11 +80,12 @@ class Batches:
 
     def _real(self, step: int, numbers: range, device: torch.device) -> Batch:
         assert self._store is not None
+        assert self._partners is not None
         pictures, masks = [], []
         for number in numbers:
             random = np.random.default_rng(_seed(self._run.seed, number))
             first = int(random.integers(len(self._partners)))
-            second = int(random.choice(self._partners[first]))
+            second = int(random.choice(self._partners.of(first)))
             for index in (first, second):
                 image, mask = self._store[index]
                 pictures.append(torch.from_numpy(image.astype(np.float32)))
@@ -134,29 +136,6 @@ def background(count: int, shape: tuple[int, int], strength: float) -> Tensor:
     """Noise ``(count, 1, H, W)``, part of it as coarse as anatomy is."""
     noise = smooth_noise(count, 1, shape, 6).abs() + 0.5 * torch.randn(count, 1, *shape).abs()
     return (strength * noise).clamp(0, 1)
-
-
-def _partners(store: SliceStore, pairs: str) -> list[np.ndarray]:
-    """For every slice the slices it may be paired with."""
-    entries = store.entries
-    groups = np.array([entry.group for entry in entries])
-    people = np.array([entry.person for entry in entries])
-    levels = np.array([entry.level for entry in entries])
-    partners = []
-    for index, entry in enumerate(entries):
-        if pairs == "within":
-            found = np.flatnonzero((groups == entry.group) & (levels == entry.level))
-        else:
-            others = people != entry.person
-            nearest = np.abs(levels - entry.level)[others].min() if others.any() else 0
-            found = np.flatnonzero(others & (np.abs(levels - entry.level) <= nearest + 1))
-        partners.append(found[found != index])
-    if not any(len(found) for found in partners):
-        raise ValueError(
-            f"No two of the {len(entries)} slices make a pair '{pairs}'; 'within' needs names such as X_ED and X_ES,"
-            " 'across' at least two people."
-        )
-    return [found if len(found) else np.array([index]) for index, found in enumerate(partners)]
 
 
 def _from_pairs(pairs: list[Pair]) -> Batch:

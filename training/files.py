@@ -20,33 +20,50 @@ GREYS = 8  # An image with fewer different intensities is a mask or was damaged.
 _LABELS = ("labels", "label", "mask", "seg", "liver")  # Last word of the name of what is no image.
 
 
-def find_scans(folders: tuple[str, ...]) -> list[Path]:
-    """Image files below the folders; of every DICOM series its first file, which stands for all of them.
+def image_files(folders: tuple[str, ...]) -> list[Path]:
+    """All files below the folders whose names could be those of scans, masks or DICOM files; none is opened.
 
     Raises:
-        ValueError: Nothing is there.
+        ValueError: There is no such folder, or nothing is in it.
     """
     found: list[Path] = []
     for folder in map(Path, folders):
         if not folder.is_dir():
-            raise ValueError(f"There is no folder '{folder}'; data.folders must name folders with scans.")
-        files = sorted(path for path in folder.rglob("*") if path.name.lower().endswith(ENDINGS) or is_dicom(path))
-        found += [path for path in files if not is_dicom(path) and not is_label(path)]
-        for place in sorted({path.parent for path in files if is_dicom(path)}):
-            found += _series_of(place, [path for path in files if path.parent == place and is_dicom(path)])
-    if not found:
+            raise ValueError(f"There is no folder '{folder}'; data.folders and data.masks must name folders.")
+        found += sorted(p for p in folder.rglob("*") if p.is_file() and (_has_ending(p) or _may_be_dicom(p)))
+    if not any(_has_ending(path) or is_dicom(path) for path in found):
         raise ValueError(f"No scan in {', '.join(folders)}; looked for {', '.join(ENDINGS)} in all subfolders.")
     return found
 
 
+def find_scans(files: list[Path]) -> list[Path]:
+    """The images among the files of ``image_files``; of every DICOM series its first file stands for all of them."""
+    series: dict[Path, list[Path]] = {}
+    found = []
+    for path in files:
+        if is_dicom(path):
+            series.setdefault(path.parent, []).append(path)
+        elif _has_ending(path) and not is_label(path):
+            found.append(path)
+    return found + [first for folder, members in sorted(series.items()) for first in _series_of(folder, members)]
+
+
 def is_dicom(path: Path) -> bool:
-    """Whether a file is DICOM; those of a scanner often have no ending."""
-    if path.suffix:
-        return path.suffix.lower() == ".dcm"
-    if not path.is_file():
+    """Whether a file is DICOM; those of a scanner often have no ending, or are named by numbers with points."""
+    if not _may_be_dicom(path):
         return False
+    if path.suffix.lower() == ".dcm":
+        return True
     with path.open("rb") as stream:
         return stream.read(132)[128:] == b"DICM"
+
+
+def _may_be_dicom(path: Path) -> bool:
+    return path.suffix.lower() in ("", ".dcm") or path.suffix[1:].isdigit()
+
+
+def _has_ending(path: Path) -> bool:
+    return path.name.lower().endswith(ENDINGS)
 
 
 def person_of(path: Path) -> str:

@@ -15,7 +15,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from training.configuration import RunConfiguration, plain, run_from
 from training.learner import Learner
-from training.store import open_store
 from training.throughput import Throughput
 
 LAST = "last.ckpt"
@@ -52,7 +51,6 @@ def fit(
     if last.exists():
         check_same_run(last, run)
     lightning.seed_everything(run.seed, verbose=False)
-    store = open_store(run.data, run.synthesis.size) if run.data.folders else None
     trainer = lightning.Trainer(
         devices=devices,
         num_nodes=nodes,
@@ -69,7 +67,7 @@ def fit(
         plugins=[AtomicCheckpointIO()],
         enable_model_summary=False,
     )
-    trainer.fit(Learner(run, store, folder), ckpt_path=str(last) if last.exists() else None, weights_only=False)
+    trainer.fit(Learner(run, folder), ckpt_path=str(last) if last.exists() else None, weights_only=False)
     return last
 
 

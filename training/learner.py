@@ -19,7 +19,7 @@ from training.evaluate import evaluate
 from training.figure import draw_examples
 from training.objective import loss_of
 from training.pairs import find_pairs
-from training.store import SliceStore
+from training.store import open_store, prepare
 from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.losses import endpoint_error
 from UnsupervisedRegistrationLib.core.measures import folding
@@ -33,7 +33,6 @@ class Learner(lightning.LightningModule):
 
     Args:
         run: All settings.
-        store: Real slices, or ``None``.
         folder: Where a batch goes that made the loss useless.
 
     Raises:
@@ -41,10 +40,10 @@ class Learner(lightning.LightningModule):
         ValueError: The network cannot halve images of that size, or is not that of the model to start from.
     """
 
-    def __init__(self, run: RunConfiguration, store: SliceStore | None, folder: Path) -> None:
+    def __init__(self, run: RunConfiguration, folder: Path) -> None:
         super().__init__()
         self.run = run
-        self._store, self._folder = store, folder
+        self._folder = folder
         self.network = build_network(run.network)
         if any(side % self.network.multiple or side < 2 * self.network.multiple for side in run.synthesis.size):
             raise ValueError(
@@ -57,9 +56,15 @@ class Learner(lightning.LightningModule):
         self._batches: Batches | None = None
         self._validation: list[Batch] = []
 
+    def prepare_data(self) -> None:
+        """Prepares the slices once in each machine, while the other processes wait."""
+        if self.run.data.folders:
+            prepare(self.run.data, self.run.synthesis.size)
+
     def setup(self, stage: str) -> None:
         """Draws from now on this process's share of every batch."""
-        self._batches = Batches(self.run, self._store, self.trainer.global_rank, self.trainer.world_size)
+        store = open_store(self.run.data, self.run.synthesis.size) if self.run.data.folders else None
+        self._batches = Batches(self.run, store, self.trainer.global_rank, self.trainer.world_size)
 
     def train_dataloader(self) -> DataLoader[int]:
         """Numbers only: the pairs are drawn on the device."""

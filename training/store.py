@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
-import shutil
+import os
+import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.configuration import DataConfiguration
-from training.files import find_scans, person_of
+from training.files import find_scans, image_files, person_of
 from training.scans import ScanSlice, read_slices
 
 _CHUNK = 512  # Slices a file; 160 x 160 pixels make 38 MB.
+_OPEN = 200  # Chunks that are open at once; a process may have some thousand files.
+_KINDS = ("images", "masks")
+_NAMES = ("source", "person", "group")
+_RECORD = np.dtype([*((name, np.int32) for name in _NAMES), ("level", np.float64)])
+_LAYOUT = 2  # Of the files of a store; part of its key.
 _LOG = logging.getLogger(__name__)
 
 
@@ -34,82 +43,118 @@ class SliceStore:
     """Slices by number; an image is read from disk when it is asked for.
 
     Attributes:
-        entries: One a slice.
+        records: One a slice, memory-mapped: ``source``, ``person`` and ``group`` as numbers, ``level`` in mm.
+        scans: How many were looked at.
         problems: File and reason of every scan that was skipped.
     """
 
     def __init__(self, folder: Path) -> None:
         content = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        self.entries = [Entry(**entry) for entry in content["entries"]]
+        self.records: NDArray[Any] = np.load(folder / "records.npy", mmap_mode="r" if content["slices"] else None)
+        self.scans: int = content["scans"]
         self.problems: dict[str, str] = content["problems"]
+        self._names: dict[str, list[str]] = content["names"]
         self._folder = folder
-        self._chunks: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._chunk = functools.lru_cache(_OPEN)(self._open)
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self.records)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Image ``(H, W)`` float16 and mask ``(H, W)`` bool."""
         number, within = divmod(index, _CHUNK)
-        if number not in self._chunks:
-            images, masks = (np.load(self._folder / f"{kind}-{number:05}.npy", mmap_mode="r") for kind in _KINDS)
-            self._chunks[number] = images, masks
-        images, masks = self._chunks[number]
+        images, masks = self._chunk(number)
         return images[within], masks[within]
 
+    def entry(self, index: int) -> Entry:
+        """Where a slice comes from."""
+        record = self.records[index]
+        source, person, group = (self._names[name][record[name]] for name in _NAMES)
+        return Entry(source, person, group, float(record["level"]))
 
-_KINDS = ("images", "masks")
+    def _open(self, number: int) -> list[np.ndarray]:
+        return [np.load(self._folder / f"{kind}-{number:05}.npy", mmap_mode="r") for kind in _KINDS]
 
 
 def open_store(data: DataConfiguration, size: tuple[int, int]) -> SliceStore:
-    """The prepared slices of a configuration, made on the first call and opened on every later one.
+    """The prepared slices of a configuration; says how many there are, and names what was skipped.
 
     Raises:
         OSError: The cache cannot be written.
         ValueError: No scan is usable; what was looked for and what was wrong with the files is said.
     """
-    scans = find_scans(data.folders)
-    people = sorted({person_of(path) for path in scans})
-    chosen = set(people[: max(round(data.people * len(people)), 1)])
-    scans = [path for path in scans if person_of(path) in chosen]
-    folder = Path(data.cache) / _key(data, size, scans)
-    if not (folder / "index.json").is_file():
-        problems: dict[str, str] = {}
-        _write(read_slices(scans, data, size, problems), problems, folder)
-    store = SliceStore(folder)
+    store = SliceStore(prepare(data, size))
     for path, reason in store.problems.items():
         _LOG.warning("skipped %s: %s", path, reason)
-    _LOG.info("%d slices of %d scans, %d scans skipped", len(store), len(scans), len(store.problems))
+    _LOG.info("%d slices of %d scans, %d scans skipped", len(store), store.scans, len(store.problems))
     if not len(store):
         reasons = "; ".join(f"{Path(path).name}: {reason}" for path, reason in list(store.problems.items())[:5])
-        raise ValueError(f"None of {len(scans)} scans in {', '.join(data.folders)} is usable. {reasons}")
+        raise ValueError(f"None of {store.scans} scans in {', '.join(data.folders)} is usable. {reasons}")
     return store
 
 
-def _key(data: DataConfiguration, size: tuple[int, int], scans: list[Path]) -> str:
+def prepare(data: DataConfiguration, size: tuple[int, int]) -> Path:
+    """The folder of the prepared slices of a configuration, made on the first call.
+
+    It appears as a whole or not at all, so processes that prepare the same at once do not harm each other.
+
+    Raises:
+        OSError: The cache cannot be written.
+        ValueError: There is no scan.
+    """
+    files = image_files(data.folders)
+    folder = Path(data.cache) / _key(data, size, files)
+    if folder.is_dir():
+        return folder
+    scans = find_scans(files)
+    people = sorted({person_of(path) for path in scans})
+    chosen = set(people[: max(round(data.people * len(people)), 1)])
+    scans = [path for path in scans if person_of(path) in chosen]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=folder.parent) as place:
+        made, problems = Path(place) / "store", dict[str, str]()
+        _write(read_slices(scans, data, size, problems), problems, len(scans), made)
+        try:
+            os.rename(made, folder)
+        except OSError:
+            if not folder.is_dir():  # Another process was faster.
+                raise
+    return folder
+
+
+def _key(data: DataConfiguration, size: tuple[int, int], files: list[Path]) -> str:
     """Changes with every setting and file that changes the slices."""
-    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in scans]
-    relevant = {
-        name: value for name, value in asdict(data).items() if name not in ("cache", "people", "background_noise")
-    }
-    return hashlib.sha256(repr((relevant, size, files)).encode()).hexdigest()[:16]
+    masks = image_files((data.masks,)) if data.masks not in ("", "auto") else []
+    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in [*files, *masks]]
+    relevant = {name: value for name, value in asdict(data).items() if name not in ("cache", *_LATER)}
+    return hashlib.sha256(repr((_LAYOUT, relevant, size, states)).encode()).hexdigest()[:16]
 
 
-def _write(slices: Iterable[ScanSlice], problems: dict[str, str], folder: Path) -> None:
-    """Chunk by chunk; the index comes last, so that a store that was interrupted is made anew."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    entries: list[Entry] = []
+_LATER = ("background_noise", "saturated")  # Settings that change a batch, not the slices.
+
+
+def _write(slices: Iterable[ScanSlice], problems: dict[str, str], scans: int, folder: Path) -> None:
+    """Chunk by chunk, with at most one of them in memory."""
+    folder.mkdir()
+    names: dict[str, dict[str, int]] = {name: {} for name in _NAMES}
+    records: list[tuple[Any, ...]] = []
     chunk: list[ScanSlice] = []
     for item in slices:
         chunk.append(item)
-        entries.append(Entry(item.source, item.person, item.group, item.level))
+        numbers = (known.setdefault(getattr(item, name), len(known)) for name, known in names.items())
+        records.append((*numbers, item.level))
         if len(chunk) == _CHUNK:
-            _save_chunk(chunk, len(entries) // _CHUNK - 1, folder)
+            _save_chunk(chunk, len(records) // _CHUNK - 1, folder)
             chunk = []
     if chunk:
-        _save_chunk(chunk, len(entries) // _CHUNK, folder)
-    content = {"entries": [asdict(entry) for entry in entries], "problems": problems}
+        _save_chunk(chunk, len(records) // _CHUNK, folder)
+    np.save(folder / "records.npy", np.array(records, _RECORD))
+    content = {
+        "slices": len(records),
+        "scans": scans,
+        "problems": problems,
+        "names": {n: [*k] for n, k in names.items()},
+    }
     (folder / "index.json").write_text(json.dumps(content), encoding="utf-8")
 
 

@@ -11,9 +11,9 @@ import torch
 
 from training.batches import Batches
 from training.configuration import DataConfiguration, run_from
-from training.files import find_scans, person_of
+from training.files import find_scans, image_files, person_of
 from training.scans import foreground
-from training.store import SliceStore, open_store
+from training.store import open_store
 
 SIZE = (48, 48)
 
@@ -61,6 +61,37 @@ def test_a_second_start_reads_nothing_but_the_store(folder: Path, monkeypatch: p
     assert len(open_store(settings(folder), SIZE)) == 18
 
 
+def test_a_second_start_reads_no_header_either(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_store(settings(folder), SIZE)
+    monkeypatch.setattr("training.store.find_scans", lambda *_: pytest.fail("looked into the files again"))
+    assert len(open_store(settings(folder), SIZE)) == 18
+
+
+def test_a_scan_that_changed_is_read_again(folder: Path) -> None:
+    open_store(settings(folder), SIZE)
+    write(folder / "p0_ED.nii.gz", disc(99, (3, 60, 50)))
+    assert len(open_store(settings(folder), SIZE)) == 5 * 3 + 2
+
+
+def test_a_store_that_another_process_made_meanwhile_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overtaken(*_: object) -> list[object]:
+        monkeypatch.undo()
+        open_store(settings(folder), SIZE)
+        return []
+
+    monkeypatch.setattr("training.store.read_slices", overtaken)
+    assert len(open_store(settings(folder), SIZE)) == 18
+    assert not list((folder.parent / "cache").glob("unfinished-*"))
+
+
+def test_many_chunks_keep_few_files_open(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.store._CHUNK", 2)
+    monkeypatch.setattr("training.store._OPEN", 3)
+    store = open_store(settings(folder), SIZE)
+    assert all(store[index][0].shape == SIZE for index in range(18))
+    assert store._chunk.cache_info().currsize == 3
+
+
 def test_images_stay_on_disk(folder: Path) -> None:
     image, _ = open_store(settings(folder), SIZE)[0]
     assert isinstance(image.base, np.memmap)
@@ -100,12 +131,12 @@ def test_a_truncated_file_is_skipped(folder: Path) -> None:
 
 def test_labels_beside_the_images_are_no_scans(folder: Path) -> None:
     write(folder / "p0_ED_labels.nii.gz", disc())
-    assert "p0_ED_labels.nii.gz" not in [path.name for path in find_scans((str(folder),))]
+    assert "p0_ED_labels.nii.gz" not in [path.name for path in find_scans(image_files((str(folder),)))]
 
 
 def test_a_folder_without_scans_says_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"No scan in .*; looked for \.nii, .*\.dcm in all subfolders"):
-        find_scans((str(tmp_path),))
+        image_files((str(tmp_path),))
 
 
 def test_a_folder_with_nothing_usable_says_why(tmp_path: Path) -> None:
@@ -144,7 +175,7 @@ def test_a_mask_of_another_size_is_named(folder: Path) -> None:
 
 def test_half_of_the_people_are_the_first_ones(folder: Path) -> None:
     store = open_store(settings(folder, people=0.34), SIZE)
-    assert {entry.person for entry in store.entries} == {"p0"}
+    assert {store.entry(n).person for n in range(len(store))} == {"p0"}
 
 
 def test_the_foreground_is_the_disc_without_holes() -> None:
@@ -162,27 +193,6 @@ def test_the_foreground_is_the_disc_without_holes() -> None:
 )
 def test_a_person_is_told_from_the_name(name: str, person: str) -> None:
     assert person_of(Path(name)) == person
-
-
-def pairs_of(store: SliceStore, kind: str) -> list[np.ndarray]:
-    settings = run_from({"data": {"folders": ("x",), "pairs": kind}, "synthesis": {"size": SIZE}})
-    return Batches(settings, store)._partners
-
-
-def test_pairs_within_join_the_phases_of_one_slice(folder: Path) -> None:
-    store = open_store(settings(folder), SIZE)
-    for index, partners in enumerate(pairs_of(store, "within")):
-        one, other = store.entries[index], store.entries[int(partners[0])]
-        assert (one.group, one.level) == (other.group, other.level)
-        assert one.source != other.source
-
-
-def test_pairs_across_join_different_people_at_one_level(folder: Path) -> None:
-    store = open_store(settings(folder), SIZE)
-    for index, partners in enumerate(pairs_of(store, "across")):
-        for partner in partners:
-            assert store.entries[index].person != store.entries[int(partner)].person
-            assert abs(store.entries[index].level - store.entries[int(partner)].level) <= 1
 
 
 def test_real_batches_repeat(folder: Path) -> None:

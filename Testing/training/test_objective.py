@@ -96,7 +96,7 @@ def model_file(path: Path, width: int) -> Path:
 def test_a_run_starts_with_the_weights_of_a_model_file(tmp_path: Path) -> None:
     start = model_file(tmp_path / "start.pt", 4)
     wanted = run_from({"network": {"width": 4}, "synthesis": {"size": (64, 64)}, "optimisation": {"start": str(start)}})
-    learner, model = Learner(wanted, None, tmp_path), load_model(start)
+    learner, model = Learner(wanted, tmp_path), load_model(start)
     assert all(torch.equal(w, learner.network.state_dict()[n]) for n, w in model.network.state_dict().items())
     assert all(weight.requires_grad for weight in learner.network.parameters())
 
@@ -105,4 +105,4 @@ def test_a_model_file_of_another_network_starts_nothing(tmp_path: Path) -> None:
     start = model_file(tmp_path / "start.pt", 4)
     wanted = run_from({"network": {"width": 8}, "optimisation": {"start": str(start)}})
     with pytest.raises(ValueError, match=r"'start' is a NetworkConfiguration\(.*width=4.*; give the run the network"):
-        Learner(wanted, None, tmp_path)
+        Learner(wanted, tmp_path)
