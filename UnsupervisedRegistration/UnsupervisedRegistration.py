@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 import slicer
@@ -24,12 +24,17 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from UnsupervisedRegistrationLib.panel.choices import AUTOMATIC, DEFORMATIONS, OVERLAYS
+from UnsupervisedRegistrationLib.panel.choices import (
+    AUTOMATIC,
+    DEFORMATIONS,
+    IN_VIEW,
+    ORIENTATIONS,
+    OVERLAYS,
+    PREALIGNMENTS,
+    SIMILARITIES,
+)
+from UnsupervisedRegistrationLib.panel.work import Applied, Work
 
-IN_VIEW = "Shown in a slice view"
-ORIENTATIONS = {"Axial, by index": "axial", "Sagittal, by index": "sagittal", "Coronal, by index": "coronal"}
-PREALIGNMENTS = ["none", "rigid", "affine"]
-SIMILARITIES = ["auto", "local_ncc", "mind"]
 _LIGHTS = {"green": ("#2e9e4f", "Good"), "amber": ("#d98e04", "Look closely"), "red": ("#d03030", "Do not use")}
 _BUTTONS = (
     *("applyButton", "liveButton", "undoButton", "keepButton", "registerVolumeButton", "registerSequenceButton"),
@@ -157,14 +162,6 @@ class UnsupervisedRegistrationParameterNode:
     sequence: slicer.vtkMRMLSequenceNode
     device: str = "auto"
     confined: bool = True
-
-
-class Applied(NamedTuple):
-    """What Apply gives: the outcome, a sentence about it, and why its model was chosen."""
-
-    outcome: Any
-    sentence: str
-    reason: str
 
 
 class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -344,7 +341,9 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
     def onKeep(self, checked: bool = False) -> None:
         """Puts what Live shows into the results."""
         with self.attempt():
-            self.say(self.logic.keep(self.parameters, self.outcome))
+            p = self.parameters
+            how = {"refined": bool(p.refine or p.steer), "steered": bool(self.logic.steering(p))}
+            self.say(self.logic.keep(p, self.outcome, self.live.modelName, **how))
         self.history.update()
 
     def verdict(self, outcome: Any) -> str:
@@ -449,7 +448,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         self.logic.check(self.parameters)
 
 
-class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic):
+class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic, Work):
     """The scripting API.
 
     Example::
@@ -461,7 +460,7 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic):
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        self._fellBack = False
+        self.fellBack = False
 
     def getParameterNode(self) -> UnsupervisedRegistrationParameterNode:
         """The parameters of the panel."""
@@ -495,9 +494,9 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic):
         return self.onDevice(registerVolume, fixedVolume, movingVolume, **settings)
 
     def registerSequence(self, sequenceNode: Any, **settings: Any) -> Any:
-        """Registers the frames of a sequence to the first; see ``scene.stack.registerSequence`` and ``register``."""
+        """Registers the frames of a sequence to the first; see ``scene.sequences`` and ``register``."""
         self.requireTorch()
-        from UnsupervisedRegistrationLib.scene.stack import registerSequence
+        from UnsupervisedRegistrationLib.scene.sequences import registerSequence
 
         return self.onDevice(registerSequence, sequenceNode, **settings)
 
@@ -505,252 +504,12 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic):
         """Does the work, once more on the CPU if the memory of the GPU is too small for it."""
         import torch
 
-        self._fellBack = False
+        self.fellBack = False
         try:
             return work(*nodes, **settings)
         except torch.cuda.OutOfMemoryError:
-            self._fellBack = True
+            self.fellBack = True
         return work(*nodes, **(settings | {"device": "cpu"}))  # Here the error and its tensors are gone.
-
-    def apply(self, parameters: UnsupervisedRegistrationParameterNode, progress: Any = None) -> Applied:
-        """Does what the panel's button does: registers, measures, and keeps the result.
-
-        Raises:
-            RuntimeError: PyTorch is missing and was not installed.
-            ValueError: Something does not fit; the scene is as it was.
-        """
-        self.check(parameters)
-        if self.steering(parameters):
-            self.checkLandmarks(parameters)
-        self.requireTorch()
-        self.keepOtherOutcome(parameters)
-        with self.placed(parameters):
-            model, reason = self.chooseModel(parameters)
-            outcome = self.register(
-                parameters.fixedVolume,
-                parameters.movingVolume,
-                plane=self.plane(parameters),
-                model=model,
-                maskNode=parameters.mask,
-                movingMaskNode=parameters.movingMask,
-                prealignment=parameters.prealignment,
-                refinement=self.refinement(parameters, parameters.refineSeconds),
-                landmarks=self.steering(parameters),
-                trust=True,
-                transformNode=parameters.transform,
-                warpedVolume=parameters.warpedVolume,
-                device=parameters.device,
-                confined=parameters.confined,
-                progress=progress,
-            )
-        parameters.transform, parameters.warpedVolume = outcome.transformNode, outcome.warpedVolume
-        if self.errors(parameters, outcome.transformNode) and not parameters.errorTable:
-            parameters.errorTable = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors")
-        self.keep(parameters, outcome, model)
-        return Applied(outcome, self.describe(parameters, outcome), reason)
-
-    def applyVolume(
-        self, parameters: UnsupervisedRegistrationParameterNode, first: int, last: int, progress: Any = None
-    ) -> Applied:
-        """Registers the slices ``first`` to ``last`` of the chosen orientation as one transform; see ``apply``."""
-        self.check(parameters)
-        self.requireTorch()
-        self.keepOtherOutcome(parameters)
-        with self.placed(parameters):
-            model, reason = self.chooseModel(parameters)
-            outcome = self.registerVolume(
-                parameters.fixedVolume,
-                parameters.movingVolume,
-                orientation=self.orientation(parameters),
-                sliceRange=(first, last),
-                model=model,
-                prealignment=parameters.prealignment,
-                transformNode=parameters.transform,
-                warpedVolume=parameters.warpedVolume,
-                device=parameters.device,
-                confined=parameters.confined,
-                progress=progress,
-            )
-        parameters.transform, parameters.warpedVolume = outcome.transformNode, outcome.warpedVolume
-        self.keep(parameters, outcome, model)
-        return Applied(outcome, self.describe(parameters, outcome), reason)
-
-    def applySequence(self, parameters: UnsupervisedRegistrationParameterNode, progress: Any = None) -> str:
-        """Registers each frame of the chosen sequence to its first, and says what came out."""
-        if not parameters.sequence:
-            raise ValueError(_("Choose a sequence of volumes."))
-        model, _reason = self.chooseModel(parameters)
-        outcome = self.registerSequence(parameters.sequence, model=model, device=parameters.device, progress=progress)
-        return _("'{name}' holds a transform for each of the {count} frames.").format(
-            name=outcome.GetName(), count=outcome.GetNumberOfDataNodes()
-        )
-
-    def judge(self, parameters: UnsupervisedRegistrationParameterNode, outcome: Any) -> Any:
-        """A traffic light with reasons; see ``scene.judgement``."""
-        from UnsupervisedRegistrationLib.scene.judgement import judge
-
-        return judge(outcome, self.errors(parameters, outcome.transformNode))
-
-    def keepOtherOutcome(self, parameters: UnsupervisedRegistrationParameterNode) -> None:
-        """Asks for new output nodes where the chosen ones hold the outcome of another moving volume."""
-        from UnsupervisedRegistrationLib.scene.transforms import isOutcomeOf
-
-        if parameters.transform and not isOutcomeOf(parameters.transform, parameters.movingVolume):
-            parameters.transform = parameters.warpedVolume = None
-
-    @contextlib.contextmanager
-    def placed(self, parameters: UnsupervisedRegistrationParameterNode) -> Iterator[None]:
-        """Puts the moving volume under the chosen initial transform; back where it was if the work is not done."""
-        from UnsupervisedRegistrationLib.scene.transforms import initialTransformOf
-
-        moving, initial, isDone = parameters.movingVolume, parameters.initialTransform, False
-        before = moving.GetTransformNodeID()
-        if initial and initialTransformOf(moving) is not initial:
-            moving.SetAndObserveTransformNodeID(initial.GetID())
-        try:
-            yield
-            isDone = True
-        finally:
-            if not isDone and moving.GetScene():
-                moving.SetAndObserveTransformNodeID(before)
-
-    def refinement(self, parameters: UnsupervisedRegistrationParameterNode, seconds: float) -> Any:
-        """How the outcome is refined, or ``None``."""
-        from UnsupervisedRegistrationLib.scene.registration import Refinement
-
-        if not (parameters.refine or parameters.steer):
-            return None
-        return Refinement(
-            similarity=parameters.similarity, smoothness_weight=parameters.smoothnessWeight, seconds=seconds
-        )
-
-    def steering(self, parameters: UnsupervisedRegistrationParameterNode) -> Any:
-        """The landmark lists that steer the refinement, or ``None``."""
-        lists = (parameters.fixedLandmarks, parameters.movingLandmarks)
-        return lists if parameters.steer and all(lists) else None
-
-    def chooseModel(self, parameters: UnsupervisedRegistrationParameterNode) -> tuple[str, str]:
-        """Name or file of the model for the two volumes, and why it was chosen."""
-        if parameters.model != AUTOMATIC:
-            return parameters.model, ""
-        name = self.modelNames()[0]
-        return name, _("'{name}': works for any contrast.").format(name=name)
-
-    def keep(self, parameters: UnsupervisedRegistrationParameterNode, outcome: Any, model: str = "") -> str:
-        """Puts an outcome into the history, and says so."""
-        from UnsupervisedRegistrationLib.scene.history import addResult
-
-        settings = {
-            "model": model or self.chooseModel(parameters)[0],
-            "device": outcome.registration.device,
-            "refined": parameters.refine or parameters.steer,
-            "steered": bool(self.steering(parameters)),
-            "prealignment": parameters.prealignment,
-            "mask": parameters.mask.GetName() if parameters.mask else None,
-        }
-        result = addResult(slicer.mrmlScene, outcome, settings, self.errors(parameters, outcome.transformNode))
-        return _("Kept as '{name}'.").format(name=result.name)
-
-    def errors(self, parameters: UnsupervisedRegistrationParameterNode, transformNode: Any) -> Any:
-        """Distances of the landmarks that pair, under a transform, or ``None`` without a pair."""
-        from UnsupervisedRegistrationLib.scene.landmarks import targetRegistrationError
-
-        lists = (parameters.fixedLandmarks, parameters.movingLandmarks)
-        if not all(lists):
-            return None
-        errors = targetRegistrationError(*lists, transformNode, parameters.movingVolume, complete=False)
-        return errors if errors.labels else None
-
-    def shownTransform(self, parameters: UnsupervisedRegistrationParameterNode) -> Any:
-        """The outcome that the moving volume lies under now, or else the chosen one; ``None`` without any."""
-        from UnsupervisedRegistrationLib.scene.transforms import isOutcome, isOutcomeOf
-
-        moving, chosen = parameters.movingVolume, parameters.transform
-        parent = moving.GetParentTransformNode() if moving else None
-        if parent and isOutcome(parent):
-            return parent
-        return chosen if chosen and moving and isOutcome(chosen) and isOutcomeOf(chosen, moving) else None
-
-    def describe(self, parameters: UnsupervisedRegistrationParameterNode, outcome: Any) -> str:
-        """One sentence about an outcome."""
-        from UnsupervisedRegistrationLib.scene.report import describe
-
-        sentence = _("{what}: {how}; {ms:.0f} ms on {device}.").format(
-            what=outcome.pair.plane.name.capitalize(),
-            how=describe(outcome, self.errors(parameters, outcome.transformNode)),
-            ms=sum(outcome.registration.milliseconds.values()),
-            device=outcome.registration.device,
-        )
-        fellBack = _("The memory of the GPU was too small, so the CPU was used.")
-        return f"{sentence} {fellBack}" if self._fellBack else sentence
-
-    def isInView(self, parameters: UnsupervisedRegistrationParameterNode) -> bool:
-        """Whether a slice view chooses the slice."""
-        return parameters.sliceSource == IN_VIEW
-
-    def check(self, parameters: UnsupervisedRegistrationParameterNode) -> None:
-        """Refuses parameters that cannot be applied.
-
-        Raises:
-            ValueError: Something is missing, or was deleted.
-        """
-        missing = self.missing(parameters)
-        if missing:
-            raise ValueError(f"{missing}.")
-
-    def plane(self, parameters: UnsupervisedRegistrationParameterNode) -> Any:
-        """The plane that the parameters choose.
-
-        Raises:
-            ValueError: It does not cut the fixed volume.
-        """
-        from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, planeFromSliceNode
-
-        if parameters.sliceSource == IN_VIEW:
-            return planeFromSliceNode(parameters.sliceView, parameters.fixedVolume)
-        return planeFromIndex(parameters.fixedVolume, ORIENTATIONS[parameters.sliceSource], parameters.sliceIndex)
-
-    def orientation(self, parameters: UnsupervisedRegistrationParameterNode) -> str:
-        """Axial, sagittal or coronal, as chosen or as the view lies; axial for an oblique view."""
-        if not self.isInView(parameters):
-            return ORIENTATIONS[parameters.sliceSource]
-        name = parameters.sliceView.GetOrientation().lower() if parameters.sliceView else ""
-        return name if name in ORIENTATIONS.values() else "axial"
-
-    def sliceCount(self, parameters: UnsupervisedRegistrationParameterNode) -> int:
-        """How many slices the fixed volume has along the orientation; 1 if there is none."""
-        from UnsupervisedRegistrationLib.scene.planes import sliceCount
-
-        if not parameters.fixedVolume:
-            return 1
-        try:
-            return sliceCount(parameters.fixedVolume, self.orientation(parameters))
-        except ValueError:
-            return 1
-
-    def missing(self, parameters: UnsupervisedRegistrationParameterNode) -> str:
-        """What has to be chosen before Apply, or nothing."""
-        if not parameters.fixedVolume or not parameters.movingVolume:
-            return _("Choose a fixed and a moving volume")
-        if parameters.fixedVolume is parameters.movingVolume:
-            return _("Choose two different volumes as fixed and moving")
-        if parameters.sliceSource == IN_VIEW and not parameters.sliceView:
-            return _("Choose the slice view to register")
-        if bool(parameters.fixedLandmarks) != bool(parameters.movingLandmarks):
-            return _("Choose landmarks on both images, or on none")
-        return ""
-
-    def checkLandmarks(self, parameters: UnsupervisedRegistrationParameterNode) -> None:
-        """Refuses landmarks that do not pair before anything is computed."""
-        from UnsupervisedRegistrationLib.scene.landmarks import pairLandmarks
-
-        pairLandmarks(parameters.fixedLandmarks, parameters.movingLandmarks)
-
-    def modelNames(self) -> list[str]:
-        """Models that can be chosen."""
-        from UnsupervisedRegistrationLib.scene.models import modelNames
-
-        return modelNames()
 
     def requireTorch(self) -> None:
         """Makes sure that PyTorch can be imported, asking the PyTorch extension to install it if need be.

@@ -93,7 +93,7 @@ class TestRegister:
         figures = reportOf(everything.folder)
         assert set(figures) == {
             "fixed", "moving", "slice", "model", "device", "milliseconds", "similarity", "folding", "tre_mm", "notes",
-            "inverse_consistency_mm", "expected_error_mm", "settings", "judgement",
+            "inverse_consistency_mm", "expected_error_mm", "settings", "judgement", "model_reason",
         }  # fmt: skip
         assert figures["slice"] == "axial slice 2"
         assert figures["device"] == "cpu"
@@ -119,6 +119,19 @@ class TestRegister:
         resampled = sitk.GetArrayFromImage(sitk.Resample(moving, warped, transform, sitk.sitkLinear))[0]
         inner = np.s_[12:-12, 12:-12]  # Clear of the border, where VTK has half a voxel more.
         np.testing.assert_allclose(resampled[inner], sitk.GetArrayFromImage(warped)[0][inner], atol=GREY)
+
+
+class TestModel:
+    def test_auto_takes_the_model_that_fits_and_says_why(self, files, tmp_path):
+        outcome = register(files, tmp_path, "--model", "auto")
+        assert outcome.code == 0, outcome.err
+        figures = reportOf(tmp_path)
+        assert figures["model"] == "any-contrast"
+        assert "no name tells the part of the body" in figures["model_reason"]
+        assert figures["model_reason"] in outcome.out
+
+    def test_a_model_that_was_named_needs_no_reason(self, everything):
+        assert reportOf(everything.folder)["model_reason"] == ""
 
 
 class TestLandmarks:

@@ -59,6 +59,8 @@ def writeDicom(folder, voxels, direction, series="1.2.3.4"):
         for tag, value in {
             "0008|0016": "1.2.840.10008.5.1.4.1.1.4",  # MR Image Storage.
             "0008|0060": "MR",
+            "0008|103e": "cine sax",
+            "0018|0015": "HEART",
             "0008|0018": f"{series}.{k + 1}",
             "0020|000d": "1.2.3",
             "0020|000e": series,
@@ -98,6 +100,15 @@ def test_one_dicom_file_is_a_volume_of_one_slice(scene, tmp_path, direction):
     volume = readVolume(scene, folder / "1.2.3.4.1.dcm")
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(volume), voxels)
     np.testing.assert_allclose(ijkToRas(volume), expectedMatrix(DIRECTIONS[direction]), atol=MM)
+
+
+def test_modality_and_descriptions_of_dicom_files_are_noted(scene, tmp_path):
+    voxels = RANDOM.integers(0, 900, (3, 4, 5)).astype(np.int16)
+    folder = writeDicom(tmp_path / "series", voxels, np.eye(3))
+    for source in (folder, folder / "1.2.3.4.1.dcm"):
+        volume = readVolume(scene, source)
+        assert volume.GetVoxelValueQuantity().GetCodeMeaning() == "MR signal intensity"
+        assert volume.GetDescription() == "HEART cine sax"
 
 
 def test_the_longest_series_of_a_folder_is_read(scene, tmp_path):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import slicer
 import slicer.util
 import torch
 
+from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
 from UnsupervisedRegistrationLib.core.register import Cancelled
-from UnsupervisedRegistrationLib.scene import history, stack, transforms
+from UnsupervisedRegistrationLib.scene import history, sequences, stack, transforms
 from UnsupervisedRegistrationLib.scene.planes import planeFromIndex
 from UnsupervisedRegistrationLib.scene.registration import openModel
 from UnsupervisedRegistrationLib.scene.report import describe
-from UnsupervisedRegistrationLib.scene.stack import registerSequence, registerVolume
+from UnsupervisedRegistrationLib.scene.sequences import registerSequence
+from UnsupervisedRegistrationLib.scene.stack import registerVolume
 from UnsupervisedRegistrationLib.scene.volumes import addVolume, sampleVolume
 
 MM = 1e-4
@@ -42,15 +46,16 @@ def known(monkeypatch):
     def put(rows):
         given = {}
 
-        def register_stack(*, fixed, moving, progress, **_):
-            given.update(fixed=fixed, moving=moving)
+        def register_stack(*, fixed, moving, progress, **others):
+            given.update(fixed=fixed, moving=moving, **others)
             if progress:
                 progress("network", 0.5)
             forward = torch.zeros(len(fixed), 2, *fixed.shape[2:])
             forward[:, 0] = torch.tensor(rows, dtype=torch.float32)[:, None, None]
             return forward, -forward
 
-        monkeypatch.setattr(stack, "register_stack", register_stack)
+        for user in (stack, sequences):
+            monkeypatch.setattr(user, "register_stack", register_stack)
         return given
 
     return put
@@ -131,6 +136,73 @@ def test_slices_that_show_nothing_do_not_hold_the_others_back(obliqueVolumes, kn
     found = [downRows(outcome, index, obliqueVolumes[0], "axial") for index in range(4)]
     np.testing.assert_allclose(found, 1, atol=MM)
     assert "2 of 6 slices show nothing" in describe(outcome, None)
+
+
+@pytest.fixture
+def maskOn(scene, obliqueVolumes):
+    """A labelmap on the fixed volume that covers some slices, away from their border."""
+
+    def make(slices, shift=0):
+        voxels = np.zeros(SHAPE, np.uint8)
+        voxels[slices, 12:52, 12 + shift : 60] = 1
+        node = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Mask")
+        slicer.util.updateVolumeFromArray(node, voxels)
+        node.CopyOrientation(obliqueVolumes[0])
+        return node
+
+    return make
+
+
+def test_the_network_sees_both_masks_slice_by_slice(obliqueVolumes, known, model, maskOn):
+    given = known([0.0] * 6)
+    masks = {"mask": maskOn([1, 3, 4]), "moving_mask": maskOn([0, 3], 5)}
+    registerVolume(*obliqueVolumes, model=model, maskNode=masks["mask"], movingMaskNode=masks["moving_mask"])
+    for name, node in masks.items():
+        expected = slicer.util.arrayFromVolume(node)
+        found = given[name][:, 0].numpy()
+        assert (found if keepsOrder(obliqueVolumes) else found[::-1]).tolist() == expected.tolist()
+
+
+def keepsOrder(volumes):
+    """Whether the normal of the slices points to higher indices."""
+    first, second = (planeFromIndex(volumes[0], "axial", index) for index in (0, 1))
+    return (second.centre - first.centre) @ first.normal > 0
+
+
+def test_outside_the_mask_nothing_moves(obliqueVolumes, model, maskOn):
+    outcome = registerVolume(*obliqueVolumes, smoothing=0, model=model, maskNode=maskOn([2, 3, 4]), device="cpu")
+    for index in (0, 1, 5):
+        plane = planeFromIndex(obliqueVolumes[0], "axial", index)
+        moved = transforms.movedPoints(outcome.transformNode, plane.pixelPositions().reshape(-1, 3))
+        assert np.abs(moved - plane.pixelPositions().reshape(-1, 3)).max() < 0.01
+    plane = planeFromIndex(obliqueVolumes[0], "axial", 3)
+    inside = plane.pixelPositions()[20:44, 20:52].reshape(-1, 3)
+    assert np.abs(transforms.movedPoints(outcome.transformNode, inside) - inside).max() > 0.5
+    assert "3 of 6 slices lie outside the mask and stay" in describe(outcome, None)
+
+
+def test_a_mask_that_misses_the_middle_slice_is_no_error(obliqueVolumes, model, maskOn):
+    outcome = registerVolume(*obliqueVolumes, model=model, maskNode=maskOn([0, 1]), device="cpu")
+    assert outcome.pair.mask is None
+
+
+def test_a_mask_beside_all_slices_is_refused(obliqueVolumes, model, maskOn, snapshot):
+    mask = maskOn([5])
+    before = snapshot()
+    with pytest.raises(ValueError, match="no pixel on any of the slices"):
+        registerVolume(*obliqueVolumes, sliceRange=(0, 2), model=model, maskNode=mask)
+    assert snapshot() == before
+
+
+def test_a_slice_that_the_window_of_a_model_leaves_constant_is_skipped(obliqueVolumes, model):
+    """Of intensities 0 to 200 a window that ends at 100 shows something; of 300 to 500 it does not."""
+    preprocessing = PreprocessingConfiguration(intensity="window", lower=-200, upper=100)
+    windowed = replace(model, configuration=replace(model.configuration, preprocessing=preprocessing))
+    for volume in obliqueVolumes:
+        slicer.util.arrayFromVolume(volume)[:] /= 5
+    slicer.util.arrayFromVolume(obliqueVolumes[1])[4] += 300
+    outcome = registerVolume(*obliqueVolumes, model=windowed, device="cpu")
+    assert "1 of 6 slices show nothing in one of the volumes" in describe(outcome, None)
 
 
 def test_an_initial_transform_and_a_placement_stay_part_of_the_outcome(obliqueVolumes, known, model, makeParent):

@@ -9,6 +9,6 @@ Conventions, valid in every module of this package:
 * Patient space is RAS in millimetres. LPS exists in files only. ``grid.ImageGrid.displacement_to_ras`` is the
   one function that turns voxel displacements into RAS vectors.
 
-Two modules do without torch, so that Slicer can use them before it is installed: ``phantom``, on numpy, draws the
-sample data, and ``catalogue`` lists the model files.
+Three modules do without torch, so that Slicer can use them before it is installed: ``phantom``, on numpy, draws the
+sample data, ``catalogue`` lists the model files, and ``choice`` tells which of them fits a pair.
 """

@@ -116,7 +116,8 @@ def prepare(
     Args:
         fixed: ``(B, 1, *grid.shape)``, any intensities.
         moving: Sampled on the grid of ``fixed``.
-        mask: Optional weights on the same grid; the intensity mapping then looks inside it only.
+        mask: Optional weights on the same grid, one for all or one each; the intensity mapping then looks inside it
+            only.
         moving_mask: The same for the moving image, which otherwise takes ``mask``.
         grid: Of all four.
         configuration: The model's.
@@ -128,7 +129,7 @@ def prepare(
         return _pad(resample(image, shape), multiple)
 
     images = [
-        torch.cat([to_unit_range(image[None], configuration, inside, name) for image in batch])
+        torch.cat([to_unit_range(image, configuration, part, name) for image, part in _each(batch, inside)])
         for batch, inside, name in (
             (fixed, mask, "fixed"),
             (moving, mask if moving_mask is None else moving_mask, "moving"),
@@ -137,6 +138,13 @@ def prepare(
     masks = [None if inside is None else fit(inside.to(fixed)) for inside in (mask, moving_mask)]
     ready = [fit(image) for image in images]
     return PreparedPair(ready[0], ready[1], masks[0], masks[1], shape)
+
+
+def _each(batch: Tensor, mask: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
+    """Every image of a batch with its mask, ``(1, C, *spatial)`` each."""
+    if mask is None:
+        return [(image, None) for image in batch.split(1)]
+    return list(zip(batch.split(1), mask.expand(len(batch), *mask.shape[1:]).split(1), strict=True))
 
 
 def working_shape(grid: ImageGrid, configuration: PreprocessingConfiguration) -> tuple[int, ...]:

@@ -65,7 +65,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _addCommon(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the outcome")
-    parser.add_argument("--model", default="any-contrast", metavar="NAME_OR_FILE", help="default: any-contrast")
+    parser.add_argument(
+        "--model",
+        default="any-contrast",
+        metavar="NAME_OR_FILE",
+        help="auto takes the one that fits, and says why (default: any-contrast)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument(
         "--prealign",

@@ -18,6 +18,12 @@ from ..scene.volumes import addVolume
 _NIFTI_HEADER = 348  # Bytes of a NIfTI-1 header, which its first number says.
 _NIFTI_FLOATS = {16: "f4", 64: "f8"}
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_MODALITY, _DESCRIPTIONS = "0008|0060", ("0018|0015", "0008|103e")  # Body part examined, series description.
+# What Slicer notes for them: code, scheme and meaning.
+_QUANTITIES = {
+    "CT": ("112031", "DCM", "Attenuation Coefficient"),
+    "MR": ("110852", "DCM", "MR signal intensity"),
+}
 
 
 def readVolume(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLVolumeNode:
@@ -34,6 +40,7 @@ def readVolume(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLVolumeNo
     name = path.name.split(".")[0] or path.resolve().name
     volume = addVolume(scene, name, _voxels(image), _ijkToRas(image))
     volume.CreateDefaultDisplayNodes()
+    _noteHeader(volume, image)
     return volume
 
 
@@ -130,7 +137,28 @@ def _readSeries(folder: Path) -> sitk.Image:
     if not series:
         raise ValueError(f"The folder '{folder}' holds no DICOM series; give a folder with DICOM files, or one file.")
     files = max((sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), s) for s in series), key=len)
-    return sitk.ReadImage(files)
+    image, header = sitk.ReadImage(files), sitk.ImageFileReader()
+    header.SetFileName(files[0])  # A series read at once comes without its tags.
+    header.ReadImageInformation()
+    for tag in (_MODALITY, *_DESCRIPTIONS):
+        if header.HasMetaDataKey(tag):
+            image.SetMetaData(tag, header.GetMetaData(tag))
+    return image
+
+
+def _noteHeader(volume: slicer.vtkMRMLVolumeNode, image: sitk.Image) -> None:
+    """What a DICOM header says of modality and body part, where Slicer's own reader puts the one and people read."""
+    tags = {
+        tag: image.GetMetaData(tag).encode(errors="replace").decode().strip()  # Old files have other alphabets.
+        for tag in (_MODALITY, *_DESCRIPTIONS)
+        if image.HasMetaDataKey(tag)
+    }
+    quantity = _QUANTITIES.get(tags.get(_MODALITY, ""))
+    if quantity is not None and volume.IsA("vtkMRMLScalarVolumeNode"):
+        entry = slicer.vtkCodedEntry()
+        entry.SetValueSchemeMeaning(*quantity)
+        volume.SetVoxelValueQuantity(entry)
+    volume.SetDescription(" ".join(tags[tag] for tag in _DESCRIPTIONS if tags.get(tag)))
 
 
 def _voxels(image: sitk.Image) -> np.ndarray:

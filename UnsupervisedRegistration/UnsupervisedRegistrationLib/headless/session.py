@@ -11,6 +11,7 @@ import numpy as np
 import slicer
 import slicer.util
 
+from ..scene.choice import chooseModel
 from ..scene.display import addSliceViews, fitView, showOverlay
 from ..scene.errors import fillTable
 from ..scene.judgement import judge
@@ -23,6 +24,9 @@ from ..scene.registration import Progress, Refinement, openModel, registerSlice
 from ..scene.report import describe, report
 from .figure import saveFigure
 from .readers import readLandmarks, readMask, readTransform, readVolume
+
+AUTOMATIC = "auto"
+"""In place of a model: the one that fits the pair."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Settings:
     """How it is registered.
 
     Attributes:
-        model: Name or file.
+        model: Name, file, or ``AUTOMATIC``.
         device: See ``core.register``.
         prealignment: In the plane, before the network.
         refineSeconds: Time to refine the outcome for this pair; ``None`` leaves it.
@@ -148,7 +152,9 @@ def run(inputs: Inputs, settings: Settings, folder: Path, progress: Progress) ->
     """
     checkFolder(folder)
     progress("open the model", 0.05)
-    model = openModel(settings.model)
+    automatic = settings.model == AUTOMATIC
+    name, reason = chooseModel(inputs.fixed, inputs.moving) if automatic else (settings.model, "")
+    model = openModel(name)
     seconds = settings.refineSeconds
     outcome = registerSlice(
         inputs.fixed,
@@ -175,7 +181,7 @@ def run(inputs: Inputs, settings: Settings, folder: Path, progress: Progress) ->
     saveFigure(outcome, folder / "overlay.png", f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer}")
     progress("write the files", 0.8)
     figures = report(outcome, errors, model.name)
-    figures |= {"settings": asdict(settings), "judgement": asdict(judge(outcome, errors))}
+    figures |= {"settings": asdict(settings), "judgement": asdict(judge(outcome, errors)), "model_reason": reason}
     (folder / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
     _save(slicer.vtkMRMLTransformStorageNode(), outcome.transformNode, folder / "transform.h5")
     _save(slicer.vtkMRMLVolumeArchetypeStorageNode(), outcome.warpedVolume, folder / "warped.nrrd")
@@ -184,7 +190,7 @@ def run(inputs: Inputs, settings: Settings, folder: Path, progress: Progress) ->
     return (
         f"Registered the {inputs.plane.name} of {inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer};"
         f" {seconds:.2f} s on {outcome.registration.device}; see {folder / 'overlay.png'}, and open"
-        f" {folder / 'scene.mrb'} in Slicer."
+        f" {folder / 'scene.mrb'} in Slicer." + (f" Model {reason}" if reason else "")
     )
 
 

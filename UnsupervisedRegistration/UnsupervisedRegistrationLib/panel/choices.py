@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+IN_VIEW = "Shown in a slice view"
+ORIENTATIONS = {"Axial, by index": "axial", "Sagittal, by index": "sagittal", "Coronal, by index": "coronal"}
+"""Ways to choose the slice without a view."""
+
+PREALIGNMENTS = ["none", "rigid", "affine"]
+SIMILARITIES = ["auto", "local_ncc", "mind"]
+
 AUTOMATIC = "Automatic"
 """In place of a model: the one that fits the pair."""
 

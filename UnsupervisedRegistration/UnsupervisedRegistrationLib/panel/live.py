@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import qt
 import slicer
 import slicer.util
@@ -41,7 +43,18 @@ class LiveSteps:
     def __init__(self, logic: Any, parameters: Any) -> None:
         self._logic, self._parameters = logic, parameters
         self._model: tuple[str, Any] = ("", None)
+        self._choice: tuple[Any, str] = (None, "")
+        self._prealigned: tuple[Any, Any, tuple[str, ...]] = (None, None, ())
         self.reason = ""
+
+    @property
+    def modelName(self) -> str:
+        """Name or file of the model in use."""
+        return self._model[0]
+
+    def forget(self) -> None:
+        """Drops what was found out about the images, because they or their placement changed."""
+        self._choice, self._prealigned = (None, ""), (None, None, ())
 
     def nodes(self) -> list[Any]:
         """What is followed; Live ends when one of them is deleted."""
@@ -68,31 +81,56 @@ class LiveSteps:
             OSError: The model cannot be read.
             ValueError: Something does not fit, such as a view that shows no slice of the volume.
         """
-        from ..scene.registration import landmarksInPlane, openModel, samplePair
+        from ..scene.registration import landmarksInPlane
 
         logic, p = self._logic, self._parameters
         logic.check(p)
         with logic.placed(p):
-            pair = samplePair(
-                p.fixedVolume,
-                p.movingVolume,
-                plane=logic.plane(p),
-                maskNode=p.mask,
-                movingMaskNode=p.movingMask,
-                prealignment=p.prealignment,
-            )
+            pair = self._pair()
             lists = logic.steering(p)
             points = landmarksInPlane(pair, *lists)[0] if lists else None
-            name, self.reason = logic.chooseModel(p)
-            if self._model[0] != name:
-                self._model = (name, openModel(name))
+            model = self._chosenModel()
         settings = {
             "device": p.device,
             "refinement": logic.refinement(p, _REFINE_SECONDS),
             "landmarks": points,
             "trust": p.overlay == TRUST,
         }
-        return LiveRequest(pair, self._model[1], settings)
+        return LiveRequest(pair, model, settings)
+
+    def _pair(self) -> Any:
+        """Both slices, pre-aligned as on the first slice while images, placement and orientation stay the same."""
+        from ..scene.registration import samplePair
+
+        p, plane = self._parameters, self._logic.plane(self._parameters)
+        key = (p.prealignment, self.nodes(), plane.ijkToRas[:3, :3].tobytes())
+        known, placement, remarks = self._prealigned
+        pair = samplePair(
+            p.fixedVolume,
+            p.movingVolume,
+            plane=plane,
+            maskNode=p.mask,
+            movingMaskNode=p.movingMask,
+            prealignment=placement if known == key else p.prealignment,
+        )
+        if known == key:
+            return replace(pair, remarks=remarks)
+        if pair.placement is not None and min(np.ptp(pair.fixed.pixels), np.ptp(pair.moving.pixels)) > 0:
+            self._prealigned = (key, pair.placement, pair.remarks)
+        return pair
+
+    def _chosenModel(self) -> Any:
+        """The model, chosen and read once for the images."""
+        from ..scene.registration import openModel
+
+        p = self._parameters
+        key = (p.model, p.fixedVolume, p.movingVolume, p.fixedVolume.GetName(), p.movingVolume.GetName())
+        if self._choice[0] != key:
+            name, self.reason = self._logic.chooseModel(p)
+            self._choice = (key, name)
+        if self._model[0] != self._choice[1]:
+            self._model = (self._choice[1], openModel(self._choice[1]))
+        return self._model[1]
 
     def compute(self, request: LiveRequest, isOvertaken: Callable[[], bool]) -> Any:
         """Runs the network; in the other thread.
@@ -163,6 +201,11 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
         return self._steps.reason
 
     @property
+    def modelName(self) -> str:
+        """Name or file of the model."""
+        return self._steps.modelName
+
+    @property
     def isBusy(self) -> bool:
         """Whether something changed that is not shown yet."""
         return self._timer.isActive() or self._newest.isBusy
@@ -181,7 +224,11 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
         self._newest.stop()
         self.removeObservers()
 
-    def _restart(self, caller: Any = None, event: str = "") -> None:
+    def _onData(self, caller: Any, event: str) -> None:
+        self._steps.forget()
+        self._restart()
+
+    def _restart(self) -> None:
         if not self._timer.isActive():
             self._since = time.perf_counter()
         self._timer.start()
@@ -198,12 +245,14 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
             if node.IsA("vtkMRMLSliceNode"):
                 self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.changed)
             elif node.IsA("vtkMRMLVolumeNode"):
-                self.addObserver(node, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, self._restart)
+                self.addObserver(node, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, self._onData)
             elif node.IsA("vtkMRMLMarkupsNode"):
                 for name in _POINT_EVENTS:
                     self.addObserver(node, getattr(slicer.vtkMRMLMarkupsNode, name), self.changed)
             elif node.IsA("vtkMRMLTransformNode"):
-                self.addObserver(node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._restart)
+                self.addObserver(node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._onData)
+            elif node.IsA("vtkMRMLSegmentationNode"):
+                self.addObserver(node, slicer.vtkSegmentation.SourceRepresentationModified, self._onData)
 
     def _onRemoved(self, caller: Any, event: str) -> None:
         gone = [node.GetName() for node in self._nodes if node.GetScene() is None]

@@ -30,6 +30,7 @@ def addPhantom(scene: slicer.vtkMRMLScene, kind: Kind) -> PhantomNodes:
     fixed = addVolume(scene, f"{name}Fixed", phantom.fixed, phantom.ijk_to_ras)
     moving = addVolume(scene, f"{name}Moving", phantom.moving, phantom.ijk_to_ras)
     for volume in (fixed, moving):
+        volume.SetDescription("Drawn, no image of a person")
         volume.CreateDefaultDisplayNodes()
         volume.GetDisplayNode().SetAutoWindowLevel(False)
         volume.GetDisplayNode().SetWindowLevel(*_WINDOW_LEVEL[kind])

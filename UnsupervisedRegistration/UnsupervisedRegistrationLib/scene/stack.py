@@ -1,4 +1,4 @@
-"""Many slices at once: those of a whole volume as one transform, or the frames of a sequence."""
+"""Many slices at once: those of a whole volume, as one transform."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..core.measures import folding
 from ..core.model import Model
 from ..core.preprocessing import prepare
 from ..core.register import Progress, Registration, resolve_device
-from ..core.stack import register_stack
+from ..core.stack import register_stack, usable_pairs
 from . import transforms
 from .outcomes import SliceRegistration, checkOutputs, gridOf, showStack
-from .pairs import samplePair
+from .pairs import SlicePair, samplePair
 from .planes import Orientation, SlicePlane, planeFromIndex, sliceCount
 from .prealignment import Prealignment
 from .registration import openModel
-from .volumes import sampleStack, worldToLocal
+from .volumes import sampleMask, sampleStack, worldToLocal
 
 _MEASURED = 9  # So many slices, evenly spread, tell the similarity of all.
 _TOGETHER = 16  # Slices that are measured at once.
@@ -61,6 +61,8 @@ def registerVolume(
     sliceRange: tuple[int, int] | None = None,
     smoothing: float = 3.0,
     model: Model | str = DEFAULT,
+    maskNode: slicer.vtkMRMLNode | None = None,
+    movingMaskNode: slicer.vtkMRMLNode | None = None,
     prealignment: Prealignment | np.ndarray = "none",
     transformNode: slicer.vtkMRMLTransformNode | None = None,
     warpedVolume: slicer.vtkMRMLScalarVolumeNode | None = None,
@@ -77,6 +79,8 @@ def registerVolume(
         sliceRange: First and last slice of the fixed volume; without it all.
         smoothing: Standard deviation in mm of the Gaussian that joins the slices along their normal; 0 leaves them.
         model: Loaded, or its name or file.
+        maskNode: See ``registration.registerSlice``; a slice without a pixel of it stays, but for the smoothing.
+        movingMaskNode: Likewise.
         prealignment: Of the middle slice, for all.
         transformNode: Receives the outcome; without it a new node.
         warpedVolume: Receives the warped slices; without it a new node.
@@ -91,89 +95,42 @@ def registerVolume(
     model = model if isinstance(model, Model) else openModel(model)
     first, last = _range(fixedVolume, orientation, sliceRange)
     middle = _middle(fixedVolume, orientation, first, last)
-    pair = samplePair(fixedVolume, movingVolume, middle, prealignment=prealignment)
-    checkOutputs(pair, transformNode, warpedVolume)
     planes = [planeFromIndex(fixedVolume, orientation, index) for index in range(first, last + 1)]
     base = min(planes, key=lambda plane: float(plane.centre @ plane.normal))  # Its normal may point to lower indices.
-    fixed = sampleStack(fixedVolume, base, len(planes), worldToLocal(fixedVolume.GetParentTransformNode()))
-    fromWorld = transforms.placed(pair.placement, worldToLocal(pair.initial))
-    moving = sampleStack(movingVolume, base, len(planes), fromWorld)
+    pair, images = _sampled(
+        fixedVolume, movingVolume, middle, base, len(planes), (maskNode, movingMaskNode), prealignment
+    )
+    checkOutputs(pair, transformNode, warpedVolume, (maskNode, movingMaskNode))
     clock = time.perf_counter()
     tell = progress or (lambda step, share: None)
-    ways = _registered(fixed, moving, base, model, device, lambda step, share: tell(step, _SHARE * share))
+    ways = register_stack(
+        **vars(images),
+        grid=gridOf(base),
+        model=model,
+        device=device,
+        progress=lambda step, share: tell(step, _SHARE * share),
+    )
     tell("measure", _SHARE)
-    shown = np.array([min(np.ptp(a), np.ptp(b)) > 0 for a, b in zip(fixed, moving, strict=True)])
-    displacement, inverse = (_joined(way, shown, smoothing / base.thickness) for way in ways)
-    at = _position(base, middle)
+    usable = usable_pairs(**vars(images), model=model)
+    at, aside = _position(base, middle), images.outside.difference(usable)
+    sigma = smoothing / base.thickness
+    displacement, inverse = (_joined(way, sorted(aside.union(usable)), sigma) for way in ways)
     registration = replace(
-        _measured(fixed, moving, base, shown, displacement, model),
+        _measured(images, base, usable, displacement, model),
         displacement=displacement[at : at + 1],
         inverse=inverse[at : at + 1],
-        warped=warp(torch.from_numpy(moving[at : at + 1])[:, None], displacement[at : at + 1]),
+        warped=warp(images.moving[at : at + 1], displacement[at : at + 1]),
         milliseconds={"network": round(1000 * (time.perf_counter() - clock), 2)},
         device=str(resolve_device(device)),
     )
     tell("warp", 0.95)
-    remarks = () if shown.all() else (f"{(~shown).sum()} of {len(shown)} slices show nothing in one of the volumes",)
-    pair = replace(pair, remarks=pair.remarks + remarks)
+    empty = len(planes) - len(usable) - len(aside)
+    remarks = [f"{empty} of {len(planes)} slices show nothing in one of the volumes"] if empty else []
+    remarks += [f"{len(aside)} of {len(planes)} slices lie outside the mask and stay"] if aside else []
+    pair = replace(pair, remarks=(*pair.remarks, *remarks))
     outcome = showStack(pair, base, displacement, registration, transformNode, warpedVolume, confined)
     slices = tuple(range(first, last + 1))
     return VolumeRegistration(outcome.transformNode, outcome.warpedVolume, pair, registration, slices, base)
-
-
-def registerSequence(
-    sequenceNode: slicer.vtkMRMLSequenceNode,
-    *,
-    plane: SlicePlane | None = None,
-    model: Model | str = DEFAULT,
-    transformSequence: slicer.vtkMRMLSequenceNode | None = None,
-    device: str = "auto",
-    confined: bool = True,
-    progress: Progress | None = None,
-) -> slicer.vtkMRMLSequenceNode:
-    """A transform for each frame of a sequence of volumes that warps a slice of it onto that of the first frame.
-
-    Args:
-        sequenceNode: Of volumes.
-        plane: In the first frame; without it the middle slice.
-        model: Loaded, or its name or file.
-        transformSequence: Receives the transforms; without it a new node.
-        device: See ``core.register``.
-        confined: See ``registerVolume``.
-        progress: Told of each step; what it raises ends the work, and nothing has changed.
-
-    Raises:
-        OSError: The model cannot be read.
-        ValueError: There are fewer than two frames, one is no volume, or they do not fit.
-    """
-    model = model if isinstance(model, Model) else openModel(model)
-    frames = [sequenceNode.GetNthDataNode(index) for index in range(sequenceNode.GetNumberOfDataNodes())]
-    if len(frames) < 2 or not all(isinstance(frame, slicer.vtkMRMLVolumeNode) for frame in frames):
-        raise ValueError(
-            f"The sequence '{sequenceNode.GetName()}' has {len(frames)} items; needed are two volumes or more."
-        )
-    if transformSequence is sequenceNode:
-        raise ValueError(f"The transforms would overwrite '{sequenceNode.GetName()}'; choose another output sequence.")
-    plane = plane or planeFromIndex(frames[0])
-    pixels = np.concatenate([sampleStack(frame, plane, 1, worldToLocal(None)) for frame in frames])
-    fixed = np.repeat(pixels[:1], len(frames) - 1, axis=0)
-    displacement, _ = _registered(fixed, pixels[1:], plane, model, device, progress)
-    still = torch.zeros_like(displacement[:1])
-    vectors = gridOf(plane).displacement_to_ras(torch.cat([still, displacement])).movedim(1, -1).numpy()
-    if transformSequence is None:
-        transformSequence = sequenceNode.GetScene().AddNewNodeByClass(
-            "vtkMRMLSequenceNode", f"{sequenceNode.GetName()} to its first frame"
-        )
-    transformSequence.RemoveAllDataNodes()
-    transformSequence.SetIndexName(sequenceNode.GetIndexName())
-    transformSequence.SetIndexUnit(sequenceNode.GetIndexUnit())
-    transformSequence.SetIndexType(sequenceNode.GetIndexType())
-    for index, frame in enumerate(frames):
-        node = slicer.vtkMRMLTransformNode()
-        node.SetName(f"{frame.GetName()} to the first frame")
-        node.SetAndObserveTransformFromParent(transforms.gridTransform(plane, vectors[index], confined))
-        transformSequence.SetDataNodeAtValue(node, sequenceNode.GetNthIndexValue(index))
-    return transformSequence
 
 
 def _range(
@@ -200,58 +157,91 @@ def _position(base: SlicePlane, plane: SlicePlane) -> int:
     return round(float((plane.centre - base.centre) @ base.normal) / base.thickness)
 
 
-def _registered(
-    fixed: np.ndarray, moving: np.ndarray, plane: SlicePlane, model: Model, device: str, progress: Progress | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    return register_stack(
-        fixed=torch.from_numpy(fixed)[:, None],
-        moving=torch.from_numpy(moving)[:, None],
-        grid=gridOf(plane),
-        model=model,
-        device=device,
-        progress=progress,
-    )
+@dataclass(frozen=True)
+class _Images:
+    """What the network sees of all slices, ``(N, 1, rows, columns)`` each; see ``register_stack``."""
+
+    fixed: torch.Tensor
+    moving: torch.Tensor
+    mask: torch.Tensor | None = None
+    moving_mask: torch.Tensor | None = None
+
+    @property
+    def outside(self) -> set[int]:
+        """Slices that have no pixel of a mask."""
+        masks = [mask for mask in (self.mask, self.moving_mask) if mask is not None]
+        return {n for mask in masks for n in range(len(mask)) if not mask[n].any()}
 
 
-def _joined(displacement: torch.Tensor, shown: np.ndarray, sigma: float) -> torch.Tensor:
-    """Gaussian means along the slices, of those that show something.
+def _sampled(
+    fixedVolume: slicer.vtkMRMLVolumeNode,
+    movingVolume: slicer.vtkMRMLVolumeNode,
+    middle: SlicePlane,
+    base: SlicePlane,
+    count: int,
+    masks: tuple[slicer.vtkMRMLNode | None, slicer.vtkMRMLNode | None],
+    prealignment: Prealignment | np.ndarray,
+) -> tuple[SlicePair, _Images]:
+    """The middle slice as a pair, with the masks that have a pixel on it, and the images of all slices."""
+    at = _position(base, middle)
+    mask = None if masks[0] is None else sampleMask(masks[0], base, count=count)
+    there = masks[0] if mask is not None and mask[at].any() else None
+    pair = samplePair(fixedVolume, movingVolume, middle, maskNode=there, prealignment=prealignment)
+    fromWorld = transforms.placed(pair.placement, worldToLocal(pair.initial))
+    movingMask = None if masks[1] is None else sampleMask(masks[1], base, fromWorld, count)
+    if movingMask is not None and movingMask[at].any():
+        pair = replace(pair, movingMask=movingMask[at])
+    fixed = sampleStack(fixedVolume, base, count, worldToLocal(fixedVolume.GetParentTransformNode()))
+    moving = sampleStack(movingVolume, base, count, fromWorld)
+    inside = [part if part is None else _tensor(part.astype(np.float32)) for part in (mask, movingMask)]
+    return pair, _Images(_tensor(fixed), _tensor(moving), *inside)
+
+
+def _tensor(pixels: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(pixels)[:, None]
+
+
+def _joined(displacement: torch.Tensor, known: list[int], sigma: float) -> torch.Tensor:
+    """Gaussian means along the slices, of those whose displacement is known.
 
     Args:
         displacement: ``(N, 2, rows, columns)``.
-        shown: ``(N,)`` bool.
+        known: Their indices.
         sigma: Slices.
     """
     if not sigma > 0:
         return displacement
-    places = np.arange(len(shown))
-    weights = np.exp(-0.5 * ((places[:, None] - places) / sigma) ** 2) * shown
+    places = np.arange(len(displacement))
+    weights = np.exp(-0.5 * ((places[:, None] - places) / sigma) ** 2) * np.isin(places, known)
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-30)
     joined = np.tensordot(weights.astype(np.float32), displacement.numpy(), axes=1)
     return torch.from_numpy(joined)
 
 
 def _measured(
-    fixed: np.ndarray,
-    moving: np.ndarray,
-    plane: SlicePlane,
-    shown: np.ndarray,
-    displacement: torch.Tensor,
-    model: Model,
+    images: _Images, plane: SlicePlane, usable: list[int], displacement: torch.Tensor, model: Model
 ) -> Registration:
     """The similarity of some slices and the folding of all, without their displacement."""
-    images, grid = torch.from_numpy(moving)[:, None], gridOf(plane)
-    some = np.flatnonzero(shown)[:: max(int(shown.sum()) // _MEASURED, 1)]
-    warped = warp(images[some], displacement[some])
+    some = usable[:: max(len(usable) // _MEASURED, 1)]
+    fixed, moving, mask, movingMask = (None if part is None else part[some] for part in vars(images).values())
     before, after = (
         prepare(
-            fixed=torch.from_numpy(fixed[some])[:, None],
+            fixed=fixed,
             moving=image,
-            grid=grid,
+            mask=mask,
+            moving_mask=inside,
+            grid=gridOf(plane),
             configuration=model.configuration.preprocessing,
             multiple=model.network.multiple,
         ).similarity(None)
-        for image in (images[some], warped)
+        for image, inside in (
+            (moving, movingMask),
+            (
+                warp(moving, displacement[some]),
+                None if movingMask is None else warp(movingMask, displacement[some], "nearest"),
+            ),
+        )
     )
     folds = sum(len(part) * folding(part) for part in displacement.split(_TOGETHER)) / len(displacement)
     nothing = displacement[:0]
-    return Registration(nothing, nothing, warped[:0], before, after, folds, {}, "")
+    return Registration(nothing, nothing, nothing[:, :1], before, after, folds, {}, "")

@@ -94,7 +94,10 @@ def sampleStack(
 
 
 def sampleMask(
-    maskNode: slicer.vtkMRMLNode, plane: SlicePlane, fromWorld: vtk.vtkAbstractTransform | None = None
+    maskNode: slicer.vtkMRMLNode,
+    plane: SlicePlane,
+    fromWorld: vtk.vtkAbstractTransform | None = None,
+    count: int | None = None,
 ) -> np.ndarray:
     """Where a labelmap volume or any segment of a segmentation covers a plane, ``(rows, columns)`` bool.
 
@@ -102,20 +105,20 @@ def sampleMask(
         maskNode: Labelmap volume or segmentation.
         plane: Where.
         fromWorld: As of ``sampleVolume``.
+        count: Of planes, as of ``sampleStack``; the outcome is then ``(count, rows, columns)``.
 
     Raises:
         ValueError: Nothing is there, or a segmentation has no binary labelmap.
     """
-    covered = np.zeros(plane.shape, dtype=bool)
+    covered = np.zeros(plane.shape if count is None else (count, *plane.shape), dtype=bool)
     if fromWorld is None:
         fromWorld = worldToLocal(maskNode.GetParentTransformNode())
     for image, rasToIjk in _maskImages(maskNode):
-        pixels = _reslice(image, plane, fromWorld, rasToIjk, linear=False)
+        pixels = _reslice(image, plane, fromWorld, rasToIjk, linear=False, count=count)
         covered |= np.nan_to_num(pixels) > 0
     if not covered.any():
-        raise ValueError(
-            f"The mask '{maskNode.GetName()}' has no pixel on the {plane.name}; draw it there, or choose no mask."
-        )
+        where = f"the {plane.name}" if count is None else "any of the slices"
+        raise ValueError(f"The mask '{maskNode.GetName()}' has no pixel on {where}; draw it there, or choose no mask.")
     return covered
 
 
