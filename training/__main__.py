@@ -11,7 +11,7 @@ from pathlib import Path
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; 0 if all went well, 1 with a sentence on standard error if not."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    _log_to_standard_error()
     parser = _parser()
     options, overrides = parser.parse_known_args(arguments)
     if overrides and options.command not in ("fit", "profile"):
@@ -23,6 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"training: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _log_to_standard_error() -> None:
+    """Our own words alone; Lightning writes its own."""
+    log = logging.getLogger("training")
+    log.handlers, log.propagate = [logging.StreamHandler()], False
+    log.setLevel(logging.INFO)
 
 
 def _parser() -> argparse.ArgumentParser:

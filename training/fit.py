@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from training.throughput import Throughput
 
 LAST = "last.ckpt"
 _STEPS = "optimisation.steps"  # The one setting that may change, so that a run can go on for longer.
-_LOG = logging.getLogger(__name__)
 
 
 def fit(
@@ -51,6 +50,8 @@ def fit(
     if last.exists():
         check_same_run(last, run)
     lightning.seed_everything(run.seed, verbose=False)
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists")  # It is to go on there.
+    warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning's use of PyTorch.
     trainer = lightning.Trainer(
         devices=devices,
         num_nodes=nodes,
@@ -97,32 +98,46 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the old checkpoint first, so that a kill or a full disk leaves the old one readable."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Saves as a whole or not at all."""
+        """Saves as a whole or not at all.
+
+        Raises:
+            OSError: It could not be written, and what to do then.
+        """
         temporary = Path(f"{path}.partial")
         try:
             temporary.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(checkpoint, temporary)
+            with temporary.open("wb") as stream:
+                torch.save(checkpoint, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
             os.replace(temporary, path)
+        except (OSError, RuntimeError) as error:  # PyTorch hides what the system said behind an error of its own.
+            raise OSError(
+                f"The checkpoint '{path}' could not be written ({_first_cause(error)}); the previous one is whole."
+                " Make room on the disk and give the same command again."
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
 
 
+def _first_cause(error: BaseException) -> BaseException:
+    cause = error.__cause__ or error.__context__
+    return _first_cause(cause) if cause else error
+
+
 class Bar(TQDMProgressBar):
-    """The progress bar of Lightning, which leaves the line to an error that ends the run."""
-
-    def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
-        """Closes the bar."""
-        self.train_progress_bar.close()
-
-
-class Milestones(Callback):
-    """A line a validation, so that a run can be followed without TensorBoard."""
+    """The progress bar of Lightning, with a line above it for every validation."""
 
     def on_validation_end(self, trainer: Any, module: Any) -> None:
-        """Logs everything that was validated."""
+        """Writes everything that was validated, so that a run can be followed without TensorBoard."""
+        super().on_validation_end(trainer, module)
         values = {name[4:]: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         text = ", ".join(f"{name} {value:.4g}" for name, value in sorted(values.items()))
-        _LOG.info("step %d: %s", trainer.global_step, text)
+        self.print(f"step {trainer.global_step}: {text}")
+
+    def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
+        """Leaves the line to the error that ends the run."""
+        self.train_progress_bar.close()
 
 
 def _callbacks(run: RunConfiguration, folder: Path, throughput: Throughput) -> list[Callback]:
@@ -133,7 +148,6 @@ def _callbacks(run: RunConfiguration, folder: Path, throughput: Throughput) -> l
         ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False),
         Bar(refresh_rate=10),
         throughput,
-        Milestones(),
     ]
 
 

@@ -64,6 +64,8 @@ class Learner(lightning.LightningModule):
     def setup(self, stage: str) -> None:
         """Draws from now on this process's share of every batch."""
         store = open_store(self.run.data, self.run.synthesis.size) if self.run.data.folders else None
+        if store and self.trainer.is_global_zero:
+            store.report()
         self._batches = Batches(self.run, store, self.trainer.global_rank, self.trainer.world_size)
 
     def train_dataloader(self) -> DataLoader[int]:

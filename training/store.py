@@ -72,21 +72,24 @@ class SliceStore:
         source, person, group = (self._names[name][record[name]] for name in _NAMES)
         return Entry(source, person, group, float(record["level"]))
 
+    def report(self) -> None:
+        """Logs how many slices there are, and names what was skipped."""
+        for path, reason in self.problems.items():
+            _LOG.warning("skipped %s: %s", path, reason)
+        _LOG.info("%d slices of %d scans, %d scans skipped", len(self), self.scans, len(self.problems))
+
     def _open(self, number: int) -> list[np.ndarray]:
         return [np.load(self._folder / f"{kind}-{number:05}.npy", mmap_mode="r") for kind in _KINDS]
 
 
 def open_store(data: DataConfiguration, size: tuple[int, int]) -> SliceStore:
-    """The prepared slices of a configuration; says how many there are, and names what was skipped.
+    """The prepared slices of a configuration.
 
     Raises:
         OSError: The cache cannot be written.
         ValueError: No scan is usable; what was looked for and what was wrong with the files is said.
     """
     store = SliceStore(prepare(data, size))
-    for path, reason in store.problems.items():
-        _LOG.warning("skipped %s: %s", path, reason)
-    _LOG.info("%d slices of %d scans, %d scans skipped", len(store), store.scans, len(store.problems))
     if not len(store):
         reasons = "; ".join(f"{Path(path).name}: {reason}" for path, reason in list(store.problems.items())[:5])
         raise ValueError(f"None of {store.scans} scans in {', '.join(data.folders)} is usable. {reasons}")

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 import torch.multiprocessing
 
 from training.batches import Batch, Batches
 from training.configuration import RunConfiguration, run_from
 from training.export import export
-from training.fit import AtomicCheckpointIO, fit
+from training.fit import fit
 from training.objective import loss_of
 from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.model import load_model
@@ -30,6 +32,8 @@ optimisation: {steps: 12, batch: 4, warmup: 2, average: 0.8, validate_every: 3}
 validation: {count: 4}
 """
 STEPS = 12
+# One thread, as sums of floating-point numbers depend on how many there are.
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
 
 
 def command(folder: Path) -> list[str]:
@@ -39,13 +43,12 @@ def command(folder: Path) -> list[str]:
 
 
 def run(arguments: list[str]) -> None:
-    """Runs it on one thread, as sums of floating-point numbers depend on how many there are."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run(arguments, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=240)
+    """Runs it to its end."""
+    subprocess.run(arguments, cwd=ROOT, env=ENVIRONMENT, check=True, capture_output=True, timeout=240)
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return torch.load(folder / "run" / "last.ckpt", weights_only=True)["state_dict"]
+def weights(folder: Path, output: str = "run") -> dict[str, torch.Tensor]:
+    return torch.load(folder / output / "last.ckpt", weights_only=True)["state_dict"]
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +61,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(finished: Path, tmp_path: Path) -> None:
     arguments = command(tmp_path)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
-        arguments, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        arguments, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     while not (tmp_path / "run" / "last.ckpt").exists() and process.poll() is None:
         time.sleep(0.01)
@@ -84,6 +86,36 @@ def test_an_export_registers_as_the_averaged_network_bit_for_bit(finished: Path,
         )
 
 
+ACROSS = """
+network: {width: 4, integration_steps: 3}
+data: {folders: [scans], masks: auto, every: 1, cache: cache}
+synthesis: {size: [64, 64], warp_scales: [8, 16], warp_strengths: [1.0, 2.0]}
+loss: {endpoint_weight: 0}
+optimisation: {steps: 4, batch: 4, warmup: 2, average: 0.8, validate_every: 4}
+validation: {count: 4}
+"""
+
+
+def test_a_run_on_two_devices_ends_with_the_weights_of_one(tmp_path: Path) -> None:
+    """As a cluster starts it, from scans that one of the processes prepares."""
+    (tmp_path / "scans").mkdir()
+    for number in range(4):
+        rows, columns = np.indices((64, 64))
+        inside = ((rows - 30 - number) / (12 + number)) ** 2 + ((columns - 32 + number) / (15 - number)) ** 2 < 1
+        voxels = inside * (100 + 40 * np.sin(rows / 5 + number) * np.cos(columns / 4) + np.zeros((3, 1, 1)))
+        sitk.WriteImage(sitk.GetImageFromArray(voxels.astype(np.int16)), str(tmp_path / "scans" / f"p{number}_1.nii"))
+    (tmp_path / "across.yaml").write_text(ACROSS)
+    starts = {"run": [sys.executable], "two": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]}
+    for devices, (output, start) in enumerate(starts.items(), start=1):
+        arguments = ["-m", "training", "fit", "across.yaml", "--output", output, "--devices", str(devices)]
+        outcome = subprocess.run([*start, *arguments], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+        assert outcome.returncode == 0, outcome.stderr
+        assert outcome.stderr.count("12 slices of 4 scans, 0 scans skipped") == 1
+    one, two = (torch.cat([w.flatten() for w in weights(tmp_path, name).values()]) for name in starts)
+    # Adam lets rounding decide about weights without a gradient. Half of the batch alone gives 0.01.
+    assert float((one - two).norm() / one.norm()) < 1e-3
+
+
 def test_other_settings_do_not_continue_a_checkpoint(finished: Path) -> None:
     settings = run_from({"seed": 2})
     with pytest.raises(ValueError, match=r"made with another configuration \(.*network.width.*seed"):
@@ -98,18 +130,23 @@ def test_a_size_that_the_network_cannot_halve_is_refused(tmp_path: Path) -> None
         fit(settings, tmp_path)
 
 
-def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "last.ckpt"
-    AtomicCheckpointIO().save_checkpoint({"step": 1}, path)
+FULL = """
+import resource, sys, torch
+from training.fit import AtomicCheckpointIO
+content = torch.load(sys.argv[1], weights_only=True)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # Bytes; the checkpoint has more.
+AtomicCheckpointIO().save_checkpoint(content | {"global_step": -1}, sys.argv[1])
+"""
 
-    def full(content: object, file: Path) -> None:
-        Path(file).write_bytes(b"half a ")
-        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space left"):
-        AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
-    assert torch.load(path, weights_only=True) == {"step": 1}
+def test_a_disk_without_room_leaves_the_previous_checkpoint_and_says_what_to_do(finished: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(finished / "run" / "last.ckpt", tmp_path))
+    before = path.read_bytes()
+    outcome = subprocess.run(
+        [sys.executable, "-c", FULL, path], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert "could not be written ([Errno 27] File too large); the previous one is whole. Make room" in outcome.stderr
+    assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
