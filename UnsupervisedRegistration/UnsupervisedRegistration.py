@@ -507,7 +507,10 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic, Work):
         self.fellBack = False
         try:
             return work(*nodes, **settings)
-        except torch.cuda.OutOfMemoryError:
+        except RuntimeError as error:
+            # Apple's GPU has no class of its own for this.
+            if not isinstance(error, torch.cuda.OutOfMemoryError) and "out of memory" not in str(error):
+                raise
             self.fellBack = True
         return work(*nodes, **(settings | {"device": "cpu"}))  # Here the error and its tensors are gone.
 

@@ -152,7 +152,7 @@ class qMRMLNodeComboBox(qt.QWidget):
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent) if scene else ():
             self._observer.addObserver(scene, event, self._refresh)
         for node in nodes:
-            self._observer.addObserver(node, "ModifiedEvent", self._refresh)
+            self._observer.addObserver(node, "ModifiedEvent", self._onModified)
         self._comboBox.clear()
         if self.noneEnabled:
             self._comboBox.addItem(self.noneDisplay, "")
@@ -161,6 +161,11 @@ class qMRMLNodeComboBox(qt.QWidget):
         ids = [node.GetID() for node in nodes]
         first = "" if self.noneEnabled else next(iter(ids), "")
         self._select(self._currentID if self._currentID in ids else first)
+
+    def _onModified(self, node: Any, event: str) -> None:
+        """Most changes of a node do not concern the list; real data may change many times a second."""
+        if node.GetHideFromEditors() or self._comboBox.findText(node.GetName()) < 0:
+            self._refresh()
 
     def _select(self, nodeID: str) -> None:
         self._comboBox.currentIndex = self._comboBox.findData(nodeID)

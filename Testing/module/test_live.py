@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
+import vtk
 
 import host
 
@@ -38,9 +39,12 @@ def live(loaded: host.Loaded, ui: Any) -> Any:
 
 
 def grid() -> np.ndarray:
-    """Displacement vectors of the outcome."""
+    """Displacement vectors of the outcome, without the ring around the slice."""
     node = slicer.util.getNode("HeadMoving").GetParentTransformNode()
-    return slicer.util.arrayFromGridTransform(node)
+    vectors = slicer.util.arrayFromGridTransform(node)
+    rows, columns = slicer.util.arrayFromVolume(slicer.util.getNode("HeadFixed")).shape[1:]
+    ring = (vectors.shape[1] - rows) // 2
+    return vectors[:, ring : ring + rows, ring : ring + columns]
 
 
 def test_the_overlay_follows_the_view(loaded: host.Loaded, live: Any) -> None:
@@ -171,8 +175,119 @@ def test_a_dragged_landmark_bends_the_field_there(loaded: host.Loaded, ui: Any) 
     moved = np.abs(grid() - before).max(axis=-1)[1]
     fixed = slicer.util.getNode("HeadFixedLandmarks").GetNthControlPointPositionWorld(0)
     plane = loaded.widget.outcome.pair.plane
-    column, row = np.round((np.linalg.inv(plane.ijkToRas) @ [*fixed, 1])[:2]).astype(int) + 1
+    column, row = np.round((np.linalg.inv(plane.ijkToRas) @ [*fixed, 1])[:2]).astype(int)
     assert moved[row, column] > 1
+
+
+@pytest.fixture
+def prealignments(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The slices that were aligned in their plane, each time that was done."""
+    from UnsupervisedRegistrationLib.scene import pairs
+
+    real, names = pairs.alignInPlane, []
+    monkeypatch.setattr(pairs, "alignInPlane", lambda plane, *rest: names.append(plane.name) or real(plane, *rest))
+    return names
+
+
+def test_the_alignment_in_the_plane_is_kept_while_scrolling(
+    loaded: host.Loaded, ui: Any, prealignments: list[str]
+) -> None:
+    ui.prealignmentSelector.setCurrentText("rigid")
+    ui.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    first = loaded.widget.outcome.pair.placement
+    for offset in (4.0, 8.0):
+        scroll(loaded, offset)
+        assert np.array_equal(loaded.widget.outcome.pair.placement, first)
+        assert "pre-alignment" in ui.statusLabel.text
+    assert prealignments == ["axial slice 7"]
+
+
+def test_the_alignment_is_made_anew_when_orientation_images_or_placement_change(
+    loaded: host.Loaded, ui: Any, prealignments: list[str]
+) -> None:
+    initial = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "initial")
+    slicer.util.getNode("HeadMoving").SetAndObserveTransformNodeID(initial.GetID())
+    ui.prealignmentSelector.setCurrentText("rigid")
+    ui.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    red().SetOrientation("Coronal")
+    scroll(loaded, 10.0)
+    assert prealignments[-1].startswith("coronal")
+    count = len(prealignments)
+    slicer.util.arrayFromVolume(slicer.util.getNode("HeadMoving"))[:, 80:90, 80:90] = 500
+    slicer.util.arrayFromVolumeModified(slicer.util.getNode("HeadMoving"))
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    assert len(prealignments) == count + 1
+    initial.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.diag([1.0, 1, 1, 1]) + np.eye(4, k=3) * 5))
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    assert len(prealignments) == count + 2
+
+
+def test_a_mask_drawn_meanwhile_is_followed(loaded: host.Loaded, ui: Any) -> None:
+    fixed = slicer.util.getNode("HeadFixed")
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "region")
+
+    def draw(rows: int) -> Any:
+        image, matrix = slicer.vtkOrientedImageData(), vtk.vtkMatrix4x4()
+        image.SetExtent(60, 119, 60, 59 + rows, 0, 14)
+        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+        image.GetPointData().GetScalars().Fill(1)
+        fixed.GetIJKToRASMatrix(matrix)
+        image.SetImageToWorldMatrix(matrix)
+        return image
+
+    segment = segmentation.AddSegmentFromBinaryLabelmapRepresentation(draw(80), "region")
+    ui.maskSelector.setCurrentNode(segmentation)
+    ui.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    assert loaded.widget.outcome.pair.mask.sum() == 80 * 60
+    slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(draw(40), segmentation, segment)
+    assert loaded.widget.live.isBusy
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    assert loaded.widget.outcome.pair.mask.sum() == 40 * 60
+
+
+def test_too_little_gpu_memory_falls_back_to_the_cpu_once(
+    loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from UnsupervisedRegistrationLib.scene import registration
+
+    real, devices = registration.registerPair, []
+
+    def crowded(pair: Any, model: Any, device: str, **settings: Any) -> Any:
+        devices.append(device)
+        if device != "cpu":
+            raise torch.OutOfMemoryError("too large")
+        return real(pair, model, device, **settings)
+
+    monkeypatch.setattr(registration, "registerPair", crowded)
+    ui.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    assert "memory of the GPU was too small" in ui.statusLabel.text
+    scroll(loaded, 8.0)
+    assert loaded.widget.isLive
+    assert ui.statusLabel.text.startswith("Axial slice 9")
+    assert "memory of the GPU was too small" in ui.statusLabel.text
+    assert devices == ["auto", "cpu", "cpu"]
+
+
+def test_another_failure_ends_live_with_a_sentence(
+    loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from UnsupervisedRegistrationLib.scene import registration
+
+    def broken(*arguments: Any, **settings: Any) -> Any:
+        raise RuntimeError("the driver is gone")
+
+    monkeypatch.setattr(registration, "registerPair", broken)
+    ui.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.isLive)
+    assert "the driver is gone" in ui.statusLabel.text
+    assert not ui.liveButton.checked
+    assert slicer.util.getNode("HeadMoving").GetParentTransformNode() is None
 
 
 def test_live_leaves_no_node_observer_or_thread(loaded: host.Loaded, live: Any) -> None:

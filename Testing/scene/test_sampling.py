@@ -107,10 +107,17 @@ def test_a_plane_beside_the_volume_is_refused(makeVolume, orientation):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_voxels_that_are_no_numbers_are_refused_and_counted(scene, bad):
     voxels = np.ones((3, 4, 5), np.float32)
-    voxels[0, 1, 2] = voxels[2, 2, 2] = bad
+    voxels[1, 1, 2] = voxels[2, 2, 2] = bad
     volume = addVolume(scene, "Broken", voxels, np.eye(4))
-    with pytest.raises(ValueError, match="'Broken' has 2 voxels that are NaN or infinite"):
+    with pytest.raises(ValueError, match="'Broken' has 2 voxels that are NaN or infinite, some of them on the axial"):
         sampleVolume(volume, planeFromIndex(volume))
+
+
+def test_voxels_that_are_no_numbers_on_another_slice_do_not_matter(scene):
+    voxels = np.ones((3, 4, 5), np.float32)
+    voxels[0] = np.nan
+    volume = addVolume(scene, "Padded", voxels, np.eye(4))
+    assert sampleVolume(volume, planeFromIndex(volume)).inside.all()
 
 
 def test_a_constant_volume_is_sampled(scene):

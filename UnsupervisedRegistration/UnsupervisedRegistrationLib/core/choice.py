@@ -84,7 +84,7 @@ def traits_of(
         window: Width and level in which a person or a header shows it, or ``None``.
     """
     words = _words(text)
-    low, high = float(pixels.min()), float(pixels.max())
+    low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
     sample = pixels.ravel()[:: max(pixels.size // 2**20, 1)]
     lowest = float((sample == low).mean())
     modality, told_by = _modality(words, declared, _by_values(sample, (low, high), lowest, window))

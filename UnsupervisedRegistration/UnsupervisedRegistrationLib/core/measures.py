@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .deformation import compose, determinant, jacobian_determinant, sample_at
+from .deformation import compose, determinant, jacobian_determinant, lengths, sample_at
 from .grid import ImageGrid
 
 _POINTS = 1024  # Of one surface that are compared with the other at once; bounds the memory.
@@ -203,4 +203,4 @@ def inverse_consistency_error(forward: Tensor, backward: Tensor, grid: ImageGrid
         backward: Displacement from moving to fixed, on the same grid.
         grid: Gives the size of a voxel.
     """
-    return grid.displacement_to_ras(compose(backward, forward)).norm(dim=1, keepdim=True)
+    return lengths(grid.displacement_to_ras(compose(backward, forward)))

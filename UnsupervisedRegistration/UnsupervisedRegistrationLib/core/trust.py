@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .deformation import warp
+from .deformation import lengths, warp
 from .estimate import Deformation, estimate
 from .grid import ImageGrid
 from .losses import box_mean, local_correlation
@@ -50,10 +50,8 @@ def signs_of_doubt(pair: PreparedPair, model: Model, outcome: Deformation, grid:
     mirrored, further = forward[:batch].flip(-1), forward[batch:]
     mirrored = torch.cat([mirrored[:, :-1], -mirrored[:, -1:]], dim=1)
     spacing = torch.tensor(pair.spacing(grid), device=fixed.device).view(1, -1, *[1] * (fixed.ndim - 2))
-    lengths = [
-        ((way * spacing).norm(dim=1, keepdim=True) + _FLOOR_MM).log() for way in (mirrored - outcome[0], further)
-    ]
+    doubts = [(lengths(way * spacing) + _FLOOR_MM).log() for way in (mirrored - outcome[0], further)]
     mismatch = 1 - local_correlation(warped, pair.fixed, _WINDOW)
     mean, square = box_mean(torch.cat([pair.fixed, pair.fixed.square()], dim=1), _WINDOW).split(1, dim=1)
     flatness = torch.exp(-(square - mean.square()).clamp_min(0).sqrt() / 0.05)
-    return box_mean(torch.cat([*lengths, mismatch, flatness], dim=1), _WINDOW)
+    return box_mean(torch.cat([*doubts, mismatch, flatness], dim=1), _WINDOW)

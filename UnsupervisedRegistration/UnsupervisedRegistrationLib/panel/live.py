@@ -13,6 +13,7 @@ import slicer
 import slicer.util
 import vtk
 
+from ..scene.planes import localIjkToRas
 from ..scene.transforms import initialTransformOf
 from .choices import TRUST
 from .newest import NewestRequest
@@ -24,12 +25,17 @@ _REFINE_SECONDS = 0.4  # While a landmark is dragged, the answer is worth more t
 _POINT_EVENTS = ("PointModifiedEvent", "PointAddedEvent", "PointRemovedEvent")
 
 
+_NOTHING: tuple[Any, Any, tuple[str, ...]] = (None, None, ())
+"""Of a pre-alignment: what it holds for, its matrix, and what it did in words."""
+
+
 class LiveRequest(NamedTuple):
-    """All that the network needs for one slice, taken from the scene."""
+    """All that the network needs for one slice, taken from the scene; and whether it has to do without the GPU."""
 
     pair: Any
     model: Any
     settings: dict[str, Any]
+    fallsBack: bool
 
 
 class LiveSteps:
@@ -44,7 +50,8 @@ class LiveSteps:
         self._logic, self._parameters = logic, parameters
         self._model: tuple[str, Any] = ("", None)
         self._choice: tuple[Any, str] = (None, "")
-        self._prealigned: tuple[Any, Any, tuple[str, ...]] = (None, None, ())
+        self._prealigned = _NOTHING
+        self._crowdedDevice = ""
         self.reason = ""
 
     @property
@@ -53,15 +60,18 @@ class LiveSteps:
         return self._model[0]
 
     def forget(self) -> None:
-        """Drops what was found out about the images, because they or their placement changed."""
-        self._choice, self._prealigned = (None, ""), (None, None, ())
+        """Drops the pre-alignment, because a mask or a transform changed."""
+        self._prealigned = _NOTHING
 
     def nodes(self) -> list[Any]:
         """What is followed; Live ends when one of them is deleted."""
         p = self._parameters
         chosen = [p.sliceView, p.fixedVolume, p.movingVolume, p.mask, p.movingMask]
-        initial = initialTransformOf(p.movingVolume) if p.movingVolume else None
-        return [node for node in (*chosen, initial, *(self._logic.steering(p) or ())) if node]
+        parents = [
+            p.fixedVolume.GetParentTransformNode() if p.fixedVolume else None,
+            initialTransformOf(p.movingVolume) if p.movingVolume else None,
+        ]
+        return [node for node in (*chosen, *parents, *(self._logic.steering(p) or ())) if node]
 
     def state(self) -> tuple[Any, ...]:
         """What the outcome depends on; as long as it stays the same there is nothing to do."""
@@ -72,7 +82,15 @@ class LiveSteps:
             for node in self._logic.steering(p) or ()
         ]
         view = None if p.sliceView is None else slicer.util.arrayFromVTKMatrix(p.sliceView.GetSliceToRAS()).tobytes()
-        return (view, settings, p.overlay == TRUST, p.initialTransform, tuple(points), tuple(self.nodes()))
+        shows = (p.overlay == TRUST, p.initialTransform)
+        return (view, settings, shows, tuple(points), tuple(self.nodes()), self._voxels())
+
+    def _voxels(self) -> tuple[Any, ...]:
+        """What changes with the voxels of the volumes and with the place of their grid."""
+        volumes = [node for node in self.nodes() if node.IsA("vtkMRMLVolumeNode") and node.GetImageData()]
+        scalars = [volume.GetImageData().GetPointData().GetScalars() for volume in volumes]
+        times = [0 if array is None else array.GetMTime() for array in scalars]
+        return (*times, *(localIjkToRas(volume).tobytes() for volume in volumes))
 
     def sample(self) -> LiveRequest:
         """Takes the slice out of the scene; in the main thread.
@@ -90,20 +108,21 @@ class LiveSteps:
             lists = logic.steering(p)
             points = landmarksInPlane(pair, *lists)[0] if lists else None
             model = self._chosenModel()
+        fallsBack = p.device == self._crowdedDevice
         settings = {
-            "device": p.device,
+            "device": "cpu" if fallsBack else p.device,
             "refinement": logic.refinement(p, _REFINE_SECONDS),
             "landmarks": points,
             "trust": p.overlay == TRUST,
         }
-        return LiveRequest(pair, model, settings)
+        return LiveRequest(pair, model, settings, fallsBack)
 
     def _pair(self) -> Any:
         """Both slices, pre-aligned as on the first slice while images, placement and orientation stay the same."""
         from ..scene.registration import samplePair
 
         p, plane = self._parameters, self._logic.plane(self._parameters)
-        key = (p.prealignment, self.nodes(), plane.ijkToRas[:3, :3].tobytes())
+        key = (p.prealignment, self.nodes(), self._voxels(), plane.ijkToRas[:3, :3].tobytes())
         known, placement, remarks = self._prealigned
         pair = samplePair(
             p.fixedVolume,
@@ -125,6 +144,7 @@ class LiveSteps:
 
         p = self._parameters
         key = (p.model, p.fixedVolume, p.movingVolume, p.fixedVolume.GetName(), p.movingVolume.GetName())
+        key += self._voxels()
         if self._choice[0] != key:
             name, self.reason = self._logic.chooseModel(p)
             self._choice = (key, name)
@@ -144,7 +164,11 @@ class LiveSteps:
             if isOvertaken():
                 raise Cancelled
 
-        return self._logic.onDevice(registerPair, request.pair, request.model, progress=progress, **request.settings)
+        outcome = self._logic.onDevice(registerPair, request.pair, request.model, progress=progress, **request.settings)
+        if self._logic.fellBack:  # The next slice would not fit either, and finding out takes long.
+            self._crowdedDevice = request.settings["device"]
+        self._logic.fellBack |= request.fallsBack
+        return outcome
 
     def show(self, request: LiveRequest, registration: Any) -> Any:
         """Puts the outcome into the scene; in the main thread.
@@ -224,7 +248,7 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
         self._newest.stop()
         self.removeObservers()
 
-    def _onData(self, caller: Any, event: str) -> None:
+    def _onChange(self, caller: Any, event: str) -> None:
         self._steps.forget()
         self._restart()
 
@@ -245,14 +269,15 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
             if node.IsA("vtkMRMLSliceNode"):
                 self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.changed)
             elif node.IsA("vtkMRMLVolumeNode"):
-                self.addObserver(node, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, self._onData)
+                for event in (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
+                    self.addObserver(node, event, self.changed)
             elif node.IsA("vtkMRMLMarkupsNode"):
                 for name in _POINT_EVENTS:
                     self.addObserver(node, getattr(slicer.vtkMRMLMarkupsNode, name), self.changed)
             elif node.IsA("vtkMRMLTransformNode"):
-                self.addObserver(node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._onData)
+                self.addObserver(node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._onChange)
             elif node.IsA("vtkMRMLSegmentationNode"):
-                self.addObserver(node, slicer.vtkSegmentation.SourceRepresentationModified, self._onData)
+                self.addObserver(node, slicer.vtkSegmentation.SourceRepresentationModified, self._onChange)
 
     def _onRemoved(self, caller: Any, event: str) -> None:
         gone = [node.GetName() for node in self._nodes if node.GetScene() is None]

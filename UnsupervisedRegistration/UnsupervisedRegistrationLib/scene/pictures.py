@@ -8,6 +8,7 @@ import slicer.util
 
 from . import colours, viewstate
 from .planes import SlicePlane
+from .volumes import fillVolume
 
 _EDGE_SHARE = 0.12  # Of the pixels, at most so many are edges.
 _WEAKEST_EDGE = 0.01  # Of the window, from one pixel to the next.
@@ -28,7 +29,7 @@ def fillPicture(
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     with slicer.util.NodeModify(node):
-        _fill(node, np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
+        fillVolume(node, np.clip(pixels + 0.5, 0, 255).astype(np.uint8)[None])
         node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(plane.ijkToRas))
     display = node.GetDisplayNode()
     with slicer.util.NodeModify(display):
@@ -38,16 +39,6 @@ def fillPicture(
         display.SetApplyThreshold(False)
         display.SetInterpolate(False)
     return node
-
-
-def _fill(node: slicer.vtkMRMLScalarVolumeNode, pixels: np.ndarray) -> None:
-    """Writes pixels into a volume of one slice, in place if they fit."""
-    image = node.GetImageData()
-    if image is not None and image.GetDimensions() == (*pixels.shape[::-1], 1):
-        slicer.util.arrayFromVolume(node)[0] = pixels
-        slicer.util.arrayFromVolumeModified(node)
-    else:
-        slicer.util.updateVolumeFromArray(node, pixels[None])
 
 
 def greyOf(volumeNode: slicer.vtkMRMLVolumeNode, pixels: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ INITIAL_ROLE = "unsupervisedRegistrationInitial"
 _OUTCOME = "UnsupervisedRegistration.Outcome"
 RESULT = "UnsupervisedRegistration.Result"
 """Attribute of a transform node that the history keeps; see ``history``."""
+_GENTLE, _WIDEST = 1.5, 64  # Pixels of the ring for a pixel of displacement, and at most.
 _PLACED = "placed"  # Value of the attribute where the moving volume had an initial transform.
 
 
@@ -24,8 +25,9 @@ def gridTransform(
 ) -> slicer.vtkOrientedGridTransform:
     """A displacement as what Slicer stores and draws.
 
-    A ring of zeros in the plane makes VTK, which repeats the border, and ITK, which takes zero, agree outside. The
-    interpolation is cubic from the start, because that is what a reader of the saved file sets.
+    In the plane the displacement falls to zero in a ring around it, so that VTK, which repeats the border, and ITK,
+    which takes zero, agree outside; the ring is wide enough that nothing folds in it. The interpolation is cubic from
+    the start, because that is what a reader of the saved file sets.
 
     Args:
         plane: Grid of the displacement.
@@ -34,15 +36,13 @@ def gridTransform(
         confined: Zero at the neighbouring slices, so that these alone are warped; otherwise the last ones repeat.
     """
     slices = displacement.reshape(-1, *plane.shape, 3)
-    count, rows, columns, _ = slices.shape
-    grid = np.zeros((count + 2, rows + 2, columns + 2, 3), dtype=np.float32)
-    grid[1:-1, 1:-1, 1:-1] = slices
-    if not confined:
-        grid[0], grid[-1] = grid[1], grid[-2]
     spacing = np.linalg.norm(plane.ijkToRas[:3, :3], axis=0)
+    ring = _ringAround(slices, float(spacing[:2].min()))
+    inPlane = np.pad(slices.astype(np.float32), [(0, 0), (ring, ring), (ring, ring), (0, 0)], mode="linear_ramp")
+    grid = np.pad(inPlane, [(1, 1), (0, 0), (0, 0), (0, 0)], mode="constant" if confined else "edge")
     image = vtk.vtkImageData()
-    image.SetDimensions(columns + 2, rows + 2, count + 2)
-    image.SetOrigin((plane.ijkToRas @ [-1, -1, -1, 1])[:3])
+    image.SetDimensions(grid.shape[2::-1])
+    image.SetOrigin((plane.ijkToRas @ [-ring, -ring, -1, 1])[:3])
     image.SetSpacing(spacing)
     vectors = numpy_to_vtk(grid.reshape(-1, 3), deep=True)
     vectors.SetName("Displacement")
@@ -54,6 +54,13 @@ def gridTransform(
     transform.SetGridDirectionMatrix(slicer.util.vtkMatrixFromArray(direction))
     transform.SetInterpolationModeToCubic()
     return transform
+
+
+def _ringAround(slices: np.ndarray, spacing: float) -> int:
+    """Pixels in which the displacement on the border ``(count, rows, columns, 3)`` can fall to zero without a fold."""
+    border = (slices[:, 0], slices[:, -1], slices[:, :, 0], slices[:, :, -1])
+    longest = max(float(np.linalg.norm(vectors, axis=-1).max()) for vectors in border)
+    return int(np.clip(np.ceil(_GENTLE * longest / spacing), 1, _WIDEST))
 
 
 def initialTransformOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLTransformNode | None:

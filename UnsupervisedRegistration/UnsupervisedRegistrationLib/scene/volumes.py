@@ -8,11 +8,12 @@ import numpy as np
 import slicer
 import slicer.util
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import vtk_to_numpy
 
 from .planes import SlicePlane, volumeSize
 
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709, as for sRGB.
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # ITU-R BT.709, as for sRGB.
+_OUTSIDE = np.finfo(np.float32).max  # No intensity; NaN is none either, but may be in a volume.
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,11 @@ def sampleVolume(
         fromWorld: From the world to the RAS space of the volume; without it, through its parent transforms.
 
     Raises:
-        ValueError: The volume is empty, not finite, a vector field, or does not meet the plane.
+        ValueError: The volume is empty, not finite there, a vector field, or does not meet the plane.
     """
-    image, notes = _scalarImage(volumeNode)
     if fromWorld is None:
         fromWorld = worldToLocal(volumeNode.GetParentTransformNode())
-    rasToIjk = vtk.vtkMatrix4x4()
-    volumeNode.GetRASToIJKMatrix(rasToIjk)
-    pixels = _reslice(image, plane, fromWorld, rasToIjk, linear=True)
-    inside = ~np.isnan(pixels)
+    pixels, inside, notes = _sampled(volumeNode, plane, fromWorld)
     if not inside.any():
         raise ValueError(
             f"The volume '{volumeNode.GetName()}' does not meet the {plane.name}; fixed and moving must overlap in"
@@ -80,11 +77,7 @@ def sampleStack(
     Raises:
         ValueError: As ``sampleVolume``, if none meets the volume.
     """
-    image, _ = _scalarImage(volumeNode)
-    rasToIjk = vtk.vtkMatrix4x4()
-    volumeNode.GetRASToIJKMatrix(rasToIjk)
-    pixels = _reslice(image, plane, fromWorld, rasToIjk, linear=True, count=count)
-    inside = ~np.isnan(pixels)
+    pixels, inside, _ = _sampled(volumeNode, plane, fromWorld, count)
     if not inside.any():
         raise ValueError(
             f"The volume '{volumeNode.GetName()}' does not meet the {plane.name}; fixed and moving must overlap in"
@@ -115,7 +108,7 @@ def sampleMask(
         fromWorld = worldToLocal(maskNode.GetParentTransformNode())
     for image, rasToIjk in _maskImages(maskNode):
         pixels = _reslice(image, plane, fromWorld, rasToIjk, linear=False, count=count)
-        covered |= np.nan_to_num(pixels) > 0
+        covered |= (pixels > 0) & (pixels != _OUTSIDE)
     if not covered.any():
         where = f"the {plane.name}" if count is None else "any of the slices"
         raise ValueError(f"The mask '{maskNode.GetName()}' has no pixel on {where}; draw it there, or choose no mask.")
@@ -140,36 +133,55 @@ def showAsVolume(
     like: slicer.vtkMRMLVolumeNode,
 ) -> None:
     """Fills a volume node with one slice of pixels, or several, displayed with the window of another volume."""
-    slicer.util.updateVolumeFromArray(volumeNode, np.ascontiguousarray(pixels.reshape(-1, *plane.shape)))
-    matrix = slicer.util.vtkMatrixFromArray(plane.ijkToRas)
-    volumeNode.SetIJKToRASMatrix(matrix)
-    volumeNode.SetAndObserveTransformNodeID(None)
+    with slicer.util.NodeModify(volumeNode):
+        fillVolume(volumeNode, pixels.reshape(-1, *plane.shape))
+        volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(plane.ijkToRas))
+        volumeNode.SetAndObserveTransformNodeID(None)
     if volumeNode.GetDisplayNode() is None:
         volumeNode.CreateDefaultDisplayNodes()
     source, display = like.GetDisplayNode(), volumeNode.GetDisplayNode()
     if isinstance(source, slicer.vtkMRMLScalarVolumeDisplayNode):
-        display.SetAutoWindowLevel(False)
-        display.SetWindowLevel(source.GetWindow(), source.GetLevel())
+        with slicer.util.NodeModify(display):
+            display.SetAutoWindowLevel(False)
+            display.SetWindowLevel(source.GetWindow(), source.GetLevel())
 
 
-def _scalarImage(volumeNode: slicer.vtkMRMLVolumeNode) -> tuple[vtk.vtkImageData, tuple[str, ...]]:
-    size = volumeSize(volumeNode)
-    image, name = volumeNode.GetImageData(), volumeNode.GetName()
-    array = vtk_to_numpy(image.GetPointData().GetScalars())
-    if array.dtype.kind == "f" and not np.isfinite([array.min(), array.max()]).all():
+def fillVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode, voxels: np.ndarray) -> None:
+    """Writes voxels ``(K, J, I)`` into a volume, in place if they fit."""
+    image = volumeNode.GetImageData()
+    if image is not None and image.GetDimensions() == voxels.shape[::-1]:
+        array = slicer.util.arrayFromVolume(volumeNode)
+        if array.dtype == voxels.dtype:
+            array[:] = voxels
+            slicer.util.arrayFromVolumeModified(volumeNode)
+            return
+    slicer.util.updateVolumeFromArray(volumeNode, np.ascontiguousarray(voxels))
+
+
+def _sampled(
+    volumeNode: slicer.vtkMRMLVolumeNode,
+    plane: SlicePlane,
+    fromWorld: vtk.vtkAbstractTransform,
+    count: int | None = None,
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Pixels of one plane or several, where the volume is, and what was done to it; see ``sampleVolume``."""
+    volumeSize(volumeNode)
+    image, name, rasToIjk = volumeNode.GetImageData(), volumeNode.GetName(), vtk.vtkMatrix4x4()
+    components = image.GetNumberOfScalarComponents()
+    if components not in (1, 3, 4):
+        raise ValueError(f"The volume '{name}' has {components} values a voxel; choose a scalar or colour volume.")
+    volumeNode.GetRASToIJKMatrix(rasToIjk)
+    pixels = _reslice(image, plane, fromWorld, rasToIjk, linear=True, count=count)
+    inside, notes = (pixels if components == 1 else pixels[..., 0]) != _OUTSIDE, ()
+    if components > 1:
+        pixels, notes = pixels[..., :3] @ _LUMINANCE, (f"'{name}' is a colour image; its luminance was registered",)
+    if not np.isfinite(pixels).all():
+        bad = np.count_nonzero(~np.isfinite(vtk_to_numpy(image.GetPointData().GetScalars())))
         raise ValueError(
-            f"The volume '{name}' has {np.count_nonzero(~np.isfinite(array))} voxels that are NaN or infinite;"
+            f"The volume '{name}' has {bad} voxels that are NaN or infinite, some of them on the {plane.name};"
             " replace them (for example with the Simple Filters module) before the registration."
         )
-    components = image.GetNumberOfScalarComponents()
-    if components == 1:
-        return image, ()
-    if components not in (3, 4):
-        raise ValueError(f"The volume '{name}' has {components} values a voxel; choose a scalar or colour volume.")
-    grey = vtk.vtkImageData()
-    grey.SetDimensions(size)
-    grey.GetPointData().SetScalars(numpy_to_vtk((array[:, :3] @ _LUMINANCE).astype(np.float32), deep=True))
-    return grey, (f"'{name}' is a colour image; its luminance was registered",)
+    return pixels, inside, notes
 
 
 def _maskImages(maskNode: slicer.vtkMRMLNode) -> list[tuple[vtk.vtkImageData, vtk.vtkMatrix4x4]]:
@@ -213,7 +225,10 @@ def _reslice(
     linear: bool,
     count: int | None = None,
 ) -> np.ndarray:
-    """``(rows, columns)`` or ``(count, rows, columns)`` float32 of an image that lies on its indices; NaN outside."""
+    """``(rows, columns)`` or ``(count, rows, columns)`` float32 of an image that lies on its indices.
+
+    An image of several components gives as many along a last axis. Outside it all are ``_OUTSIDE``.
+    """
     chain = vtk.vtkTransform() if isinstance(fromWorld, vtk.vtkTransform) else vtk.vtkGeneralTransform()
     chain.PostMultiply()
     chain.Concatenate(slicer.util.vtkMatrixFromArray(plane.ijkToRas))
@@ -227,8 +242,9 @@ def _reslice(
     reslice.SetOutputSpacing(1, 1, 1)
     reslice.SetOutputExtent(0, plane.shape[1] - 1, 0, plane.shape[0] - 1, 0, (count or 1) - 1)
     reslice.SetOutputScalarType(vtk.VTK_FLOAT)
-    reslice.SetBackgroundLevel(float("nan"))
+    reslice.SetBackgroundColor(*[float(_OUTSIDE)] * 4)
     reslice.SetInterpolationModeToLinear() if linear else reslice.SetInterpolationModeToNearestNeighbor()
     reslice.Update()
+    pixels = vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars())
     shape = plane.shape if count is None else (count, *plane.shape)
-    return vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(shape).copy()
+    return pixels.reshape(*shape, *pixels.shape[1:]).copy()
