@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from training.configuration import RunConfiguration, plain, run_from
 from training.learner import Learner
 from training.throughput import Throughput
+from UnsupervisedRegistrationLib.core.model import save_whole
 
 LAST = "last.ckpt"
 _STEPS = "optimisation.steps"  # The one setting that may change, so that a run can go on for longer.
@@ -95,34 +95,11 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the old checkpoint first, so that a kill or a full disk leaves the old one readable."""
+    """A kill or a full disk leaves the previous checkpoint readable."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Saves as a whole or not at all.
-
-        Raises:
-            OSError: It could not be written, and what to do then.
-        """
-        temporary = Path(f"{path}.partial")
-        try:
-            temporary.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as stream:
-                torch.save(checkpoint, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        except (OSError, RuntimeError) as error:  # PyTorch hides what the system said behind an error of its own.
-            raise OSError(
-                f"The checkpoint '{path}' could not be written ({_first_cause(error)}); the previous one is whole."
-                " Make room on the disk and give the same command again."
-            ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    cause = error.__cause__ or error.__context__
-    return _first_cause(cause) if cause else error
+        """Saves as a whole or not at all."""
+        save_whole(checkpoint, Path(path))
 
 
 class Bar(TQDMProgressBar):

@@ -145,9 +145,19 @@ def test_a_disk_without_room_leaves_the_previous_checkpoint_and_says_what_to_do(
     outcome = subprocess.run(
         [sys.executable, "-c", FULL, path], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
     )
-    assert "could not be written ([Errno 27] File too large); the previous one is whole. Make room" in outcome.stderr
+    assert (
+        "last.ckpt' could not be written ([Errno 27] File too large); what was there before is whole." in outcome.stderr
+    )
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_an_export_makes_its_folder_and_says_what_is_in_its_way(finished: Path, tmp_path: Path) -> None:
+    export(finished / "run" / "last.ckpt", tmp_path / "new" / "models" / "tiny.pt")
+    assert [file.name for file in (tmp_path / "new" / "models").iterdir()] == ["tiny.pt"]
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match=r"tiny\.pt' could not be written \(.*File exists.*\); what was there before"):
+        export(finished / "run" / "last.ckpt", tmp_path / "file" / "tiny.pt")
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

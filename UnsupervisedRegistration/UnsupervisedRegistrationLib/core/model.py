@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pickle
 import typing
 import zipfile
@@ -80,7 +81,11 @@ class Model:
 
 
 def save_model(model: Model, path: Path) -> None:
-    """Writes a model file; weights are stored in the precision they have."""
+    """Writes a model file; weights are stored in the precision they have.
+
+    Raises:
+        OSError: It could not be written; see ``save_whole``.
+    """
     content = {
         "format": _FORMAT,
         "version": _VERSION,
@@ -88,7 +93,40 @@ def save_model(model: Model, path: Path) -> None:
         "card": dataclasses.asdict(model.card),
         "weights": dict(model.network.state_dict()),
     }
-    torch.save(content, path)
+    save_whole(content, path)
+
+
+def save_whole(content: dict[str, Any], path: Path) -> None:
+    """Writes a PyTorch file as a whole or not at all; its folder is made.
+
+    Raises:
+        OSError: It could not be written; what was there before is as it was.
+    """
+    beside = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(content, beside)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # PyTorch hides what the system said behind an error of its own.
+        raise OSError(
+            f"'{path}' could not be written ({_first_cause(error)}); what was there before is whole."
+            " Make room, or choose another place, and give the same command again."
+        ) from error
+
+
+def _write(content: dict[str, Any], path: Path) -> None:
+    with path.open("wb") as stream:
+        torch.save(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    cause = error.__cause__ or error.__context__
+    return _first_cause(cause) if cause else error
 
 
 def load_model(path: Path) -> Model:
