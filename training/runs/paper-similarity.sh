@@ -6,4 +6,5 @@ for organ in brain heart liver; do
   bash training/runs/paper.sh "$organ" l2
   bash training/runs/paper.sh "$organ" local_ncc --loss.similarity local_ncc --loss.similarity_weight "${ncc[$organ]}"
   bash training/runs/paper.sh "$organ" mind --loss.similarity mind --loss.similarity_weight "${mind[$organ]}"
+  bash training/runs/paper-table.sh "$organ" l2 local_ncc mind
 done
