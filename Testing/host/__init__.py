@@ -31,7 +31,7 @@ from .application import (
 from .dialogs import QFileDialog, QSettings, answers
 from .pythonqt import qt
 from .scripted import Loaded, loadModule
-from .views import grabSlice
+from .views import closeSlices, grabSlice, openSlice
 from .widgets import QUiLoader
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "loadModule",
     "messages",
     "openScene",
+    "openSlice",
     "saveScene",
     "setDark",
     "start",
@@ -79,6 +80,7 @@ def stop() -> None:
     """Close the loaded modules and the scene, and forget messages, samples and errors, as between two tests."""
     while scripted.loaded:
         scripted.loaded.pop().close()
+    closeSlices()
     slicer.mrmlScene.Clear(0)
     for memory in (sources, messages, uncaught, answers, QSettings.values):
         memory.clear()

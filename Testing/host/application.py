@@ -66,13 +66,14 @@ def clickSample(sampleName: str) -> Any:
 class LayoutManager:
     """The slice views of the layouts, without their windows."""
 
-    def __init__(self, scene: Any) -> None:
+    def __init__(self, scene: Any, applicationLogic: Any) -> None:
         # Slice nodes inherit the presets, so these come first; the layout logic then makes the nodes.
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
         self._layoutLogic = slicer.vtkMRMLLayoutLogic()
         self._layoutLogic.SetMRMLScene(scene)
         self._scene = scene
         self._sliceLogics: dict[str, Any] = {}
+        self._all = applicationLogic.GetSliceLogics()
         self._addSliceLogics()
         scene.AddObserver(scene.NodeAddedEvent, self._addSliceLogics)
 
@@ -94,15 +95,22 @@ class LayoutManager:
                 self._sliceLogics[name] = logic = slicer.vtkMRMLSliceLogic()
                 logic.SetMRMLScene(self._scene)
                 logic.SetSliceNode(node)
+                self._all.AddItem(logic)
 
 
 def applicationLogic(scene: Any) -> tuple[Any, ...]:
     """The application's logic, and those of modules that look after nodes as they come; all must be kept."""
     logic = slicer.vtkSlicerApplicationLogic()
     logic.SetMRMLScene(scene)
+    logic.SetHomeDirectory(tempfile.gettempdir())  # The colour logic looks for further tables in files.
+    logic.SetShareDirectory("share")
     logic.SetSliceLogics(vtk.vtkCollection())
     logic.SetViewLogics(vtk.vtkCollection())
-    modules = {"Markups": slicer.vtkSlicerMarkupsLogic(), "Transforms": slicer.vtkSlicerTransformLogic()}
+    modules = {
+        "Colors": slicer.vtkSlicerColorLogic(),  # Adds the colour tables, now and after the scene was closed.
+        "Markups": slicer.vtkSlicerMarkupsLogic(),
+        "Transforms": slicer.vtkSlicerTransformLogic(),
+    }
     for name, module in modules.items():
         module.SetMRMLApplicationLogic(logic)
         module.SetMRMLScene(scene)
@@ -118,8 +126,6 @@ class Application(qt.QApplication):
     def __init__(self, scene: Any) -> None:
         super().__init__(["Slicer"])
         self._scene = scene
-        self._colorLogic = slicer.vtkMRMLColorLogic()
-        self._colorLogic.SetMRMLScene(scene)  # adds the colour tables, now and after the scene was closed
         self._logics = applicationLogic(scene)
         for kind in ("vtkMRMLSelectionNode", "vtkMRMLInteractionNode"):
             node = getattr(slicer, kind)()
@@ -128,7 +134,7 @@ class Application(qt.QApplication):
         self.applicationName = "Slicer"
         self.setStyle("Fusion")
         self.setFont(_font())
-        self._layoutManager = LayoutManager(scene)
+        self._layoutManager = LayoutManager(scene, self._logics[0])
         self._mainWindow = qt.QMainWindow()
         self._mainWindow.name = "qSlicerMainWindow"
 

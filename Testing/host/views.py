@@ -13,26 +13,42 @@ from vtk.util.numpy_support import vtk_to_numpy
 _MANAGERS = (
     *("vtkMRMLMarkupsDisplayableManager", "vtkMRMLTransformsDisplayableManager2D"),
     *("vtkMRMLCrosshairDisplayableManager", "vtkMRMLRulerDisplayableManager"),
+    "vtkMRMLColorLegendDisplayableManager",
 )
+
+
+_views: dict[str, _SliceView] = {}
+"""Views that were asked for, by layout name; as in the application they stay, since some managers need to see a node
+come to draw it."""
+
+
+def openSlice(sliceNode: Any) -> None:
+    """Let a slice view of the application be drawn from now on."""
+    name = sliceNode.GetLayoutName()
+    if name not in _views:
+        _registerManagers()
+        _views[name] = _SliceView(slicer.app.layoutManager().sliceLogic(name))
 
 
 def grabSlice(sliceNode: Any, path: str | os.PathLike, size: tuple[int, int] = (400, 400)) -> None:
     """Save what a slice view of the application shows."""
-    logic = slicer.app.layoutManager().sliceLogic(sliceNode.GetLayoutName())
-    _registerManagers()
-    view = _SliceView(logic, size)
-    view.write(path)
-    view.close()
+    openSlice(sliceNode)
+    _views[sliceNode.GetLayoutName()].write(path, size)
+
+
+def closeSlices() -> None:
+    """Give the windows back."""
+    while _views:
+        _views.popitem()[1].close()
 
 
 class _SliceView:
     """One slice logic drawn into a hidden window."""
 
-    def __init__(self, logic: Any, size: tuple[int, int]) -> None:
+    def __init__(self, logic: Any) -> None:
         self._logic = logic
         self._window, self._renderer = vtk.vtkRenderWindow(), vtk.vtkRenderer()
         self._window.SetOffScreenRendering(True)
-        self._window.SetSize(size)
         self._window.AddRenderer(self._renderer)
         self._interactor = vtk.vtkGenericRenderWindowInteractor()
         self._interactor.SetRenderWindow(self._window)
@@ -43,13 +59,14 @@ class _SliceView:
         picture.SetMapper(self._mapper)
         picture.GetProperty().SetDisplayLocationToBackground()
         self._renderer.AddViewProp(picture)
-        self._resize(size)
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
         self._group = factory.InstantiateDisplayableManagers(self._renderer)
         self._group.SetMRMLDisplayableNode(logic.GetSliceNode())
 
-    def write(self, path: str | os.PathLike) -> None:
+    def write(self, path: str | os.PathLike, size: tuple[int, int]) -> None:
         """Draw and save as PNG."""
+        self._window.SetSize(size)
+        self._resize(size)
         self._logic.UpdatePipeline()
         connection = self._logic.GetImageDataConnection()
         if connection is not None:

@@ -8,17 +8,18 @@ import slicer
 import slicer.util
 import vtk
 
-from UnsupervisedRegistrationLib.scene import linked, overlays
+from UnsupervisedRegistrationLib.scene import linked, maps, overlays
 from UnsupervisedRegistrationLib.scene.display import addSliceViews, pictureOrder
 from UnsupervisedRegistrationLib.scene.registration import showOutcome
 
 LAYERS = slicer.vtkMRMLSliceCompositeNode
-GREY = 1.01 / 255  # One step of the derived volume's 8 bits.
+GREY = 1e-6  # The derived volume has single precision.
 
 
 @pytest.fixture
 def outcome(scene, obliquePair, handmade):
     addSliceViews(scene)
+    slicer.vtkSlicerColorLogic().SetMRMLScene(scene)  # Makes the legend known, as in the application.
     for volume in (obliquePair.fixedVolume, obliquePair.movingVolume):
         volume.CreateDefaultDisplayNodes()
         volume.GetDisplayNode().SetAutoWindowLevel(False)
@@ -59,7 +60,7 @@ def picture(overlay, images):
     """Grey values of the derived volume, 0..1, and that it lies on the plane."""
     derived = shown(overlay)[1]
     np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(matrixOf(derived)), images.plane.ijkToRas, atol=1e-9)
-    return slicer.util.arrayFromVolume(derived)[0] / 255
+    return slicer.util.arrayFromVolume(derived)[0]
 
 
 def matrixOf(volume):
@@ -78,8 +79,8 @@ def modes(overlay, images, outcome):
         "swipe": lambda: overlays.swipe(overlay, images),
         "difference": lambda: overlays.difference(overlay, images),
         "edges": lambda: overlays.edges(overlay, images),
-        "jacobianMap": lambda: overlays.jacobianMap(overlay, images.plane, ones),
-        "trustMap": lambda: overlays.trustMap(overlay, images.plane, ones),
+        "jacobianMap": lambda: maps.jacobianMap(overlay, images.plane, ones),
+        "trustMap": lambda: maps.trustMap(overlay, images.plane, ones),
         "unwarped": lambda: overlays.showWarped(overlay, False),
         "grid": lambda: overlays.deformationGrid(outcome.transformNode),
         "glyphs": lambda: overlays.deformationGlyphs(outcome.transformNode),
@@ -173,7 +174,7 @@ def test_edges_lie_on_the_border_of_a_square_and_nowhere_else(overlay, images, o
     square = np.zeros(images.plane.shape)
     square[8:20, 10:25] = 1
     overlays.edges(overlay, overlays.OverlayImages(images.plane, square, images.warped))
-    rows, columns = np.nonzero(picture(overlay, images))
+    rows, columns = np.nonzero(picture(overlay, images) > 0)
     assert len(rows) > 40
     outside = np.maximum(np.abs(rows - 13.5) - 6, np.abs(columns - 17) - 7.5)
     assert np.abs(outside).max() <= 1.5
@@ -185,30 +186,62 @@ def test_edges_lie_on_the_border_of_a_square_and_nowhere_else(overlay, images, o
 
 def test_an_image_without_edges_has_none(overlay, images):
     overlays.edges(overlay, overlays.OverlayImages(images.plane, 0 * images.fixed, images.warped))
-    assert not picture(overlay, images).any()
+    assert not (picture(overlay, images) >= 0).any()
 
 
 @pytest.mark.parametrize(
     ("determinant", "colour"),
-    [(-0.5, "ff00ff"), (0.0, "ff00ff"), (0.25, "2167ac"), (1.0, "f6f6f7"), (4.0, "b2182b")],
+    [(-0.5, "ff00ff"), (0.0, "ff00ff"), (0.01, "2167ac"), (1.0, "f6f6f7"), (2.0, "b2182b"), (4.0, "b2182b")],
 )
 def test_the_area_map_is_blue_white_red_and_magenta_where_it_folds(overlay, images, determinant, colour):
-    overlays.jacobianMap(overlay, images.plane, np.full(images.plane.shape, determinant))
+    maps.jacobianMap(overlay, images.plane, np.full(images.plane.shape, determinant), images.fixed * 0)
     assert colourShown(overlay) == pytest.approx(rgb(colour), abs=0.02)
 
 
 @pytest.mark.parametrize(("trust", "colour"), [(0.0, "b2182b"), (1.0, "1a9850")])
 def test_the_trust_map_goes_from_red_to_green(overlay, images, trust, colour):
-    overlays.trustMap(overlay, images.plane, np.full(images.plane.shape, trust), 0.4)
+    maps.trustMap(overlay, images.plane, np.full(images.plane.shape, trust), images.fixed * 0, 0.4)
     assert colourShown(overlay) == pytest.approx(rgb(colour), abs=0.02)
     assert shown(overlay)[2] == 0.4
 
 
 def colourShown(overlay):
+    """Of the middle of the picture, by its window and its table of colours."""
     derived = shown(overlay)[1]
-    colour = [0.0] * 4
-    derived.GetDisplayNode().GetColorNode().GetColor(int(slicer.util.arrayFromVolume(derived)[0, 0, 0]), colour)
+    values, display, colour = slicer.util.arrayFromVolume(derived)[0], derived.GetDisplayNode(), [0.0] * 4
+    value = values[values.shape[0] // 2, values.shape[1] // 2]
+    share = (value - display.GetWindowLevelMin()) / display.GetWindow()
+    display.GetColorNode().GetColor(min(int(256 * share), 255), colour)
     return colour[:3]
+
+
+def test_the_maps_have_a_legend_and_the_pictures_have_none(overlay, images):
+    maps.trustMap(overlay, images.plane, np.ones(images.plane.shape))
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(shown(overlay)[1])
+    assert (legend.GetTitleText(), bool(legend.GetVisibility())) == ("Trust (%)", True)
+    maps.jacobianMap(overlay, images.plane, np.ones(images.plane.shape))
+    assert (legend.GetTitleText(), bool(legend.GetVisibility())) == ("Change of area (%)", True)
+    overlays.difference(overlay, images)
+    assert not legend.GetVisibility()
+
+
+def test_the_maps_leave_the_air_clear(overlay, images):
+    """A body with a dark hole in it; the hole belongs to it."""
+    rows, columns = np.indices(images.plane.shape) - np.reshape(images.plane.shape, (2, 1, 1)) / 2
+    radius = np.hypot(rows, columns)
+    fixed = np.where((radius < 12) & (radius > 4), 800.0, 0) + np.random.default_rng(0).normal(0, 10, radius.shape)
+    maps.trustMap(overlay, images.plane, np.ones(images.plane.shape), fixed)
+    display = shown(overlay)[1].GetDisplayNode()
+    assert display.GetApplyThreshold()
+    seen = picture(overlay, images) >= display.GetLowerThreshold()
+    assert seen[radius < 10].all()
+    assert not seen[radius > 14].any()
+
+
+def test_without_air_the_map_covers_all(overlay, images):
+    fixed = np.random.default_rng(0).normal(500, 100, images.plane.shape)
+    maps.trustMap(overlay, images.plane, np.ones(images.plane.shape), fixed)
+    assert (picture(overlay, images) == 100).all()
 
 
 def rgb(colour):

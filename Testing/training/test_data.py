@@ -12,7 +12,6 @@ import torch
 from training.batches import Batches
 from training.configuration import DataConfiguration, run_from
 from training.files import find_scans, image_files, person_of
-from training.scans import foreground
 from training.store import open_store
 
 SIZE = (48, 48)
@@ -176,15 +175,6 @@ def test_a_mask_of_another_size_is_named(folder: Path) -> None:
 def test_half_of_the_people_are_the_first_ones(folder: Path) -> None:
     store = open_store(settings(folder, people=0.34), SIZE)
     assert {store.entry(n).person for n in range(len(store))} == {"p0"}
-
-
-def test_the_foreground_is_the_disc_without_holes() -> None:
-    picture = torch.from_numpy(disc()[0]).float() / 200
-    picture[25, 22] = 0
-    inside = foreground(picture)
-    assert inside[25, 22]
-    assert not inside[0].any()
-    assert int(inside.sum()) == pytest.approx(np.pi * 15**2, rel=0.05)
 
 
 @pytest.mark.parametrize(

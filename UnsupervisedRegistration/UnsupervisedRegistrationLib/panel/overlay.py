@@ -9,7 +9,7 @@ import slicer
 import slicer.util
 import vtk
 
-from ..scene import linked, overlays
+from ..scene import linked, maps, overlays
 from ..scene.display import showOverlay
 from .choices import (
     ARROWS,
@@ -135,13 +135,13 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
     def _map(self, overlay: overlays.Overlay, mode: str) -> None:
         if self._outcome is None:
             raise ValueError(f"'{mode}' shows what the last registration found; press Apply first.")
-        plane, trust = self._outcome.pair.plane, self._outcome.trust
+        pair, trust = self._outcome.pair, self._outcome.trust
         if mode == JACOBIAN:
-            overlays.jacobianMap(overlay, plane, self._outcome.jacobian)
+            maps.jacobianMap(overlay, pair.plane, self._outcome.jacobian, pair.fixed.pixels)
         elif trust is None:
             raise ValueError("The last registration did not estimate its error; press Apply.")
         else:
-            overlays.trustMap(overlay, plane, trust)
+            maps.trustMap(overlay, pair.plane, trust, pair.fixed.pixels)
 
     def _startFlicker(self, overlay: overlays.Overlay) -> None:
         self._flicker.setInterval(round(1000 / self.parameters.flickerRate))

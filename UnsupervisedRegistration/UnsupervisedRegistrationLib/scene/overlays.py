@@ -16,13 +16,12 @@ import slicer.util
 
 from . import colours, viewstate
 from .display import pictureOrder
-from .pictures import edgesOf, fillPicture, greyOf
+from .pictures import Scale, edgesOf, fillPicture, greyOf
 from .planes import SlicePlane
 from .transforms import initialTransformOf
 from .volumes import sampleVolume
 
 _UNWARPED = "UnsupervisedRegistration.Unwarped"  # On the volume: ID of the outcome that it was taken from.
-_OCTAVES = 1.5  # The strongest colours of the local change of area, in doublings.
 _LAYERS = slicer.vtkMRMLSliceCompositeNode
 _DEFORMATION = slicer.vtkMRMLTransformDisplayNode
 
@@ -108,12 +107,12 @@ def overlayImages(
 
 def blend(overlay: Overlay, opacity: float = 0.5) -> None:
     """The moving image over the fixed one."""
-    _show(overlay, overlay.fixedVolume, overlay.movingVolume, opacity)
+    showLayers(overlay, overlay.fixedVolume, overlay.movingVolume, opacity)
 
 
 def flicker(overlay: Overlay, moving: bool) -> None:
     """Either image alone; a timer calls it with one and the other."""
-    _show(overlay, overlay.fixedVolume, overlay.movingVolume, float(moving))
+    showLayers(overlay, overlay.fixedVolume, overlay.movingVolume, float(moving))
 
 
 def redCyan(overlay: Overlay) -> None:
@@ -126,7 +125,7 @@ def redCyan(overlay: Overlay) -> None:
     for volume in volumes:
         if volume.IsA("vtkMRMLVectorVolumeNode"):
             raise ValueError(f"'{volume.GetName()}' is a colour image; red and cyan need grey ones. Choose a blend.")
-    _show(overlay, *volumes, 1.0, _LAYERS.Add, coloured=True)
+    showLayers(overlay, *volumes, 1.0, _LAYERS.Add, coloured=True)
     for volume, colour in zip(volumes, ("red", "cyan"), strict=True):
         volume.GetDisplayNode().SetAndObserveColorNodeID(colours.table(volume.GetScene(), colour).GetID())
 
@@ -154,37 +153,9 @@ def difference(overlay: Overlay, images: OverlayImages) -> None:
 
 def edges(overlay: Overlay, images: OverlayImages) -> None:
     """Edges of the fixed image in yellow over the moving one."""
-    derived = fillPicture(overlay.fixedVolume.GetScene(), images.plane, 255 * edgesOf(images.fixed), "edges")
-    derived.GetDisplayNode().SetApplyThreshold(True)
-    derived.GetDisplayNode().SetThreshold(1, 255)
-    _show(overlay, overlay.movingVolume, derived, 1.0)
-
-
-def jacobianMap(overlay: Overlay, plane: SlicePlane, values: np.ndarray, opacity: float = 0.6) -> None:
-    """Local change of area over the fixed image: blue shrinks, white keeps, red grows, magenta folds.
-
-    Args:
-        overlay: On its fixed volume.
-        plane: Where.
-        values: ``(rows, columns)`` Jacobian determinants.
-        opacity: Of the colours.
-    """
-    change = np.log2(np.clip(values, 2.0**-_OCTAVES, 2.0**_OCTAVES)) / _OCTAVES
-    pixels = np.where(values <= 0, 0, np.clip(128 + 127 * change, 1, 255))
-    _show(overlay, overlay.fixedVolume, fillPicture(overlay.fixedVolume.GetScene(), plane, pixels, "jacobian"), opacity)
-
-
-def trustMap(overlay: Overlay, plane: SlicePlane, values: np.ndarray, opacity: float = 0.5) -> None:
-    """How far to trust the outcome, over the fixed image: red not at all, green fully.
-
-    Args:
-        overlay: On its fixed volume.
-        plane: Where.
-        values: ``(rows, columns)``, 0..1.
-        opacity: Of the colours.
-    """
-    derived = fillPicture(overlay.fixedVolume.GetScene(), plane, 255 * np.clip(values, 0, 1), "trust")
-    _show(overlay, overlay.fixedVolume, derived, opacity)
+    found = edgesOf(images.fixed)
+    derived = fillPicture(overlay.fixedVolume.GetScene(), images.plane, found, Scale("edges"), shown=found)
+    showLayers(overlay, overlay.movingVolume, derived, 1.0)
 
 
 def showWarped(overlay: Overlay, warped: bool) -> None:
@@ -227,7 +198,7 @@ def hideDeformation(transformNode: slicer.vtkMRMLTransformNode) -> None:
     viewstate.restoreNode(transformNode.GetDisplayNode())
 
 
-def _show(
+def showLayers(
     overlay: Overlay,
     background: slicer.vtkMRMLVolumeNode,
     foreground: slicer.vtkMRMLVolumeNode,
@@ -235,6 +206,16 @@ def _show(
     compositing: int = _LAYERS.Alpha,
     coloured: bool = False,
 ) -> None:
+    """Puts two volumes into the layers of the views.
+
+    Args:
+        overlay: Whose views.
+        background: Below.
+        foreground: Above.
+        opacity: Of the foreground.
+        compositing: One of those of Slicer's composite node.
+        coloured: The caller gives the two images colours, which are remembered; otherwise they get theirs back.
+    """
     displays = [volume.GetDisplayNode() for volume in (overlay.fixedVolume, overlay.movingVolume)]
     for display in displays:
         if display is not None and coloured:
@@ -251,7 +232,8 @@ def _show(
 
 def _showPicture(overlay: Overlay, plane: SlicePlane, picture: np.ndarray) -> None:
     """A grey picture, 0..1, in front of everything."""
-    _show(overlay, overlay.fixedVolume, fillPicture(overlay.fixedVolume.GetScene(), plane, 255 * picture, "grey"), 1.0)
+    derived = fillPicture(overlay.fixedVolume.GetScene(), plane, picture, Scale("grey"))
+    showLayers(overlay, overlay.fixedVolume, derived, 1.0)
 
 
 def _warpAgain(volume: slicer.vtkMRMLVolumeNode) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import slicer
 import slicer.util
@@ -12,33 +14,94 @@ from .volumes import fillVolume
 
 _EDGE_SHARE = 0.12  # Of the pixels, at most so many are edges.
 _WEAKEST_EDGE = 0.01  # Of the window, from one pixel to the next.
+_GAP, _SPECK = 3, 2  # Pixels: gaps of the skin that are closed, and specks of noise that are no body.
+_EVEN = 4  # Air is so even: its contrast to the body in its own standard deviations.
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How values become colours.
+
+    Attributes:
+        colour: Table of ``colours``.
+        low: Value of its first colour.
+        high: Value of its last colour.
+        title: Of the legend; without it there is none.
+    """
+
+    colour: str
+    low: float = 0.0
+    high: float = 1.0
+    title: str = ""
 
 
 def fillPicture(
-    scene: slicer.vtkMRMLScene, plane: SlicePlane, pixels: np.ndarray, colour: str
+    scene: slicer.vtkMRMLScene, plane: SlicePlane, values: np.ndarray, scale: Scale, shown: np.ndarray | None = None
 ) -> slicer.vtkMRMLScalarVolumeNode:
     """The one hidden volume of the overlays, filled in place.
 
     Args:
         scene: Where it is.
         plane: Where it lies.
-        pixels: ``(rows, columns)``, 0..255.
-        colour: Table of ``colours`` for 0..255.
+        values: ``(rows, columns)``; what lies beyond the scale takes its end.
+        scale: Their colours.
+        shown: ``(rows, columns)`` bool, where there is something to see; elsewhere the picture is clear.
     """
     node, _ = viewstate.ownedNode(scene, "vtkMRMLScalarVolumeNode", "picture")
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
+    clear = scale.low - (scale.high - scale.low)
+    values = np.clip(values, scale.low, scale.high)
     with slicer.util.NodeModify(node):
-        fillVolume(node, np.clip(pixels + 0.5, 0, 255).astype(np.uint8)[None])
+        fillVolume(node, (values if shown is None else np.where(shown, values, clear)).astype(np.float32)[None])
         node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(plane.ijkToRas))
     display = node.GetDisplayNode()
     with slicer.util.NodeModify(display):
-        display.SetAndObserveColorNodeID(colours.table(scene, colour).GetID())
+        display.SetAndObserveColorNodeID(colours.table(scene, scale.colour).GetID())
         display.SetAutoWindowLevel(False)
-        display.SetWindowLevelMinMax(0, 255)
-        display.SetApplyThreshold(False)
+        display.SetWindowLevelMinMax(scale.low, scale.high)
+        display.SetThreshold(scale.low - 1e-3 * (scale.high - scale.low), scale.high + 1)
+        display.SetApplyThreshold(shown is not None)
         display.SetInterpolate(False)
+    if not scale.title:
+        showLegend(node, scale)
     return node
+
+
+def showLegend(node: slicer.vtkMRMLScalarVolumeNode, scale: Scale) -> None:
+    """Slicer's colour legend, on the right of the views whose layers show the picture already; or none."""
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
+    if legend is None and scale.title:
+        legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
+    if legend is None:  # None was asked for, or the scene has no colour logic, as without the application.
+        return
+    with slicer.util.NodeModify(legend):
+        legend.SetVisibility(bool(scale.title))
+        legend.SetTitleText(scale.title)
+        legend.SetLabelFormat("%.0f")
+        legend.SetNumberOfLabels(5)
+        legend.SetSize(0.12, 0.5)
+        legend.SetPosition(0.96, 0.5)
+    legend.Modified()  # The views look at their layers then, and do not when these change.
+
+
+def bodyOf(pixels: np.ndarray) -> np.ndarray:
+    """Where a slice shows something else than the air around it, ``(rows, columns)`` bool.
+
+    All of it if there is no air, as in a picture that was cut to an organ.
+    """
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(pixels.astype(np.float32))
+    # Of three classes of grey the darkest; the second may be dark tissue, such as bone in MR or the lungs in CT.
+    bright = sitk.OtsuMultipleThresholds(sitk.SmoothingRecursiveGaussian(image, 1.0), 2) > 0
+    closed = sitk.BinaryMorphologicalClosing(bright, [_GAP] * 2)
+    filled = sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.BinaryMorphologicalOpening(closed, [_SPECK] * 2))) > 0
+    if filled.all() or not filled.any():
+        return np.ones_like(filled)
+    inside, outside = pixels[filled], pixels[~filled]
+    isAir = inside.mean() - outside.mean() > _EVEN * outside.std()
+    return filled if isAir else np.ones_like(filled)
 
 
 def greyOf(volumeNode: slicer.vtkMRMLVolumeNode, pixels: np.ndarray) -> np.ndarray:
