@@ -12,8 +12,8 @@ from torch import Tensor
 
 from training.batches import background
 from training.pairs import LabelledPair
-from training.scans import foreground
 from UnsupervisedRegistrationLib.core.deformation import warp
+from UnsupervisedRegistrationLib.core.foreground import foreground
 from UnsupervisedRegistrationLib.core.measures import dice, surface_distance, target_registration_error
 from UnsupervisedRegistrationLib.core.model import Model
 from UnsupervisedRegistrationLib.core.preprocessing import to_unit_range

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 import torchio as tio
 from torch import Tensor
 
 from training.configuration import DataConfiguration
 from training.files import ENDINGS, is_dicom, is_label, person_of, read_scan, stem_of
+from UnsupervisedRegistrationLib.core.foreground import foreground
 from UnsupervisedRegistrationLib.core.preprocessing import to_unit_range
 
 _SMALLEST = 16  # Pixels a side.
@@ -70,32 +70,6 @@ def read_slices(
                 raise ValueError("no slice that shows anything")
         except (ValueError, RuntimeError, OSError) as error:
             problems[str(path)] = str(error).splitlines()[0]
-
-
-def foreground(image: Tensor) -> Tensor:
-    """Where a slice ``(H, W)`` of 0..1 shows something.
-
-    It is what pixels brighter than half of Otsu's threshold enclose; gaps and strips narrower than a twentieth of the
-    image, as the table of a CT, are filled and left out.
-    """
-    histogram = torch.histc(image.float(), 64, 0, 1)
-    centres = (torch.arange(64) + 0.5) / 64
-    below, weight = histogram.cumsum(0), (histogram * centres).cumsum(0)
-    above = below[-1] - below
-    gap = weight / below.clamp_min(1) - (weight[-1] - weight) / above.clamp_min(1)
-    threshold = centres[int((below * above * gap.square()).argmax())] / 2
-    bright = image > threshold
-    reach = max(max(image.shape) // 40, 1)
-    closed = ~_grown(~_grown(bright, reach), reach)
-    enclosed = torch.ones_like(bright)
-    for axis in (0, 1):
-        enclosed &= closed.cummax(dim=axis).values & closed.flip(axis).cummax(dim=axis).values.flip(axis)
-    return _grown(~_grown(~enclosed, reach), reach) & enclosed if bool(enclosed.any()) else enclosed
-
-
-def _grown(region: Tensor, reach: int) -> Tensor:
-    """A region ``(H, W)`` and all pixels not further from it than ``reach`` along both axes."""
-    return F.max_pool2d(region[None, None].float(), 2 * reach + 1, stride=1, padding=reach)[0, 0] > 0
 
 
 def _slices_of(

@@ -25,7 +25,7 @@ _OPEN = 200  # Chunks that are open at once; a process may have some thousand fi
 _KINDS = ("images", "masks")
 _NAMES = ("source", "person", "group")
 _RECORD = np.dtype([*((name, np.int32) for name in _NAMES), ("level", np.float64)])
-_LAYOUT = 2  # Of the files of a store; part of its key.
+_LAYOUT = 3  # Of a store, and state of the automatic mask; part of its key.
 _LOG = logging.getLogger(__name__)
 
 
