@@ -91,7 +91,7 @@ def test_a_layer_imports_only_the_packages_it_is_allowed(layer: str) -> None:
 
 def test_slicer_loads_no_torch_before_apply() -> None:
     """Only ``scene.registration`` and what stands on it may need torch at file scope, and nothing imports it early."""
-    names = ("choice", "judgement", "outcomes", "pairs", "registration", "report", "sequences", "stack")
+    names = ("choice", "foreground", "judgement", "outcomes", "pairs", "registration", "report", "sequences", "stack")
     late = {f"{name}.py" for name in names}
     for path in [*filesOf("module"), *filesOf("panel"), *filesOf("scene")]:
         early = [name for name, atFileScope in importsOf(path) if atFileScope]

@@ -273,3 +273,11 @@ def test_on_a_terminal_the_progress_is_one_line(files, tmp_path, monkeypatch):
 
 def test_a_new_scene_is_known_to_slicer_util():
     assert session.newScene() is slicer.mrmlScene
+
+
+def test_auto_takes_the_patient_as_mask(files, tmp_path):
+    outcome = register(files, tmp_path, "--mask", "auto", "--moving-mask", "auto")
+    assert outcome.code == 0, outcome.err
+    scene = readScene(tmp_path / "scene.mrb")
+    masks = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode", scene)]
+    assert masks == ["fixed foreground", "moving foreground"]

@@ -14,7 +14,7 @@ def foreground(image: Tensor) -> Tensor:
     """Where a slice ``(H, W)`` of intensities 0..1 shows something, ``(H, W)`` bool.
 
     It is the largest region that pixels brighter than half of Otsu's threshold enclose; gaps and strips narrower than
-    a twentieth of the image, as the table of a CT, are filled and left out. All false if the image is constant.
+    a twentieth of the image, as the table of a CT, are filled and left out.
 
     Source: Otsu, IEEE Trans. Systems, Man, and Cybernetics 9 (1979).
     """

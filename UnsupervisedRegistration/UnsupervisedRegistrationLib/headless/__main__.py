@@ -46,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     register.add_argument("--plane", choices=("axial", "sagittal", "coronal"), help="orientation of the slice")
     register.add_argument("--fixed-slice", type=int, metavar="K", help="slice of FIXED, from 0 (default: the middle)")
     register.add_argument("--moving-slice", type=int, metavar="K", help="slice of MOVING (default: the same place)")
-    register.add_argument("--mask", type=Path, help="labelmap of the region that matters, on FIXED")
+    register.add_argument(
+        "--mask", type=Path, help="labelmap of the region that matters, on FIXED; auto takes the patient"
+    )
     register.add_argument("--moving-mask", type=Path, metavar="MASK", help="the same on MOVING")
     register.add_argument("--initial-transform", type=Path, help="places MOVING first (.h5, .tfm)")
     register.add_argument("--fixed-landmarks", type=Path, metavar="F.mrk.json", help="paired by label with ..")

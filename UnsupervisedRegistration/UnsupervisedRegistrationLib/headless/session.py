@@ -14,6 +14,7 @@ import slicer.util
 from ..scene.choice import chooseModel
 from ..scene.display import addSliceViews, fitView, showOverlay
 from ..scene.errors import fillTable
+from ..scene.foreground import addForeground
 from ..scene.judgement import judge
 from ..scene.landmarks import LandmarkErrors, targetRegistrationError
 from ..scene.outcomes import SliceRegistration
@@ -26,7 +27,7 @@ from .figure import saveFigure
 from .readers import readLandmarks, readMask, readTransform, readVolume
 
 AUTOMATIC = "auto"
-"""In place of a model: the one that fits the pair."""
+"""In place of a model: the one that fits the pair. In place of a mask: where the image shows the patient."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,15 @@ def readInputs(
         movingNode,
         plane,
         offset,
-        mask and readMask(scene, mask),
-        movingMask and readMask(scene, movingMask),
+        mask and _mask(mask, fixedNode),
+        movingMask and _mask(movingMask, movingNode),
         fixedLandmarks and readLandmarks(scene, fixedLandmarks),
         movingPoints,
     )
+
+
+def _mask(path: Path, volume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLLabelMapVolumeNode:
+    return addForeground(volume) if path == Path(AUTOMATIC) else readMask(volume.GetScene(), path)
 
 
 def phantomInputs(scene: slicer.vtkMRMLScene, kind: Kind) -> Inputs:
