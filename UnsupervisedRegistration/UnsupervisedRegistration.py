@@ -40,6 +40,7 @@ _BUTTONS = (
     *("applyButton", "liveButton", "undoButton", "keepButton", "registerVolumeButton", "registerSequenceButton"),
     *("showResultButton", "compareResultsButton", "deleteResultButton"),
 )
+_Progress = Callable[[str, float], None]
 SAMPLES = {"RegistrationHead": "head", "RegistrationAbdomen": "abdomen"}
 
 
@@ -177,6 +178,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         self._began = 0.0
         self._guiTag: Any = None
         self._cancelled = False
+        self._check: Callable[[Any], None] = lambda parameters: None
 
     @property
     def isLive(self) -> bool:
@@ -296,7 +298,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         """Registers the slice."""
         self.apply(lambda progress: self.logic.apply(self.parameters, progress))
 
-    def apply(self, job: Callable[[Callable[[str, float], None]], Applied | None]) -> None:
+    def apply(self, job: Callable[[_Progress], Applied | None]) -> None:
         """Registers, keeps the result, and shows the pair over each other and a sentence about it."""
         self.stopLive()
         self.ui.warpedCheckBox.checked = True
@@ -408,10 +410,17 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         except RuntimeError as error:
             raise ValueError(str(error)) from error
 
-    def work(self, job: Callable[[Callable[[str, float], None]], Any]) -> Any:
-        """What a long job gives; ``None`` if it was refused or cancelled, and then a sentence says so."""
+    def work(
+        self, job: Callable[[Callable[[str, float], None]], Any], check: Callable[[Any], None] | None = None
+    ) -> Any:
+        """What a long job gives; ``None`` if it was refused or cancelled, and then a sentence says so.
+
+        Args:
+            job: Called with the function that shows its progress.
+            check: Of the parameters, at each step, as they may lose what the job needs; without it as for a pair.
+        """
         buttons = [widget for name, widget in vars(self.ui).items() if name in _BUTTONS and widget.enabled]
-        self._cancelled, self._began = False, time.monotonic()
+        self._cancelled, self._began, self._check = False, time.monotonic(), check or self.logic.check
         with self.attempt():
             self.requireTorch()
             from UnsupervisedRegistrationLib.scene.registration import Cancelled
@@ -435,7 +444,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
 
         Raises:
             Cancelled: The user pressed Cancel, or the scene was closed.
-            ValueError: One of the volumes was deleted.
+            ValueError: What the work needs was deleted.
         """
         from UnsupervisedRegistrationLib.scene.registration import Cancelled
 
@@ -445,7 +454,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         slicer.app.processEvents()
         if self._cancelled:
             raise Cancelled
-        self.logic.check(self.parameters)
+        self._check(self.parameters)
 
 
 class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic, Work):

@@ -102,7 +102,9 @@ def applicationLogic(scene: Any) -> tuple[Any, ...]:
     """The application's logic, and those of modules that look after nodes as they come; all must be kept."""
     logic = slicer.vtkSlicerApplicationLogic()
     logic.SetMRMLScene(scene)
-    logic.SetHomeDirectory(tempfile.gettempdir())  # The colour logic looks for further tables in files.
+    home = tempfile.TemporaryDirectory()
+    pathlib.Path(home.name, "share", "ColorFiles").mkdir(parents=True)  # Where the colour logic looks for more tables.
+    logic.SetHomeDirectory(home.name)
     logic.SetShareDirectory("share")
     logic.SetSliceLogics(vtk.vtkCollection())
     logic.SetViewLogics(vtk.vtkCollection())
@@ -115,7 +117,7 @@ def applicationLogic(scene: Any) -> tuple[Any, ...]:
         module.SetMRMLApplicationLogic(logic)
         module.SetMRMLScene(scene)
         logic.SetModuleLogic(name, module)
-    return (logic, *modules.values())
+    return (logic, *modules.values(), home)
 
 
 class Application(qt.QApplication):

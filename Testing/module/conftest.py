@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import slicer
 import slicer.util
 
 import host
@@ -39,3 +41,40 @@ def ui(loaded: host.Loaded) -> Any:
     controls.fixedSelector.setCurrentNode(slicer.util.getNode("HeadFixed"))
     controls.movingSelector.setCurrentNode(slicer.util.getNode("HeadMoving"))
     return controls
+
+
+@pytest.fixture
+def applied(ui: Any) -> Any:
+    """The head phantom with its landmarks, registered once."""
+    ui.fixedLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadFixedLandmarks"))
+    ui.movingLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadMovingLandmarks"))
+    ui.applyButton.click()
+    assert slicer.util.getNode("HeadMoving").GetParentTransformNode() is not None, ui.statusLabel.text
+    return ui
+
+
+@pytest.fixture
+def during(loaded: host.Loaded, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
+    """Lets a person act while the work goes on, at each of its steps."""
+
+    def put(act: Callable[[], Any]) -> None:
+        show = loaded.widget.showProgress
+        monkeypatch.setattr(loaded.widget, "showProgress", lambda step, share: (act(), show(step, share)))
+
+    return put
+
+
+@pytest.fixture
+def drawMask(ui: Any) -> Callable[..., Any]:
+    """A labelmap on the fixed volume, 1 in some slices, rows and columns."""
+
+    def draw(slices: slice, rows: slice, columns: slice, name: str = "mask") -> Any:
+        fixed = slicer.util.getNode("HeadFixed")
+        voxels = np.zeros_like(slicer.util.arrayFromVolume(fixed), dtype=np.uint8)
+        voxels[slices, rows, columns] = 1
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", name)
+        slicer.util.updateVolumeFromArray(node, voxels)
+        node.CopyOrientation(fixed)
+        return node
+
+    return draw

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +22,6 @@ def layers() -> Any:
 
 def moving() -> Any:
     return slicer.util.getNode("HeadMoving")
-
-
-def during(loaded: host.Loaded, monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> None:
-    """Lets a person act while the work goes on, at each of its steps."""
-    show = loaded.widget.showProgress
-    monkeypatch.setattr(loaded.widget, "showProgress", lambda step, share: (act(), show(step, share)))
-
-
-@pytest.fixture
-def applied(ui: Any) -> Any:
-    """The head phantom with its landmarks, registered once."""
-    ui.fixedLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadFixedLandmarks"))
-    ui.movingLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadMovingLandmarks"))
-    ui.applyButton.click()
-    assert moving().GetParentTransformNode() is not None, ui.statusLabel.text
-    return ui
 
 
 @pytest.mark.parametrize(
@@ -191,47 +174,6 @@ def test_an_empty_name_is_refused(applied: Any) -> None:
 def test_the_verdict_is_a_light_and_words(applied: Any) -> None:
     assert applied.verdictLabel.isVisible()
     assert any(word in applied.verdictLabel.text for word in ("Good", "Look closely", "Do not use"))
-
-
-def test_a_range_of_slices_becomes_one_transform(ui: Any) -> None:
-    assert ui.lastSliceSpinBox.value == 14
-    ui.firstSliceSpinBox.value, ui.lastSliceSpinBox.value = 6, 8
-    ui.registerVolumeButton.click()
-    assert ui.statusLabel.text.startswith("Axial slices 6 to 8")
-    assert moving().GetParentTransformNode() is ui.transformSelector.currentNode()
-
-
-def test_cancel_leaves_everything_as_it_was(loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = slicer.mrmlScene.GetNumberOfNodes()
-    during(loaded, monkeypatch, ui.cancelButton.click)
-    for button in (ui.registerVolumeButton, ui.applyButton):
-        button.click()
-        assert ui.statusLabel.text == "Cancelled; everything is as it was."
-    assert slicer.mrmlScene.GetNumberOfNodes() == before
-    assert ui.applyButton.enabled
-    assert not ui.cancelButton.isVisible()
-
-
-def test_a_volume_deleted_while_registering_is_a_sentence(
-    loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def delete() -> None:
-        for node in slicer.util.getNodes("HeadMoving", useLists=True).get("HeadMoving", []):
-            slicer.mrmlScene.RemoveNode(node)
-
-    during(loaded, monkeypatch, delete)
-    ui.applyButton.click()
-    assert "Choose a fixed and a moving volume" in ui.statusLabel.text
-    assert not slicer.util.getNodes("HeadMoving to*")
-
-
-def test_a_scene_closed_while_registering_is_no_error(
-    loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    during(loaded, monkeypatch, lambda: slicer.mrmlScene.Clear(0))
-    ui.applyButton.click()
-    assert not host.messages
-    assert host.uncaught == []
 
 
 def test_a_transform_in_use_elsewhere_is_refused(ui: Any) -> None:

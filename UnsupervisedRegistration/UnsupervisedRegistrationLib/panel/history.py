@@ -11,6 +11,7 @@ from ..scene import history
 from . import section
 from .section import Section, connect
 
+_MASKS = ("mask", "moving mask")
 _HEADERS = ("Result", "TRE", "Alike")
 
 
@@ -103,12 +104,23 @@ class HistorySection(Section):
 
 def _describe(result: history.Result) -> str:
     """A result in words."""
-    settings = {name: value for name, value in result.settings.items() if name != "model" and value not in (None, "")}
     parts = [
         result.name,
         f"{result.time:%Y-%m-%d %H:%M:%S}",
         _("model {model}").format(model=result.model),
-        *(f"{name} {value}" for name, value in settings.items()),
+        *_settingsInWords(result.settings),
         _("undone") if result.undone else "",
     ]
     return ", ".join(part for part in parts if part) + "."
+
+
+def _settingsInWords(settings: dict[str, Any]) -> list[str]:
+    """What was asked for beyond the network, each in a few words."""
+    prealignment = settings.get("prealignment", "none")
+    return [
+        _("on {device}").format(device=settings["device"]) if settings.get("device") else "",
+        _("{kind} pre-alignment").format(kind=prealignment) if prealignment != "none" else "",
+        _("refined") if settings.get("refined") else "",
+        _("steered by landmarks") if settings.get("steered") else "",
+        *(_("{what} '{name}'").format(what=what, name=settings[what]) for what in _MASKS if settings.get(what)),
+    ]

@@ -37,6 +37,15 @@ class Questions:
         if missing:
             raise ValueError(f"{missing}.")
 
+    def checkSequence(self, parameters: Any) -> None:
+        """Refuses to register a sequence where none is chosen.
+
+        Raises:
+            ValueError: It is not there, or was deleted.
+        """
+        if not parameters.sequence:
+            raise ValueError(_("Choose a sequence of volumes."))
+
     def isInView(self, parameters: Any) -> bool:
         """Whether a slice view chooses the slice."""
         return parameters.sliceSource == IN_VIEW

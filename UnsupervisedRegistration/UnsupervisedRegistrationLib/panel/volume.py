@@ -36,6 +36,8 @@ class VolumeSection(Section):
     def onSequence(self, checked: bool = False) -> None:
         """Registers each frame to the first."""
         self.panel.stopLive()
-        sentence = self.panel.work(lambda progress: self.logic.applySequence(self.parameters, progress))
+        sentence = self.panel.work(
+            lambda progress: self.logic.applySequence(self.parameters, progress), self.logic.checkSequence
+        )
         if sentence:
             self.panel.say(sentence)

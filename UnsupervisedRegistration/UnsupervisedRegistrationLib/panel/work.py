@@ -59,19 +59,22 @@ class Work(Questions):
     def applyVolume(self, parameters: Any, first: int, last: int, progress: Any = None) -> Applied:
         """Registers the slices ``first`` to ``last`` of the chosen orientation as one transform; see ``apply``."""
         self.check(parameters)
-        return self._applied(
+        applied = self._applied(
             parameters,
             self.registerVolume,
             orientation=self.orientation(parameters),
             sliceRange=(first, last),
             progress=progress,
         )
+        if not (parameters.refine or parameters.steer):
+            return applied
+        remark = _("Whole volumes are not refined, nor steered by landmarks.")
+        return applied._replace(sentence=f"{applied.sentence} {remark}")
 
     def applySequence(self, parameters: Any, progress: Any = None) -> str:
         """Registers each frame of the chosen sequence to its first, and says what came out."""
+        self.checkSequence(parameters)
         sequence = parameters.sequence
-        if not sequence:
-            raise ValueError(_("Choose a sequence of volumes."))
         self.requireTorch()
         from ..scene.sequences import framesOf
 

@@ -56,6 +56,8 @@ def registerSequence(
         device=device,
         progress=progress,
     )
+    if sequenceNode.GetScene() is None:
+        raise ValueError(f"The sequence '{sequenceNode.GetName()}' was deleted meanwhile; choose another one.")
     still = torch.zeros_like(displacement[:1])
     vectors = gridOf(plane).displacement_to_ras(torch.cat([still, displacement])).movedim(1, -1).numpy()
     if transformSequence is None:
