@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
+import yaml
 
 from training.configuration import RunConfiguration, run_from
+from training.origin import made_by
 from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
 
@@ -37,7 +36,12 @@ def export(checkpoint: Path, output: Path, half: bool = False) -> Model:
     weights = {name.removeprefix(_PREFIX): w for name, w in state["state_dict"].items() if name.startswith(_PREFIX)}
     network.load_state_dict(weights)
     configuration = ModelConfiguration(run.network, run.data.preprocessing, run.passes, state["run"])
-    model = Model(output.stem, network.eval(), configuration, _card(run, int(state["global_step"])))
+    model = Model(
+        output.stem,
+        network.eval(),
+        configuration,
+        _card(run, int(state["global_step"]), state.get("made_by") or made_by()),
+    )
     save_model(dataclasses.replace(model, network=network.half()) if half else model, output)
     return load_model(output)
 
@@ -50,7 +54,7 @@ def set_scores(path: Path, scores: dict[str, float]) -> None:
 
 
 def describe(model: Model) -> str:
-    """The card of a model as Markdown."""
+    """The card of a model as Markdown, with the whole configuration of the run that made it."""
     card, configuration = model.card, model.configuration
     weights = sum(parameter.numel() for parameter in model.network.parameters())
     rows = {
@@ -66,30 +70,18 @@ def describe(model: Model) -> str:
     lines = [f"# {model.name}", "", *(f"* **{name}**: {text}" for name, text in rows.items() if text)]
     if card.scores:
         lines += ["", "| score | |", "|---|---|", *(f"| {name} | {value:.4f} |" for name, value in card.scores.items())]
+    if configuration.training:
+        settings = yaml.safe_dump(configuration.training, sort_keys=False, default_flow_style=None, width=110)
+        lines += ["", "```yaml", settings.rstrip(), "```"]
     return "\n".join(lines)
 
 
-def _card(run: RunConfiguration, steps: int) -> Card:
+def _card(run: RunConfiguration, steps: int, origin: dict[str, str]) -> Card:
     pairs = f"{steps * run.optimisation.batch} pairs"
     return Card(
         description=run.card.description,
         data=f"{run.card.data} ({pairs})" if run.card.data else pairs,
         licence=run.card.licence,
-        command=shlex.join(["python", "-m", "training", *sys.argv[1:]]),
-        commit=_commit(),
+        command=origin["command"],
+        commit=origin["commit"],
     )
-
-
-def _commit() -> str:
-    """The commit of the working tree, or nothing where git cannot tell."""
-    try:
-        outcome = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"],
-            capture_output=True,
-            text=True,
-            cwd=Path(__file__).parent,
-            check=False,
-        )
-    except OSError:
-        return ""
-    return outcome.stdout.strip()

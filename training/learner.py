@@ -18,6 +18,7 @@ from training.configuration import OptimisationConfiguration, RunConfiguration, 
 from training.evaluate import evaluate
 from training.figure import draw_examples
 from training.objective import loss_of
+from training.origin import made_by
 from training.pairs import find_pairs
 from training.store import open_store, prepare
 from UnsupervisedRegistrationLib.core.architectures import build_network
@@ -136,6 +137,7 @@ class Learner(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The settings go along, so that a checkpoint can be exported and is not continued with others."""
         checkpoint["run"] = plain(self.run)
+        checkpoint["made_by"] = made_by()
 
     def model(self, name: str, card: Card | None = None) -> Model:
         """The network as it is, ready for ``register``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,10 +16,11 @@ import pytest
 import SimpleITK as sitk
 import torch
 import torch.multiprocessing
+import yaml
 
 from training.batches import Batch, Batches
 from training.configuration import RunConfiguration, run_from
-from training.export import export
+from training.export import describe, export
 from training.fit import fit
 from training.objective import loss_of
 from UnsupervisedRegistrationLib.core.architectures import build_network
@@ -152,6 +154,14 @@ def test_a_disk_without_room_leaves_the_previous_checkpoint_and_says_what_to_do(
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
+def test_the_card_of_an_export_names_what_trained_it_and_all_settings(finished: Path, tmp_path: Path) -> None:
+    model = export(finished / "run" / "last.ckpt", tmp_path / "tiny.pt")
+    assert model.card.command == shlex.join(["python", *command(finished)[1:]])
+    assert model.card.data == "48 pairs"
+    settings = describe(model).split("```yaml")[1].split("```")[0]
+    assert run_from(yaml.safe_load(settings)) == tiny()
+
+
 def test_an_export_makes_its_folder_and_says_what_is_in_its_way(finished: Path, tmp_path: Path) -> None:
     export(finished / "run" / "last.ckpt", tmp_path / "new" / "models" / "tiny.pt")
     assert [file.name for file in (tmp_path / "new" / "models").iterdir()] == ["tiny.pt"]
@@ -176,8 +186,6 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_batch(tmp_path: Path, monk
 
 
 def tiny() -> RunConfiguration:
-    import yaml
-
     return run_from(yaml.safe_load(TINY))
 
 
