@@ -23,7 +23,7 @@ def draw_examples(batch: Batch, displacement: Tensor) -> Figure:
             place.imshow(picture.float().cpu(), cmap="gray", vmin=0, vmax=1)
             place.set_title(title)
         axes[3].imshow(length.cpu(), cmap="viridis")
-        axes[3].set_title(f"displacement, at most {float(length.max()):.0f} px")
+        axes[3].set_title(f"moved by up to {float(length.max()):.0f} px")
         for place in axes:
             place.set_axis_off()
     return figure
