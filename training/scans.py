@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,16 +107,26 @@ def _slices_of(
 
 
 def _read_mask(path: Path, data: DataConfiguration, scan: tio.ScalarImage) -> tio.LabelMap | None:
+    """The mask of a scan: a file with its name (DICOM: the person), or with one of the words for labels behind it."""
     if data.masks in ("", "auto"):
         return None
-    found = sorted(p for p in Path(data.masks).glob(f"{stem_of(path)}*") if p.name.lower().endswith(ENDINGS))
-    found = [p for p in found if p != path and (is_label(p) or stem_of(p) == stem_of(path))]
+    name = person_of(path) if is_dicom(path) else stem_of(path)
+    files = sorted(p for p in Path(data.masks).iterdir() if p != path and p.name.lower().endswith(ENDINGS))
+    found = [p for p in files if stem_of(p) == name or (is_label(p) and stem_of(p).rpartition("_")[0] == name)]
     if not found:
-        raise ValueError(f"no mask named '{stem_of(path)}..' in '{data.masks}'")
+        raise ValueError(f"no mask named '{name}' or '{name}_mask' in '{data.masks}'")
     mask = tio.ToCanonical()(tio.LabelMap(found[0]))
     if mask.spatial_shape != scan.spatial_shape:
         raise ValueError(f"the mask '{found[0].name}' has {mask.spatial_shape} voxels, the image {scan.spatial_shape}")
+    if 1 not in scan.spatial_shape and (distance := _apart(mask, scan)) > min(scan.spacing) / 2:
+        raise ValueError(f"the mask '{found[0].name}' lies {distance:.1f} mm from where the image does")
     return tio.LabelMap(tensor=mask.data, affine=scan.affine)
+
+
+def _apart(first: tio.Image, second: tio.Image) -> float:
+    """Largest distance, in mm, of a corner of one image from that of another of as many voxels."""
+    corners = np.array(list(itertools.product(*((0, size - 1) for size in first.spatial_shape), (1,))))
+    return float(np.linalg.norm(corners @ (first.affine - second.affine).T, axis=1).max())
 
 
 def _as_picture(voxels: Tensor) -> Tensor:

@@ -132,6 +132,40 @@ def test_a_mask_from_a_file_goes_with_its_image(tmp_path: Path) -> None:
     assert store[0][1].sum() == 20 * 20
 
 
+def scan_and_masks(folder: Path, masks: dict[str, np.ndarray], spacing: float = 1.0) -> DataConfiguration:
+    """The scan ``a_1`` with masks of these names."""
+    for name in ("scans", "masks"):
+        (folder / name).mkdir()
+    sitk.WriteImage(sitk.GetImageFromArray(volume()), str(folder / "scans" / "a_1.nii.gz"))
+    for name, voxels in masks.items():
+        image = sitk.GetImageFromArray(voxels)
+        image.SetSpacing([spacing] * 3)
+        sitk.WriteImage(image, str(folder / "masks" / f"{name}.nii.gz"))
+    return settings(folder / "scans", masks=str(folder / "masks"))
+
+
+def test_a_mask_of_another_scan_whose_name_begins_alike_is_not_taken(tmp_path: Path) -> None:
+    own, other = np.zeros((5, 60, 50), np.uint8), np.ones((5, 60, 50), np.uint8)
+    own[:, 20:40, 15:35] = 1
+    data = scan_and_masks(tmp_path, {"a_10_mask": other, "a_1_b_mask": other, "a_1_mask": own})
+    assert open_store(data, SIZE)[0][1].sum() == 20 * 20
+
+
+def test_a_mask_that_lies_elsewhere_is_named(tmp_path: Path) -> None:
+    data = scan_and_masks(tmp_path, {"a_1_mask": np.ones((5, 60, 50), np.uint8)}, spacing=1.2)
+    with pytest.raises(ValueError, match=r"the mask 'a_1_mask\.nii\.gz' lies 15\.4 mm from where the image does"):
+        open_store(data, SIZE)
+
+
+def test_the_mask_of_a_dicom_series_is_named_after_the_person(tmp_path: Path) -> None:
+    write_series(tmp_path / "scans", "7", volume(), "anna")
+    (tmp_path / "masks").mkdir()
+    mask = sitk.GetImageFromArray(np.ones((5, 60, 50), np.uint8))
+    mask.SetSpacing((1.2, 1.2, 2.0))
+    sitk.WriteImage(mask, str(tmp_path / "masks" / "anna.nii.gz"))
+    assert open_store(settings(tmp_path / "scans", masks=str(tmp_path / "masks")), SIZE)[0][1].all()
+
+
 def test_a_scan_of_which_no_slice_shows_anything_in_its_mask_is_named(tmp_path: Path) -> None:
     for folder in ("scans", "masks"):
         (tmp_path / folder).mkdir()
