@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import math
 import warnings
@@ -83,8 +84,9 @@ def is_label(path: Path) -> bool:
 
 
 def stem_of(path: Path) -> str:
-    """The name without its ending, ``.nii.gz`` included."""
-    return path.name.split(".")[0]
+    """The name without its ending, ``.nii.gz`` included; other points belong to it."""
+    endings = [ending for ending in ENDINGS if path.name.lower().endswith(ending)]
+    return path.name[: -len(max(endings, key=len))] if endings else path.name
 
 
 def _tags(path: Path) -> dict[str, str]:
@@ -100,22 +102,25 @@ def _tags(path: Path) -> dict[str, str]:
 
 def _series_of(folder: Path, files: list[Path]) -> list[Path]:
     """The first file of each series, and every file that belongs to none, so that it is named as damaged."""
-    series = [_files_of(folder, name) for name in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))]
-    known = {path for group in series for path in group}
-    return sorted([group[0] for group in series] + [path for path in files if path not in known])
+    series = _series_in(folder)
+    known = {path for group in series.values() for path in group}
+    return sorted([*series, *(path for path in files if path not in known)])
 
 
-def _files_of(folder: Path, series: str) -> list[Path]:
-    return [Path(name) for name in sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series)]
+@functools.lru_cache(1)  # It opens every file, and is asked again for every series of the folder.
+def _series_in(folder: Path) -> dict[Path, list[Path]]:
+    """The files of each series in the order of its slices, by the first of them."""
+    find = sitk.ImageSeriesReader
+    groups = [find.GetGDCMSeriesFileNames(str(folder), name) for name in find.GetGDCMSeriesIDs(str(folder))]
+    return {Path(group[0]): [Path(name) for name in group] for group in groups}
 
 
 def _read_series(first: Path) -> tio.ScalarImage:
-    """The series that a file begins, in the order of its slices."""
-    for name in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(first.parent)):
-        files = _files_of(first.parent, name)
-        if first in files:
-            return tio.ScalarImage.from_sitk(sitk.ReadImage([str(path) for path in files]))
-    raise ValueError("no DICOM image, or a damaged one")
+    """The series that a file begins."""
+    files = _series_in(first.parent).get(first)
+    if files is None:
+        raise ValueError("no DICOM image, or a damaged one")
+    return tio.ScalarImage.from_sitk(sitk.ReadImage([str(path) for path in files]))
 
 
 def read_scan(path: Path, pixel: float) -> tio.ScalarImage:

@@ -179,7 +179,12 @@ def test_half_of_the_people_are_the_first_ones(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "person"),
-    [("sub-1000_T1w.nii.gz", "sub-1000"), ("p01_slice3_ED.png", "p01"), ("oasis2d_0007.nii.gz", "oasis2d_0007")],
+    [
+        ("sub-1000_T1w.nii.gz", "sub-1000"),
+        ("p01_slice3_ED.png", "p01"),
+        ("oasis2d_0007.nii.gz", "oasis2d_0007"),
+        ("s.01_a.NII.gz", "s.01"),
+    ],
 )
 def test_a_person_is_told_from_the_name(name: str, person: str) -> None:
     assert person_of(Path(name)) == person

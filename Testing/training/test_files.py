@@ -68,7 +68,7 @@ def test_several_series_in_one_folder_are_several_scans(tmp_path: Path) -> None:
     write_series(tmp_path / "scans", "8", volume(2, (3, 60, 50)), "anna")
     write_series(tmp_path / "scans", "9", volume(3, (4, 40, 70)), "bert")
     store = open_store(settings(tmp_path / "scans"), SIZE)
-    assert len(store) == 5 + 3 + 4
+    assert len(store) == 5 + 3 + 4  # Slices; each series has been read from its own files.
     assert {store.entry(n).person for n in range(len(store))} == {"anna", "bert"}
     assert not store.problems
 
