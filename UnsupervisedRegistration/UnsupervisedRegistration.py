@@ -142,7 +142,7 @@ class UnsupervisedRegistrationParameterNode:
     mask: slicer.vtkMRMLNode
     movingMask: slicer.vtkMRMLNode
     initialTransform: slicer.vtkMRMLTransformNode
-    prealignment: Annotated[str, Choice(PREALIGNMENTS)] = "none"
+    prealignment: Annotated[str, Choice(PREALIGNMENTS)] = "auto"
     refine: bool = False
     similarity: Annotated[str, Choice(SIMILARITIES)] = "auto"
     smoothnessWeight: Annotated[float, WithinRange(0.05, 5.0)] = 0.5

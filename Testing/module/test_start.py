@@ -37,6 +37,16 @@ def test_the_alignment_in_the_plane_says_what_it_did_and_takes_a_large_shift_awa
     assert loaded.widget.outcome.registration.similarity_after > 0.4
 
 
+def test_by_default_images_that_lie_near_are_left_and_others_aligned(loaded: host.Loaded, ui: Any) -> None:
+    assert ui.prealignmentSelector.currentText == "auto"
+    ui.applyButton.click()
+    assert "pre-alignment left the images as they lay, near enough" in ui.statusLabel.text
+    assert loaded.widget.outcome.pair.placement is None
+    place(ui, 40.0)
+    ui.applyButton.click()
+    assert "pre-alignment shifted the moving image" in ui.statusLabel.text
+
+
 def test_without_it_nothing_is_said_of_it(ui: Any) -> None:
     ui.prealignmentSelector.setCurrentText("none")
     ui.applyButton.click()
@@ -53,6 +63,7 @@ def test_the_initial_transform_stays_what_it_was(ui: Any) -> None:
 
 
 def test_a_mask_on_the_moving_image_moves_with_it(loaded: host.Loaded, ui: Any, drawMask: Callable[..., Any]) -> None:
+    ui.prealignmentSelector.setCurrentText("none")
     mask = drawMask(slice(None), slice(60, 140), slice(50, 120), "moving mask")
     ui.movingMaskSelector.setCurrentNode(mask)
     ui.applyButton.click()

@@ -44,7 +44,9 @@ def test_a_good_outcome_is_green(outcomeWith):
 def test_folding_is_said_with_its_remedy(outcomeWith, folding, colour):
     judgement = judge(outcomeWith(folding=folding))
     assert judgement.colour == colour
-    assert judgement.reasons == (f"{100 * folding:.2g} % of the area folds: lower the flexibility",)
+    assert judgement.reasons == (
+        f"{100 * folding:.2g} % of the area folds: lower the flexibility (refine with more smoothness)",
+    )
 
 
 def test_a_pixel_that_folds_is_no_reason(outcomeWith):

@@ -221,8 +221,10 @@ def test_the_maps_have_a_legend_and_the_pictures_have_none(overlay, images):
     assert (legend.GetTitleText(), bool(legend.GetVisibility())) == ("Trust (%)", True)
     maps.jacobianMap(overlay, images.plane, np.ones(images.plane.shape))
     assert (legend.GetTitleText(), bool(legend.GetVisibility())) == ("Change of area (%)", True)
-    overlays.difference(overlay, images)
-    assert not legend.GetVisibility()
+    for other in (lambda: overlays.difference(overlay, images), lambda: overlays.blend(overlay)):
+        maps.jacobianMap(overlay, images.plane, np.ones(images.plane.shape))
+        other()
+        assert not legend.GetVisibility()
 
 
 def test_the_maps_leave_the_air_clear(overlay, images):

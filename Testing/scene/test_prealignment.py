@@ -183,3 +183,22 @@ def test_a_mask_tells_what_to_align(scene, placedPair, oblique):
         :, ::-1, 85:
     ]
     assert error(pair.plane, prealign(masked, "rigid")[0], truth) < 2 * PIXELS
+
+
+@pytest.mark.parametrize(("shift", "isFar"), [(1.0, False), (45.0, True)])
+def test_auto_aligns_images_that_lie_far_apart_and_no_others(placedPair, orientation, shift, isFar):
+    name = next(name for name, axis in orientation.normalAxis.items() if axis == 2)
+    pair, truth = placedPair(orientation.ijkToRas, shift=(shift, 0), name=name)
+    matrix, sentence = prealign(pair, "auto")
+    if isFar:
+        assert error(pair.plane, matrix, truth) < PIXELS
+    else:
+        assert "as they lay, near enough" in sentence
+
+
+def test_images_that_stay_as_they_lie_have_no_placement(placedPair, oblique):
+    """So that the outcome is a plain grid, which more formats can hold."""
+    pair, _ = placedPair(oblique.ijkToRas)
+    again = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="auto")
+    assert again.placement is None
+    assert "as they lay" in again.remarks[0]

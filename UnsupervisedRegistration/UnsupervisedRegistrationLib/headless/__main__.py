@@ -76,9 +76,9 @@ def _addCommon(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument(
         "--prealign",
-        choices=("none", "rigid", "affine"),
+        choices=("none", "auto", "rigid", "affine"),
         default="none",
-        help="align in the plane first (default: none)",
+        help="align in the plane first; auto does so where the images lie far apart (default: none)",
     )
     parser.add_argument("--refine", action="store_true", help="optimise the outcome of the network for this pair")
     parser.add_argument(

@@ -6,7 +6,7 @@ IN_VIEW = "Shown in a slice view"
 ORIENTATIONS = {"Axial, by index": "axial", "Sagittal, by index": "sagittal", "Coronal, by index": "coronal"}
 """Ways to choose the slice without a view."""
 
-PREALIGNMENTS = ["none", "rigid", "affine"]
+PREALIGNMENTS = ["auto", "none", "rigid", "affine"]
 SIMILARITIES = ["auto", "local_ncc", "mind"]
 
 AUTOMATIC = "Automatic"

@@ -119,7 +119,7 @@ def _settingsInWords(settings: dict[str, Any]) -> list[str]:
     prealignment = settings.get("prealignment", "none")
     return [
         _("on {device}").format(device=settings["device"]) if settings.get("device") else "",
-        _("{kind} pre-alignment").format(kind=prealignment) if prealignment != "none" else "",
+        _("{kind} pre-alignment").format(kind=prealignment) if prealignment in ("rigid", "affine") else "",
         _("refined") if settings.get("refined") else "",
         _("steered by landmarks") if settings.get("steered") else "",
         *(_("{what} '{name}'").format(what=what, name=settings[what]) for what in _MASKS if settings.get(what)),

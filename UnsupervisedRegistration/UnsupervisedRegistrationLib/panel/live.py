@@ -130,11 +130,11 @@ class LiveSteps:
             plane=plane,
             maskNode=p.mask,
             movingMaskNode=p.movingMask,
-            prealignment=placement if known == key else p.prealignment,
+            prealignment=p.prealignment if known != key else "none" if placement is None else placement,
         )
         if known == key:
             return replace(pair, remarks=remarks)
-        if pair.placement is not None and min(np.ptp(pair.fixed.pixels), np.ptp(pair.moving.pixels)) > 0:
+        if p.prealignment != "none" and min(np.ptp(pair.fixed.pixels), np.ptp(pair.moving.pixels)) > 0:
             self._prealigned = (key, pair.placement, pair.remarks)
         return pair
 

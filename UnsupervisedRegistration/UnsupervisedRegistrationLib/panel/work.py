@@ -158,10 +158,11 @@ class Work(Questions):
         """One sentence about an outcome."""
         from ..scene.report import describe
 
-        sentence = _("{what}: {how}; {ms:.0f} ms on {device}.").format(
+        milliseconds = sum(outcome.registration.milliseconds.values())
+        sentence = _("{what}: {how}; {time} on {device}.").format(
             what=outcome.pair.plane.name.capitalize(),
             how=describe(outcome, self.errors(parameters, outcome.transformNode)),
-            ms=sum(outcome.registration.milliseconds.values()),
+            time=f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s",
             device=outcome.registration.device,
         )
         fellBack = _("The memory of the GPU was too small, so the CPU was used.")

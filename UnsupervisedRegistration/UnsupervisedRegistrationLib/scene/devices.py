@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+
 
 def deviceNames() -> dict[str, str]:
     """Name of every device of this machine, and what a person would call it, with its memory; needs torch."""
     import torch
 
-    names = {"auto": "Automatic", "cpu": f"CPU, {torch.get_num_threads()} threads"}
+    names = {"auto": "Automatic", "cpu": f"CPU, {torch.get_num_threads()} threads{_memory()}"}
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         names[f"cuda:{index}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GB"
     if torch.backends.mps.is_available():
         names["mps"] = "Apple GPU, memory shared with the CPU"
     return names
+
+
+def _memory() -> str:
+    """Of the machine, where the system tells it to Python."""
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # As on Windows.
+        return ""
+    return f", {size / 2**30:.0f} GB"

@@ -68,7 +68,7 @@ def addResult(
     """
     scene, pair, measured = _sceneOf(parameterNodeOrScene), outcome.pair, outcome.registration
     now = datetime.now().astimezone()
-    name = scene.GenerateUniqueName(f"{pair.movingVolume.GetName()}, {pair.plane.name}, {now:%H:%M}")
+    name = scene.GenerateUniqueName(f"{pair.movingVolume.GetName()}, {pair.plane.name}, {now:%H:%M:%S}")
     node = scene.AddNewNodeByClass("vtkMRMLTransformNode", name)
     content = {
         "time": now.isoformat(),

@@ -18,6 +18,7 @@ _GAIN = 0.02  # Similarity, of 1, that counts as closer.
 _ALIKE = 0.5  # Similarity from which images that gained nothing count as well aligned already.
 _WAY_BACK_MM = (1.0, 3.0)  # Inverse consistency, 95th percentile: a pixel or two, and what an eye sees.
 _DOUBT_MM = (2.0, 5.0)  # Expected error, median: where trust is a half, and the size of a small structure.
+_STIFFER = "lower the flexibility (refine with more smoothness)"
 _SEVERITY: tuple[Colour, ...] = ("green", "amber", "red")
 
 
@@ -67,13 +68,13 @@ def _similarity(outcome: SliceRegistration) -> _Reasons:
 
 def _folding(outcome: SliceRegistration) -> _Reasons:
     colour = _grade(outcome.registration.folding, _FOLDS)
-    return [] if colour == "green" else [(colour, f"{foldingInWords(outcome)}: lower the flexibility")]
+    return [] if colour == "green" else [(colour, f"{foldingInWords(outcome)}: {_STIFFER}")]
 
 
 def _wayBack(outcome: SliceRegistration) -> _Reasons:
     error = float(np.percentile(_inRegion(outcome, outcome.inverseConsistency), 95))
     colour = _grade(error, _WAY_BACK_MM)
-    sentence = f"there and back misses by {error:.1f} mm: lower the flexibility, or draw a mask"
+    sentence = f"there and back misses by {error:.1f} mm: {_STIFFER}, or draw a mask"
     return [] if colour == "green" else [(colour, sentence)]
 
 

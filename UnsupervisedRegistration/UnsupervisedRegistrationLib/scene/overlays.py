@@ -16,7 +16,7 @@ import slicer.util
 
 from . import colours, viewstate
 from .display import pictureOrder
-from .pictures import Scale, edgesOf, fillPicture, greyOf
+from .pictures import Scale, edgesOf, fillPicture, greyOf, hideLegend
 from .planes import SlicePlane
 from .transforms import initialTransformOf
 from .volumes import sampleVolume
@@ -222,6 +222,7 @@ def showLayers(
             viewstate.remember([display])
         elif display is not None:
             viewstate.restoreNode(display)
+    hideLegend(overlay.fixedVolume.GetScene())
     for layers in overlay.layers:
         with slicer.util.NodeModify(layers):
             layers.SetBackgroundVolumeID(background.GetID())

@@ -30,7 +30,8 @@ class SlicePair:
         movingVolume: Node it came from.
         initial: Transform that places the moving volume, or ``None``.
         movingMask: Like ``mask``, of the moving image.
-        placement: ``(4, 4)``, pre-alignment before the initial transform, from fixed to moving, or ``None``.
+        placement: ``(4, 4)``, pre-alignment before the initial transform, from fixed to moving; ``None`` if the images
+            stay as they lie.
         remarks: What was done beyond the sampling, in words.
     """
 
@@ -77,8 +78,8 @@ def samplePair(
     if isinstance(prealignment, np.ndarray):
         placement = prealignment
     elif prealignment != "none":
-        placement, sentence = _prealigned(plane, offset, fixed, mask, movingVolume, initial, prealignment)
-        remarks = (sentence,)
+        matrix, sentence = _prealigned(plane, offset, fixed, mask, movingVolume, initial, prealignment)
+        placement, remarks = None if np.array_equal(matrix, np.eye(4)) else matrix, (sentence,)
     fromWorld = transforms.placed(placement, worldToLocal(initial))
     moving = sampleVolume(movingVolume, source, fromWorld)
     if not (fixed.inside & moving.inside).any():

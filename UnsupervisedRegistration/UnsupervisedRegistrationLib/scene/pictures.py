@@ -18,6 +18,9 @@ _GAP, _SPECK = 3, 2  # Pixels: gaps of the skin that are closed, and specks of n
 _EVEN = 4  # Air is so even: its contrast to the body in its own standard deviations.
 
 
+_PICTURE = "picture"
+
+
 @dataclass(frozen=True)
 class Scale:
     """How values become colours.
@@ -26,7 +29,7 @@ class Scale:
         colour: Table of ``colours``.
         low: Value of its first colour.
         high: Value of its last colour.
-        title: Of the legend; without it there is none.
+        title: Of the legend, if there is one.
     """
 
     colour: str
@@ -47,7 +50,7 @@ def fillPicture(
         scale: Their colours.
         shown: ``(rows, columns)`` bool, where there is something to see; elsewhere the picture is clear.
     """
-    node, _ = viewstate.ownedNode(scene, "vtkMRMLScalarVolumeNode", "picture")
+    node, _ = viewstate.ownedNode(scene, "vtkMRMLScalarVolumeNode", _PICTURE)
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     clear = scale.low - (scale.high - scale.low)
@@ -63,20 +66,25 @@ def fillPicture(
         display.SetThreshold(scale.low - 1e-3 * (scale.high - scale.low), scale.high + 1)
         display.SetApplyThreshold(shown is not None)
         display.SetInterpolate(False)
-    if not scale.title:
-        showLegend(node, scale)
     return node
 
 
+def hideLegend(scene: slicer.vtkMRMLScene) -> None:
+    """Takes the colour legend away, which would stay when a view shows other layers."""
+    picture = viewstate.findOwned(scene, _PICTURE)
+    legend = None if picture is None else slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(picture)
+    if legend is not None:
+        legend.SetVisibility(False)
+
+
 def showLegend(node: slicer.vtkMRMLScalarVolumeNode, scale: Scale) -> None:
-    """Slicer's colour legend, on the right of the views whose layers show the picture already; or none."""
-    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
-    if legend is None and scale.title:
-        legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
-    if legend is None:  # None was asked for, or the scene has no colour logic, as without the application.
+    """Slicer's colour legend, on the right of the views whose layers show the picture already."""
+    logic = slicer.vtkSlicerColorLogic
+    legend = logic.GetColorLegendDisplayNode(node) or logic.AddDefaultColorLegendDisplayNode(node)
+    if legend is None:  # The scene knows no legends, as without the application.
         return
     with slicer.util.NodeModify(legend):
-        legend.SetVisibility(bool(scale.title))
+        legend.SetVisibility(True)
         legend.SetTitleText(scale.title)
         legend.SetLabelFormat("%.0f")
         legend.SetNumberOfLabels(5)

@@ -18,7 +18,8 @@ import vtk
 from .planes import SlicePlane, localIjkToRas, volumeSize
 from .volumes import SampledSlice
 
-Prealignment = Literal["none", "rigid", "affine"]
+Prealignment = Literal["none", "auto", "rigid", "affine"]
+"""``auto`` is a rigid one that leaves images as they lie if they are near enough for the network."""
 
 _LARGEST = 256  # Pixels along the longer side of the image that the moving volume is sampled into.
 _COARSE, _FINE = 40, 72  # Pixels along the longer side of the fixed image while it is compared.
@@ -29,6 +30,7 @@ _FIRST_STEP, _LAST_STEP = 0.06, 0.0005  # Of the optimiser, in radii of the fixe
 _ITERATIONS = 40
 _SIZES = (0.6, 1.7)  # A stretch beyond is no patient.
 _OVERLAP = 0.4  # Share of the smaller image that must lie on the other one.
+_NEAR = 0.5  # Of the mutual information after a rigid alignment, what images have that the network brings together.
 _GAIN = 0.005  # Mutual information (nats) that a candidate must win over the images as they lie.
 
 
@@ -72,7 +74,7 @@ def alignInPlane(
         fixed: Its pixels.
         movingPlane: Another rectangle of the same plane.
         moving: Pixels of the moving volume on it.
-        kind: ``"rigid"`` or ``"affine"``.
+        kind: All but ``"none"``.
         mask: ``(rows, columns)`` bool, the region of the fixed slice that matters.
 
     Returns:
@@ -90,8 +92,11 @@ def alignInPlane(
     found = fine.optimised(coarse.optimised(start, "rigid"), "rigid")
     if kind == "affine":
         found = fine.optimised(found, "affine")
-    if fine.similarity(found) < fine.similarity(still) + _GAIN:
+    before, after = fine.similarity(still), fine.similarity(found)
+    if after < before + _GAIN:
         return np.eye(4), "pre-alignment left the images as they lay, which was best"
+    if kind == "auto" and before > _NEAR * after:
+        return np.eye(4), "pre-alignment left the images as they lay, near enough"
     matrix = np.eye(4)
     matrix[:2, :2], matrix[:2, 3] = found[:2, :2], found[:2, 2]
     return frame @ matrix @ np.linalg.inv(frame), _inWords(found, radius, kind)

@@ -76,17 +76,23 @@ def restoreNode(node: slicer.vtkMRMLNode | None) -> None:
 
 def ownedNode(scene: slicer.vtkMRMLScene, className: str, purpose: str) -> tuple[slicer.vtkMRMLNode, bool]:
     """The hidden node of the overlays for a purpose, and whether it is new; ``restore`` removes it."""
-    memory = _memory(scene, create=True)
-    for index in range(memory.GetNumberOfNodeReferences(_OWNED)):
-        node = memory.GetNthNodeReference(_OWNED, index)
-        if node is not None and node.GetAttribute(_PURPOSE) == purpose:
-            return node, False
+    known = findOwned(scene, purpose)
+    if known is not None:
+        return known, False
     node = scene.CreateNodeByClass(className)
     node.UnRegister(None)
     node.SetName(f"Registration {purpose}")
     node.SetHideFromEditors(True)
     own(scene.AddNode(node), purpose)
     return node, True
+
+
+def findOwned(scene: slicer.vtkMRMLScene, purpose: str) -> slicer.vtkMRMLNode | None:
+    """The node of the overlays for a purpose, if there is one."""
+    memory = _memory(scene, create=False)
+    owned = [] if memory is None else range(memory.GetNumberOfNodeReferences(_OWNED))
+    nodes = (memory.GetNthNodeReference(_OWNED, index) for index in owned)
+    return next((node for node in nodes if node is not None and node.GetAttribute(_PURPOSE) == purpose), None)
 
 
 def own(node: slicer.vtkMRMLNode, purpose: str) -> None:
@@ -99,7 +105,8 @@ def removeWithDisplay(node: slicer.vtkMRMLNode) -> None:
     """Takes a node out of the scene, with the display and storage nodes that only it uses."""
     scene, parts = node.GetScene(), []
     if isinstance(node, slicer.vtkMRMLDisplayableNode):
-        parts += [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+        # The last first, since a colour legend asks for the display node that it belongs to.
+        parts += [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())][::-1]
     if isinstance(node, slicer.vtkMRMLStorableNode):
         parts += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
     for part in (*parts, node):
