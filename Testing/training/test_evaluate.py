@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from training.pairs import find_pairs
 from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
 from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
+from UnsupervisedRegistrationLib.core.register import register
 
 
 def write(path: Path, shift: int = 0, shape: tuple[int, ...] = (1, 64, 64)) -> None:
@@ -92,3 +94,40 @@ def test_a_model_that_moves_nothing_leaves_the_dice(tmp_path: Path) -> None:
     assert score.before == score.after
     assert score.after["Dice"] == pytest.approx(15 / 20)
     assert (score.pairs, score.worse, score.folding) == (1, 0, 0)
+
+
+def seen(folder: Path, monkeypatch: pytest.MonkeyPatch, **data: object) -> tuple[torch.Tensor, torch.Tensor]:
+    """The fixed image of a pair, and what a model that was trained with these settings sees of it."""
+    write(folder / "a_ED.nii.gz")
+    write(folder / "a_ES.nii.gz", shift=5)
+    (pair,) = find_pairs(folder, [0])
+    images: list[torch.Tensor] = []
+
+    def watched(*, fixed: torch.Tensor, **others: object) -> object:
+        images.append(fixed)
+        return register(fixed=fixed, **others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("training.evaluate.register", watched)
+    model = still()
+    configuration = dataclasses.replace(model.configuration, training={"data": data})
+    for _ in range(2):
+        evaluate(dataclasses.replace(model, configuration=configuration), [pair], "cpu")
+    assert torch.equal(*images)  # Twice the same.
+    return pair.fixed, images[0]
+
+
+def test_a_model_of_plain_images_sees_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert torch.equal(*seen(tmp_path, monkeypatch))
+
+
+def test_a_model_that_learned_in_noise_is_scored_in_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, shown = seen(tmp_path, monkeypatch, background_noise=0.3)
+    assert (shown[image > 0] == 1).all()
+    assert 0.2 < shown[image == 0].mean() < 0.4
+    assert shown[image == 0].std() > 0.05
+
+
+def test_a_model_that_learned_with_masks_sees_no_background(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, shown = seen(tmp_path, monkeypatch, background_noise=0.3, masks="auto")
+    assert (shown[image > 0] == 1).all()
+    assert not shown[image == 0].any()
