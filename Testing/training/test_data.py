@@ -160,6 +160,27 @@ def test_orientations_and_spacings_mix(tmp_path: Path) -> None:
     assert np.abs(a - b).mean() < 0.02  # Half a fine pixel of a ramp of 1/60 a pixel.
 
 
+@pytest.mark.parametrize(
+    ("plane", "down", "right"), [("axial", "back", "left"), ("coronal", "feet", "left"), ("sagittal", "feet", "back")]
+)
+@pytest.mark.parametrize("axes", ["LPS", "RAS", "PIR"])
+def test_slices_of_every_plane_lie_as_a_view_shows_them(
+    tmp_path: Path, plane: str, down: str, right: str, axes: str
+) -> None:
+    """A volume that is brightest where one goes, stored along any axes, with 1 mm voxels."""
+    (tmp_path / "scans").mkdir()
+    size = 40
+    towards = {"left": 0, "back": 1, "feet": 2}  # Axes of LPS, of which the last one points to the head.
+    for number, way in enumerate((down, right)):
+        ramp = np.indices((size, size, size))[::-1][towards[way]] * (-1.0 if way == "feet" else 1.0)
+        image = sitk.GetImageFromArray(ramp)  # Indices run from right to left, front to back, feet to head.
+        sitk.WriteImage(sitk.DICOMOrient(image, axes), str(tmp_path / "scans" / f"p{number}_1.nii"))
+    store = open_store(settings(tmp_path / "scans", plane=plane, every=20, pairs="within"), (size, size))
+    rows, columns = (store[n * len(store) // 2][0].astype(float) for n in range(2))
+    assert (np.diff(rows, axis=0)[1:-1] > 0).all()
+    assert (np.diff(columns, axis=1)[:, 1:-1] > 0).all()
+
+
 def test_a_mask_of_another_size_is_named(folder: Path) -> None:
     masks = folder.parent / "masks"
     masks.mkdir()
