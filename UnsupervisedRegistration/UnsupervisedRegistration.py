@@ -38,7 +38,7 @@ from UnsupervisedRegistrationLib.panel.work import Applied, Work
 _LIGHTS = {"green": ("#2e9e4f", "Good"), "amber": ("#d98e04", "Look closely"), "red": ("#d03030", "Do not use")}
 _BUTTONS = (
     *("applyButton", "liveButton", "undoButton", "keepButton", "registerVolumeButton", "registerSequenceButton"),
-    *("showResultButton", "compareResultsButton", "deleteResultButton"),
+    *("showResultButton", "restoreResultButton", "compareResultsButton", "deleteResultButton"),
 )
 _Progress = Callable[[str, float], None]
 SAMPLES = {"RegistrationHead": "head", "RegistrationAbdomen": "abdomen"}

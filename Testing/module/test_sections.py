@@ -164,6 +164,38 @@ def test_an_older_result_is_shown_again_renamed_and_deleted(applied: Any) -> Non
     assert moving().GetParentTransformNode() is None
 
 
+def test_a_restored_result_brings_its_settings_back(loaded: host.Loaded, applied: Any) -> None:
+    parameters = loaded.widget.parameters
+    first = parameters.prealignment
+    applied.prealignmentSelector.setCurrentText("rigid")
+    applied.refineCheckBox.checked = True
+    applied.smoothnessSlider.value = 2.0
+    applied.applyButton.click()
+    applied.smoothnessSlider.value = 1.0
+    applied.resultTable.selectRow(1)
+    applied.restoreResultButton.click()
+    assert (parameters.prealignment, parameters.refine) == (first, False)
+    assert applied.resultTable.item(1, 0).text().startswith("▸")
+    applied.resultTable.clearSelection()
+    applied.resultTable.selectRow(0)
+    applied.restoreResultButton.click()
+    assert (parameters.prealignment, parameters.refine, parameters.smoothnessWeight) == ("rigid", True, 2.0)
+    assert parameters.model == "any-contrast"
+
+
+def test_a_result_whose_model_vanished_is_restored_without_it(loaded: host.Loaded, ui: Any, tmp_path: Path) -> None:
+    file = Path(shutil.copy(MODELS / "any-contrast.pt", tmp_path / "mine.pt"))
+    loaded.widget.parameters.model = str(file)
+    ui.applyButton.click()
+    file.unlink()
+    loaded.widget.parameters.model = "Automatic"
+    ui.resultTable.selectRow(0)
+    assert "is no longer there" in ui.resultLabel.text
+    ui.restoreResultButton.click()
+    assert loaded.widget.parameters.model == "Automatic"
+    assert moving().GetParentTransformNode() is not None
+
+
 def test_an_empty_name_is_refused(applied: Any) -> None:
     name = applied.resultTable.item(0, 0).text()
     applied.resultTable.item(0, 0).setText("  ")

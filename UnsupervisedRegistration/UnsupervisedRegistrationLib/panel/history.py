@@ -12,6 +12,7 @@ from . import section
 from .section import Section, connect
 
 _MASKS = ("mask", "moving mask")
+_KEPT = ("prealignment", "similarity", "smoothnessWeight", "refineSeconds")  # As the parameters are called.
 _HEADERS = ("Result", "TRE", "Alike")
 
 
@@ -25,6 +26,7 @@ class HistorySection(Section):
         connect(self.ui.resultTable, "itemSelectionChanged()", self.onSelection)
         connect(self.ui.resultTable, "cellChanged(int,int)", self.onRename)
         connect(self.ui.showResultButton, "clicked(bool)", self.onShow)
+        connect(self.ui.restoreResultButton, "clicked(bool)", self.onRestore)
         connect(self.ui.compareResultsButton, "clicked(bool)", self.onCompare)
         connect(self.ui.deleteResultButton, "clicked(bool)", self.onDelete)
         connect(self.ui.undoButton, "clicked(bool)", self.onUndo)
@@ -45,7 +47,8 @@ class HistorySection(Section):
     def onSelection(self) -> None:
         """Offers what can be done with the selected results, and says what they are."""
         chosen, ui = self._chosen(), self.ui
-        ui.showResultButton.enabled = ui.deleteResultButton.enabled = len(chosen) == 1
+        for button in (ui.showResultButton, ui.restoreResultButton, ui.deleteResultButton):
+            button.enabled = len(chosen) == 1
         ui.compareResultsButton.enabled = len(chosen) == 2
         ui.resultLabel.text = ""
         if len(chosen) == 1:
@@ -58,6 +61,16 @@ class HistorySection(Section):
             self.panel.stopLive()
             history.showResult(result)
             self.panel.say(_("'{name}' is shown.").format(name=result.name))
+        self.panel.showScene(result)
+
+    def onRestore(self, checked: bool = False) -> None:
+        """Shows the selected result and takes over what it was made with, so that Apply goes on from there."""
+        result = self._chosen()[0]
+        with self.panel.attempt():
+            self.panel.stopLive()
+            history.showResult(result)
+            self._takeSettings(result)
+            self.panel.say(_("'{name}' is shown, and its settings are back.").format(name=result.name))
         self.panel.showScene(result)
 
     def onCompare(self, checked: bool = False) -> None:
@@ -97,6 +110,19 @@ class HistorySection(Section):
             self.panel.stopLive()
             self.panel.say(history.undoLastApply(slicer.mrmlScene))
         self.panel.showScene()
+
+    def _takeSettings(self, result: history.Result) -> None:
+        """A model that is gone is not taken; the line below the list tells of it."""
+        parameters, settings = self.parameters, result.settings
+        parameters.movingVolume = result.movingVolume
+        if result.fixedVolume is not None:
+            parameters.fixedVolume = result.fixedVolume
+        if not history.isModelGone(result):
+            parameters.model = result.model
+        for name in _KEPT:
+            if name in settings:
+                setattr(parameters, name, settings[name])
+        parameters.refine, parameters.steer = bool(settings.get("refined")), bool(settings.get("steered"))
 
     def _chosen(self) -> list[history.Result]:
         return [self._results[row] for row in section.selectedRows(self.ui.resultTable) if row < len(self._results)]

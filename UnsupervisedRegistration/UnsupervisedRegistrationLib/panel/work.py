@@ -14,6 +14,8 @@ from ..scene.landmarks import pairLandmarks
 from ..scene.transforms import initialTransformOf, isOutcomeOf
 from .questions import Questions
 
+_REFINED = ("similarity", "smoothnessWeight", "refineSeconds")  # Parameters that count where an outcome is refined.
+
 
 class Applied(NamedTuple):
     """What Apply gives: the outcome, a sentence about it, and why its model was chosen."""
@@ -143,6 +145,7 @@ class Work(Questions):
             "refined": refined,
             "steered": steered,
             "prealignment": parameters.prealignment,
+            **({name: getattr(parameters, name) for name in _REFINED} if refined else {}),
             **{name: node.GetName() for name, node in masks.items() if node},
         }
         result = addResult(slicer.mrmlScene, outcome, settings, self.errors(parameters, outcome.transformNode))

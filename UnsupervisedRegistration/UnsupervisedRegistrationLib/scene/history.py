@@ -100,12 +100,17 @@ def problems(result: Result) -> list[str]:
         for what, volume in (("fixed", result.fixedVolume), ("moving", result.movingVolume))
         if volume is None
     ]
-    if result.model and result.model not in modelNames() and not Path(result.model).is_file():
+    if isModelGone(result):
         sentences.append(
             f"The model '{result.model}' that made '{result.name}' is no longer there; the result can be shown,"
             " but not computed again. Put the model file back, or choose another model."
         )
     return sentences
+
+
+def isModelGone(result: Result) -> bool:
+    """Whether the model of a result can no longer be found, by name or as a file."""
+    return bool(result.model) and result.model not in modelNames() and not Path(result.model).is_file()
 
 
 def showResult(result: Result) -> None:
