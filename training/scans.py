@@ -76,34 +76,41 @@ def read_slices(
 def _slices_of(
     scan: tio.ScalarImage, path: Path, data: DataConfiguration, size: tuple[int, int]
 ) -> Iterator[ScanSlice]:
-    person = person_of(path)
-    axis = 2 if 1 in scan.spatial_shape else _AXES[data.plane]
+    axis = scan.spatial_shape.index(1) if 1 in scan.spatial_shape else _AXES[data.plane]
+    mask_scan = _read_mask(path, data, scan)
     spacing = [data.spacing] * 3
     spacing[axis] = scan.spacing[axis]
-    mask_scan = _read_mask(path, data, scan)
     if any(abs(a - b) > 1e-3 for a, b in zip(spacing, scan.spacing, strict=True)):
         resample = tio.Resample((spacing[0], spacing[1], spacing[2]))
         scan, mask_scan = resample(scan), mask_scan and resample(mask_scan)
     voxels = scan.data[0].float().movedim(axis, 0)
+    inside = None if mask_scan is None else mask_scan.data[0].movedim(axis, 0)
     if min(voxels.shape[1:]) < _SMALLEST:
         raise ValueError(f"slices of {voxels.shape[1]} x {voxels.shape[2]} pixels; {_SMALLEST} are needed")
-    first = (len(voxels) % data.every) // 2
-    for index in range(first, len(voxels), data.every):
-        picture = _as_picture(voxels[index])
-        if picture.max() <= picture.min():
-            continue  # Above or below the patient.
-        try:
-            unit = to_unit_range(picture[None, None], data.preprocessing)[0, 0]
-        except ValueError:
-            continue
-        inside = foreground(unit) if mask_scan is None else _as_picture(mask_scan.data[0].movedim(axis, 0)[index]) > 0
-        # The images of one person lie on each other already, so they are cut at the same place.
-        if not bool(inside.any()):
-            continue  # Nothing there, or nothing of what matters.
-        image, mask = _cut(unit, inside, size, torch.ones_like(inside) if data.pairs == "within" else inside)
-        level = float(scan.affine[axis, 3] + index * scan.spacing[axis])
-        group = person if is_dicom(path) else stem_of(path).rsplit("_", 1)[0]
-        yield ScanSlice(image.half().numpy(), mask.numpy(), str(path), person, group, round(level, 2))
+    person = person_of(path)
+    group = person if is_dicom(path) else stem_of(path).rsplit("_", 1)[0]
+    for index in range((len(voxels) % data.every) // 2, len(voxels), data.every):
+        region = None if inside is None else _as_picture(inside[index])
+        prepared = _prepared(_as_picture(voxels[index]), region, data, size)
+        if prepared is not None:
+            level = float(scan.affine[axis, 3] + index * scan.spacing[axis])
+            yield ScanSlice(*prepared, str(path), person, group, round(level, 2))
+
+
+def _prepared(
+    picture: Tensor, region: Tensor | None, data: DataConfiguration, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Image and mask of a slice at their size; nothing where it shows nothing, or nothing of its region."""
+    try:
+        unit = to_unit_range(picture[None, None], data.preprocessing)[0, 0]
+    except ValueError:
+        return None  # Above or below the patient.
+    inside = foreground(unit) if region is None else region > 0
+    if picture.max() <= picture.min() or not bool(inside.any()):
+        return None
+    # The images of one person lie on each other already, so they are cut at the same place.
+    image, mask = _cut(unit, inside, size, torch.ones_like(inside) if data.pairs == "within" else inside)
+    return image.half().numpy(), mask.numpy()
 
 
 def _read_mask(path: Path, data: DataConfiguration, scan: tio.ScalarImage) -> tio.LabelMap | None:

@@ -121,6 +121,14 @@ def test_the_pixel_of_a_2d_file_can_be_told_and_that_of_a_volume_not(tmp_path: P
     assert read_scan(tmp_path / "deep.nii.gz", 1.5).spacing == (1.0, 1.0, 1.0)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_single_slice_may_lie_in_any_plane(tmp_path: Path, axis: int) -> None:
+    (tmp_path / "scans").mkdir()
+    flat = np.expand_dims(volume()[0], axis)
+    sitk.WriteImage(sitk.GetImageFromArray(flat), str(tmp_path / "scans" / "a_1.nii.gz"))
+    assert len(open_store(settings(tmp_path / "scans"), SIZE)) == 1
+
+
 def test_a_mask_from_a_file_goes_with_its_image(tmp_path: Path) -> None:
     for folder in ("scans", "masks"):
         (tmp_path / folder).mkdir()
