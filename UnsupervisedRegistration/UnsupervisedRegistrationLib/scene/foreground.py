@@ -33,3 +33,12 @@ def addForeground(volumeNode: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLLabelMa
     mask.CopyOrientation(volumeNode)
     mask.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
     return mask
+
+
+def bodyOf(pixels: np.ndarray) -> np.ndarray:
+    """Where a slice ``(rows, columns)`` shows the patient, bool; all of it if that cannot be told."""
+    image = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
+    if not image.amax() > image.amin():
+        return np.ones(pixels.shape, dtype=bool)
+    inside = foreground(to_unit_range(image[None, None], PreprocessingConfiguration())[0, 0]).numpy()
+    return inside if inside.any() else ~inside

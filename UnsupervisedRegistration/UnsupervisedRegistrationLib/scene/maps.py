@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .overlays import Overlay, showLayers
-from .pictures import Scale, bodyOf, fillPicture, showLegend
+from .pictures import Scale, fillPicture, showLegend
 from .planes import SlicePlane
 from .volumes import sampleVolume
 
@@ -46,6 +46,8 @@ def trustMap(
 def _showMap(
     overlay: Overlay, plane: SlicePlane, percent: np.ndarray, scale: Scale, fixed: np.ndarray | None, opacity: float
 ) -> None:
+    from .foreground import bodyOf  # Needs torch, which is there once there is something to show.
+
     pixels = sampleVolume(overlay.fixedVolume, plane).pixels if fixed is None else fixed
     derived = fillPicture(overlay.fixedVolume.GetScene(), plane, percent, scale, shown=bodyOf(pixels))
     showLayers(overlay, overlay.fixedVolume, derived, opacity)

@@ -14,8 +14,6 @@ from .volumes import fillVolume
 
 _EDGE_SHARE = 0.12  # Of the pixels, at most so many are edges.
 _WEAKEST_EDGE = 0.01  # Of the window, from one pixel to the next.
-_GAP, _SPECK = 3, 2  # Pixels: gaps of the skin that are closed, and specks of noise that are no body.
-_EVEN = 4  # Air is so even: its contrast to the body in its own standard deviations.
 
 
 _PICTURE = "picture"
@@ -91,25 +89,6 @@ def showLegend(node: slicer.vtkMRMLScalarVolumeNode, scale: Scale) -> None:
         legend.SetSize(0.12, 0.5)
         legend.SetPosition(0.96, 0.5)
     legend.Modified()  # The views look at their layers then, and do not when these change.
-
-
-def bodyOf(pixels: np.ndarray) -> np.ndarray:
-    """Where a slice shows something else than the air around it, ``(rows, columns)`` bool.
-
-    All of it if there is no air, as in a picture that was cut to an organ.
-    """
-    import SimpleITK as sitk
-
-    image = sitk.GetImageFromArray(pixels.astype(np.float32))
-    # Of three classes of grey the darkest; the second may be dark tissue, such as bone in MR or the lungs in CT.
-    bright = sitk.OtsuMultipleThresholds(sitk.SmoothingRecursiveGaussian(image, 1.0), 2) > 0
-    closed = sitk.BinaryMorphologicalClosing(bright, [_GAP] * 2)
-    filled = sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.BinaryMorphologicalOpening(closed, [_SPECK] * 2))) > 0
-    if filled.all() or not filled.any():
-        return np.ones_like(filled)
-    inside, outside = pixels[filled], pixels[~filled]
-    isAir = inside.mean() - outside.mean() > _EVEN * outside.std()
-    return filled if isAir else np.ones_like(filled)
 
 
 def greyOf(volumeNode: slicer.vtkMRMLVolumeNode, pixels: np.ndarray) -> np.ndarray:
