@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         "fit", help="train, or go on where the output folder stopped; --part.name value overrides"
     )
     fit.add_argument("configuration", type=Path, metavar="CONFIG", help="YAML, see training/configurations")
-    fit.add_argument("--output", type=Path, required=True, metavar="DIR")
+    fit.add_argument("--output", type=Path, metavar="DIR", help="(default: out/train/ and the name of CONFIG)")
     fit.add_argument("--devices", type=int, default=None, help="in each node (default: all)")
     fit.add_argument("--nodes", type=int, default=1, help="machines (default: 1)")
     fit.set_defaults(run=_fit)
@@ -100,7 +100,8 @@ def _fit(options: argparse.Namespace) -> None:
     from training.fit import fit
 
     run = read_run(options.configuration, options.overrides)
-    fit(run, options.output, devices=options.devices or "auto", nodes=options.nodes)
+    output = options.output or Path("out/train") / options.configuration.stem
+    fit(run, output, devices=options.devices or "auto", nodes=options.nodes)
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -26,6 +26,7 @@ _KINDS = ("images", "masks")
 _NAMES = ("source", "person", "group")
 _RECORD = np.dtype([*((name, np.int32) for name in _NAMES), ("level", np.float64)])
 _LAYOUT = 3  # Of a store, and state of the automatic mask; part of its key.
+_LATER = ("background_noise", "saturated")  # Settings that change a batch, not the slices.
 _LOG = logging.getLogger(__name__)
 
 
@@ -131,9 +132,6 @@ def _key(data: DataConfiguration, size: tuple[int, int], files: list[Path]) -> s
     states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in [*files, *masks]]
     relevant = {name: value for name, value in asdict(data).items() if name not in ("cache", *_LATER)}
     return hashlib.sha256(repr((_LAYOUT, relevant, size, states)).encode()).hexdigest()[:16]
-
-
-_LATER = ("background_noise", "saturated")  # Settings that change a batch, not the slices.
 
 
 def _write(slices: Iterable[ScanSlice], problems: dict[str, str], scans: int, folder: Path) -> None:

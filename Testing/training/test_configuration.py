@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from training.__main__ import main
 from training.configuration import RunConfiguration, plain, read_run, run_from
 
 CONFIGURATIONS = sorted((Path(__file__).parents[2] / "training" / "configurations").glob("*.yaml"))
@@ -99,3 +100,18 @@ def test_an_override_that_cannot_be_meant_is_named(tmp_path: Path, overrides: li
     with pytest.raises(ValueError) as refused:  # noqa: PT011 - the sentence is compared below, without patterns.
         read(tmp_path, "seed: 5", *overrides)
     assert sentence in str(refused.value)
+
+
+def test_a_run_without_an_output_goes_to_a_folder_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "liver.yaml").write_text("seed: 5")
+    given = []
+    monkeypatch.setattr("training.fit.fit", lambda run, folder, **_: given.append((run.seed, folder)))
+    assert main(["fit", str(tmp_path / "liver.yaml")]) == 0
+    assert main(["fit", str(tmp_path / "liver.yaml"), "--output", "here", "--seed", "7"]) == 0
+    assert given == [(5, Path("out/train/liver")), (7, Path("here"))]
+
+
+def test_a_mistake_ends_the_command_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "liver.yaml").write_text("seed: five")
+    assert main(["fit", str(tmp_path / "liver.yaml")]) == 1
+    assert capsys.readouterr().err == "training: seed is 'five'; it needs a whole number.\n"
