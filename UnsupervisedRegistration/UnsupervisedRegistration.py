@@ -309,7 +309,8 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
 
     def onLive(self, live: bool) -> None:
         """Follows the slice view, or no longer."""
-        from UnsupervisedRegistrationLib.panel.live import LiveRegistration, LiveSteps
+        from UnsupervisedRegistrationLib.panel.live import LiveRegistration
+        from UnsupervisedRegistrationLib.panel.steps import LiveSteps
 
         self.stopLive()
         if not live:

@@ -108,6 +108,56 @@ def test_a_view_outside_the_volume_is_a_sentence_and_live_goes_on(loaded: host.L
     assert live.statusLabel.text.startswith("Axial slice 9")
 
 
+def test_a_view_rotated_out_of_the_volume_is_a_sentence_and_live_goes_on(loaded: host.Loaded, live: Any) -> None:
+    before, turned = grid().copy(), np.eye(4)
+    turned[:3, :3] = [[0.8, 0, 0.6], [0, 1, 0], [-0.6, 0, 0.8]]
+    turned[:3, 3] = 600 * turned[:3, 2]
+    red().GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(turned))
+    red().UpdateMatrices()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    assert "does not cut the volume" in live.statusLabel.text
+    assert np.array_equal(before, grid())
+    red().SetOrientation("Axial")
+    scroll(loaded, 8.0)
+    assert live.statusLabel.text.startswith("Axial slice 9")
+
+
+def test_an_oblique_view_is_followed(loaded: host.Loaded, live: Any) -> None:
+    turned = np.eye(4)
+    turned[:3, :3] = [[0.8, 0, 0.6], [0, 1, 0], [-0.6, 0, 0.8]]
+    red().GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(turned))
+    red().UpdateMatrices()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    assert live.statusLabel.text.startswith("Red view")
+
+
+def test_a_transform_that_becomes_part_of_a_loop_is_a_sentence(loaded: host.Loaded, live: Any) -> None:
+    """The output of Live is put above the fixed volume by hand."""
+    output = live.transformSelector.currentNode()
+    slicer.util.getNode("HeadFixed").SetAndObserveTransformNodeID(output.GetID())
+    host.waitUntil(lambda: not loaded.widget.isLive or not loaded.widget.live.isBusy)
+    red().SetSliceOffset(8.0)
+    host.waitUntil(lambda: not loaded.widget.isLive or not loaded.widget.live.isBusy)
+    assert "already moves the fixed volume" in live.statusLabel.text
+    assert host.uncaught == []
+
+
+@pytest.mark.parametrize("label", ["frontal horn R", "no partner"])
+def test_landmarks_that_do_not_pair_are_a_sentence_and_live_goes_on(loaded: host.Loaded, ui: Any, label: str) -> None:
+    points = slicer.util.getNode("HeadMovingLandmarks")
+    ui.fixedLandmarksSelector.setCurrentNode(slicer.util.getNode("HeadFixedLandmarks"))
+    ui.movingLandmarksSelector.setCurrentNode(points)
+    ui.steerCheckBox.checked = True
+    first = points.GetNthControlPointLabel(1)
+    points.SetNthControlPointLabel(1, label)
+    ui.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    assert "occur twice" in ui.statusLabel.text or "have no partner" in ui.statusLabel.text
+    assert slicer.util.getNode("HeadMoving").GetParentTransformNode() is None
+    points.SetNthControlPointLabel(1, first)
+    host.waitUntil(lambda: loaded.widget.outcome is not None)
+
+
 @pytest.mark.parametrize("name", ["HeadFixed", "HeadMoving"])
 def test_a_deleted_volume_ends_live_with_a_sentence(loaded: host.Loaded, live: Any, name: str) -> None:
     red().SetSliceOffset(8.0)

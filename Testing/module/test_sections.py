@@ -219,6 +219,40 @@ def test_a_transform_in_use_elsewhere_is_refused(ui: Any) -> None:
     assert moving().GetParentTransformNode() is None
 
 
+def test_a_loop_of_transforms_is_refused(ui: Any) -> None:
+    """The chosen output lies above the initial transform of the moving volume."""
+    above, initial = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", name) for name in ("above", "below"))
+    initial.SetAndObserveTransformNodeID(above.GetID())
+    moving().SetAndObserveTransformNodeID(initial.GetID())
+    ui.transformSelector.setCurrentNode(above)
+    for button in (ui.applyButton, ui.liveButton, ui.registerVolumeButton):
+        button.click()
+        host.waitUntil(lambda: "already moves the initial transform" in ui.statusLabel.text)
+        ui.statusLabel.text = ""
+    assert moving().GetParentTransformNode() is initial
+
+
+def test_a_model_that_vanished_after_the_scene_was_saved_is_a_sentence(
+    loaded: host.Loaded, ui: Any, tmp_path: Path
+) -> None:
+    file = Path(shutil.copy(MODELS / "any-contrast.pt", tmp_path / "mine.pt"))
+    loaded.widget.parameters.model = str(file)
+    ui.applyButton.click()
+    host.saveScene(slicer.mrmlScene, tmp_path / "scene.mrb")
+    file.unlink()
+    host.openScene(slicer.mrmlScene, tmp_path / "scene.mrb")
+    shown = moving().GetParentTransformNode()
+    count = slicer.mrmlScene.GetNumberOfNodes()
+    for button in (ui.applyButton, ui.liveButton):
+        button.click()
+        host.waitUntil(lambda: "mine.pt" in ui.statusLabel.text)
+        ui.statusLabel.text = ""
+    assert slicer.mrmlScene.GetNumberOfNodes() == count
+    assert moving().GetParentTransformNode() is shown
+    ui.resultTable.selectRow(0)
+    assert "is no longer there" in ui.resultLabel.text
+
+
 def test_an_initial_transform_is_taken_and_given_back_on_failure(ui: Any) -> None:
     initial = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "initial")
     ui.initialSelector.setCurrentNode(initial)
