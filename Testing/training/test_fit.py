@@ -110,7 +110,9 @@ def test_a_run_on_two_devices_ends_with_the_weights_of_one(tmp_path: Path) -> No
     starts = {"run": [sys.executable], "two": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]}
     for devices, (output, start) in enumerate(starts.items(), start=1):
         arguments = ["-m", "training", "fit", "across.yaml", "--output", output, "--devices", str(devices)]
-        outcome = subprocess.run([*start, *arguments], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+        outcome = subprocess.run(
+            [*start, *arguments], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, encoding="utf-8"
+        )
         assert outcome.returncode == 0, outcome.stderr
         assert outcome.stderr.count("12 slices of 4 scans, 0 scans skipped") == 1
     one, two = (torch.cat([w.flatten() for w in weights(tmp_path, name).values()]) for name in starts)
@@ -145,7 +147,7 @@ def test_a_disk_without_room_leaves_the_previous_checkpoint_and_says_what_to_do(
     path = Path(shutil.copy(finished / "run" / "last.ckpt", tmp_path))
     before = path.read_bytes()
     outcome = subprocess.run(
-        [sys.executable, "-c", FULL, path], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
+        [sys.executable, "-c", FULL, path], cwd=ROOT, env=ENVIRONMENT, capture_output=True, encoding="utf-8"
     )
     assert (
         "last.ckpt' could not be written ([Errno 27] File too large); what was there before is whole." in outcome.stderr
