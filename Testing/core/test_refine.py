@@ -12,7 +12,7 @@ from torch import Tensor
 from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.deformation import warp
 from UnsupervisedRegistrationLib.core.grid import ImageGrid
-from UnsupervisedRegistrationLib.core.measures import folding, target_registration_error
+from UnsupervisedRegistrationLib.core.measures import folding, sd_log_jacobian, target_registration_error
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
 from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
 from UnsupervisedRegistrationLib.core.refine import LandmarkPairs, Refinement
@@ -148,3 +148,37 @@ def test_voxelmorph_has_the_published_number_of_weights() -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) == 109_170
     assert network(*torch.rand(2, 1, 1, 32, 48))[0].shape == (1, 2, 32, 48)
     assert dataclasses.asdict(configuration)["architecture"] == "voxelmorph"
+
+
+def test_equal_images_stay_where_they_are(untrained: Model, pair: tuple[Tensor, Tensor]) -> None:
+    outcome = refined(untrained, (pair[0], pair[0]), Refinement())
+    assert float(outcome.displacement.abs().max()) < 0.05
+
+
+@pytest.mark.parametrize("similarity", ["local_ncc", "mind"])
+def test_an_empty_half_pulls_nowhere(untrained: Model, pair: tuple[Tensor, Tensor], similarity: str) -> None:
+    half = [image.clone() for image in pair]
+    for image in half:
+        image[..., :32] = 0
+    outcome = refined(untrained, (half[0], half[1]), Refinement(similarity=similarity))  # type: ignore[arg-type]
+    assert bool(torch.isfinite(outcome.displacement).all())
+    assert (
+        float(outcome.displacement[..., :8].abs().max()) < 4
+    )  # A shift of two beside it reaches far at coarse levels.
+
+
+def test_landmarks_that_cross_fold_nothing(untrained: Model, pair: tuple[Tensor, Tensor]) -> None:
+    fixed = torch.tensor([[32.0, 28.0], [32.0, 36.0]])
+    outcome = refined(untrained, pair, landmarks=LandmarkPairs(fixed, fixed.flip(0)))
+    assert folding(outcome.displacement) == 0
+
+
+def test_a_stiffer_refinement_bends_less(untrained: Model, pair: tuple[Tensor, Tensor]) -> None:
+    torch.manual_seed(5)
+    other = F.interpolate(torch.rand(1, 1, 9, 9), SHAPE, mode="bicubic").clamp(0, 1)
+    bends = [
+        sd_log_jacobian(refined(untrained, (pair[0], other), Refinement(smoothness_weight=weight)).displacement)
+        for weight in (0.2, 1.0, 20.0)
+    ]
+    assert bends == sorted(bends, reverse=True)
+    assert bends[2] < 0.5 * bends[0]

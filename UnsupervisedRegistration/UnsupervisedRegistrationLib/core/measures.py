@@ -182,9 +182,14 @@ def folding(displacement: Tensor) -> float:
     return float((negative * sizes).sum() / 2)
 
 
+def folded_cells(displacement: Tensor) -> Tensor:
+    """Which cells have at least one simplex that is turned inside out, ``(B, 1, *cells)``; see ``folding``."""
+    return (_simplex_ratios(displacement) <= 0).any(dim=0)[:, None]
+
+
 def folded_fraction(displacement: Tensor) -> float:
-    """Share of the cells with at least one simplex that is turned inside out, 0..1."""
-    return float((_simplex_ratios(displacement.double()) <= 0).any(dim=0).double().mean())
+    """Share of the cells that fold, 0..1."""
+    return float(folded_cells(displacement.double()).double().mean())
 
 
 def sd_log_jacobian(displacement: Tensor) -> float:

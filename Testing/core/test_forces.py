@@ -1,0 +1,61 @@
+"""Forces, against automatic differentiation of the similarity that they climb."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from UnsupervisedRegistrationLib.core import forces
+from UnsupervisedRegistrationLib.core.forces import AnyContrast, SameContrast
+from UnsupervisedRegistrationLib.core.losses import box_mean, mind
+
+
+def images(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Two smooth images that correlate in part."""
+    torch.manual_seed(4)
+    mode = "bilinear" if len(shape) == 2 else "trilinear"
+    coarse = torch.rand(2, 1, *[size // 4 for size in shape], dtype=torch.float64)
+    first, second = F.interpolate(coarse, shape, mode=mode).split(1)
+    return first, (first + second) / 2
+
+
+def noisy_correlation(warped: Tensor, fixed: Tensor) -> Tensor:
+    """Squared correlation in the window of two images that share a little noise."""
+
+    def covariance(a: Tensor, b: Tensor) -> Tensor:
+        means = (box_mean(image, forces._WINDOW) for image in (a * b, a, b))
+        return next(means) - next(means) * next(means) + forces._NOISE**2
+
+    return covariance(warped, fixed).square() / (covariance(warped, warped) * covariance(fixed, fixed))
+
+
+@pytest.mark.parametrize("shape", [(48, 56), (36, 36, 36)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_written_derivative_is_the_automatic_one(shape: tuple[int, ...], weighted: bool) -> None:
+    fixed, warped = images(shape)
+    weight = torch.zeros_like(fixed) if weighted else torch.ones_like(fixed)
+    weight[:, :, 20:28] = 1
+    warped.requires_grad_()
+    correlation = noisy_correlation(warped, fixed)
+    difference = (warped - fixed).square()
+    (expected,) = torch.autograd.grad((weight * (correlation - forces._PHOTOMETRIC * difference)).sum(), warped)
+    found = SameContrast(fixed)(warped.detach(), weight if weighted else None)
+    # At the border the window of the mean is smaller than that of its derivative.
+    inner = (slice(None), slice(None), *[slice(forces._WINDOW - 1, 1 - forces._WINDOW)] * len(shape))
+    assert torch.allclose(found[inner], expected[inner], atol=1e-6 * float(expected.abs().max()))
+    assert float(expected[inner].abs().max()) > 0.1
+
+
+def test_equal_images_do_not_pull() -> None:
+    fixed, _ = images((48, 56))
+    assert float(SameContrast(fixed)(fixed, None).abs().max()) < 1e-6
+    assert float(AnyContrast(fixed)(fixed, None).abs().max()) < 1e-6
+
+
+def test_a_step_along_the_force_makes_the_context_more_alike() -> None:
+    fixed, warped = images((48, 56))
+    force = AnyContrast(fixed)(warped, None)
+    step = warped + force * (0.01 / float(force.abs().max()))
+    assert float(mind(step, fixed, radius=1, dilation=1)) < float(mind(warped, fixed, radius=1, dilation=1))
