@@ -90,6 +90,7 @@ def main() -> None:
     tour.report["load when it began"] = os.getloadavg()[0]
     for step in (openModule, loadSample, scrollLive, placeLandmarks, refineTwice, showOverlays, restoreAndReopen):
         step(tour)
+    registerWholeVolume(tour)
     for step in (scrollLarge, updateOften):
         step(tour)
     if host.uncaught or host.messages:
@@ -174,6 +175,10 @@ def refineTwice(tour: Tour) -> None:
     ui.resultTable.item(1, 0).setSelected(True)
     ui.compareResultsButton.click()
     tour.picture("two-compared", "results")
+    host.answers.append(str(tour.folder / "landmarks.csv"))
+    ui.exportButton.click()
+    lines = (tour.folder / "landmarks.csv").read_text(encoding="utf-8").splitlines()
+    _holds(len(lines) == 1 + 6 + 4, "the file holds a header, six points and a summary of four lines")
 
 
 def showOverlays(tour: Tour) -> None:
@@ -219,6 +224,37 @@ def restoreAndReopen(tour: Tour) -> None:
     _holds(difference < 0.02, f"the overlay is the same after reopening, not {difference:.3f} apart")
     host.setDark(True)
     tour.picture("dark", "landmarks", "results")
+    host.setDark(False)
+
+
+def registerWholeVolume(tour: Tour) -> None:
+    """Cancelled first, which leaves everything as it was; then done, in both themes, with every section looked at."""
+    ui, show, seen = tour.ui, tour.widget.showProgress, []
+
+    def showAndCancel(step: str, share: float) -> None:
+        seen.append(step)
+        if len(seen) == 2:
+            tour.widget._began -= 20  # As if it had taken so long, for the time left.
+            ui.cancelButton.click()
+            ui.progressBar.value = round(100 * share)
+            tour.widget.say(f"Registering, {20 * (1 - share) / max(share, 0.1):.0f} s left")
+            tour.picture("whole-volume-at-work", "volume")
+        show(step, share)
+
+    moving = ui.movingSelector.currentNode()
+    before = (slicer.mrmlScene.GetNumberOfNodes(), moving.GetTransformNodeID())
+    tour.widget.showProgress = showAndCancel
+    ui.registerVolumeButton.click()
+    tour.widget.showProgress = show
+    _holds(ui.statusLabel.text == "Cancelled; everything is as it was.", f"it was cancelled: {ui.statusLabel.text}")
+    _holds((slicer.mrmlScene.GetNumberOfNodes(), moving.GetTransformNodeID()) == before, "nothing has changed")
+    begin = time.perf_counter()
+    ui.registerVolumeButton.click()
+    tour.report["seconds for a volume of 15 slices"] = round(time.perf_counter() - begin, 1)
+    for theme in ("light", "dark"):
+        host.setDark(theme == "dark")
+        tour.picture(f"start-and-volume-{theme}", "start", "volume")
+        tour.picture(f"refine-outputs-models-{theme}", "refine", "outputs", "models")
     host.setDark(False)
 
 

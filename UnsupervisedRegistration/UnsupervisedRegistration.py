@@ -36,6 +36,14 @@ from UnsupervisedRegistrationLib.panel.choices import (
 from UnsupervisedRegistrationLib.panel.work import Applied, Work
 
 _LIGHTS = {"green": ("#2e9e4f", "Good"), "amber": ("#d98e04", "Look closely"), "red": ("#d03030", "Do not use")}
+_STEPS = {
+    "prepare": "Preparing the images",
+    "network": "Registering",
+    "refine": "Refining",
+    "trust": "Estimating how far to trust it",
+    "warp": "Warping",
+    "measure": "Measuring",
+}
 _BUTTONS = (
     *("applyButton", "liveButton", "undoButton", "keepButton", "registerVolumeButton", "registerSequenceButton"),
     *("showResultButton", "restoreResultButton", "compareResultsButton", "deleteResultButton"),
@@ -178,6 +186,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         self._began = 0.0
         self._guiTag: Any = None
         self._cancelled = False
+        self._hint = ""
         self._check: Callable[[Any], None] = lambda parameters: None
 
     @property
@@ -289,6 +298,9 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         missing = self.logic.missing(parameters)
         ui.applyButton.enabled = not missing
         ui.applyButton.toolTip = missing or _("Warp the moving slice onto the fixed slice, and keep the result")
+        if ui.statusLabel.text == self._hint:  # Nothing has been said since.
+            self._hint = f"{missing}." if missing else ""
+            self.say(self._hint)
         for section in self.sections:
             section.update()
         if self.live:
@@ -451,7 +463,8 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
 
         left = (time.monotonic() - self._began) * (1 - share) / share if share else 0.0
         self.ui.progressBar.value = round(100 * share)
-        self.say(_("{step}, {left:.0f} s left").format(step=step, left=left) if left >= 1 else step)
+        name = _(_STEPS.get(step, step))
+        self.say(_("{step}, {left:.0f} s left").format(step=name, left=left) if left >= 1 else name)
         slicer.app.processEvents()
         if self._cancelled:
             raise Cancelled

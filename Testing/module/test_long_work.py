@@ -89,7 +89,7 @@ def test_the_time_left_is_told(loaded: host.Loaded, ui: Any, monkeypatch: pytest
         values.append(ui.progressBar.value)
 
     loaded.widget.work(work)
-    assert (told[0], values) == ("network, 10 s left", [75])
+    assert (told[0], values) == ("Registering, 10 s left", [75])
 
 
 def test_masks_count_in_a_whole_volume(ui: Any, drawMask: Callable[..., Any]) -> None:

@@ -39,7 +39,16 @@ def test_apply_waits_for_two_volumes(loaded: host.Loaded) -> None:
     controls = loaded.widget.ui
     assert not controls.applyButton.enabled
     assert "fixed and a moving" in controls.applyButton.toolTip
+    assert controls.statusLabel.text == "Choose a fixed and a moving volume."
     picture(loaded, "empty")
+
+
+def test_the_hint_goes_once_nothing_is_missing_and_an_outcome_stays(loaded: host.Loaded, ui: Any) -> None:
+    assert ui.statusLabel.text == ""
+    ui.applyButton.click()
+    said = ui.statusLabel.text
+    ui.movingSelector.setCurrentNode(slicer.util.getNode("HeadFixed"))
+    assert ui.statusLabel.text == said
 
 
 def test_apply_makes_the_nodes_and_says_what_it_did(loaded: host.Loaded, ui: Any) -> None:

@@ -169,7 +169,11 @@ class LiveSteps:
         self._logic.keepOtherOutcome(p)
         checkOutputs(request.pair, p.transform, p.warpedVolume)
         outcome = showOutcome(request.pair, registration, p.transform, p.warpedVolume, p.confined, exact=False)
-        p.transform, p.warpedVolume = outcome.transformNode, outcome.warpedVolume
+        if (p.transform, p.warpedVolume) != (
+            outcome.transformNode,
+            outcome.warpedVolume,
+        ):  # A change updates the panel.
+            p.transform, p.warpedVolume = outcome.transformNode, outcome.warpedVolume
         return outcome
 
 
