@@ -167,6 +167,18 @@ def test_a_deleted_volume_ends_live_with_a_sentence(loaded: host.Loaded, live: A
     assert not live.liveButton.checked
 
 
+def test_a_deleted_initial_transform_ends_live_with_a_sentence(loaded: host.Loaded, ui: Any) -> None:
+    initial = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "initial")
+    ui.initialSelector.setCurrentNode(initial)
+    ui.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    slicer.mrmlScene.RemoveNode(initial)
+    red().SetSliceOffset(8.0)
+    host.waitUntil(lambda: not loaded.widget.isLive)
+    assert "'initial' was deleted" in ui.statusLabel.text
+    assert host.uncaught == []
+
+
 def test_a_closed_scene_ends_live(loaded: host.Loaded, live: Any) -> None:
     red().SetSliceOffset(8.0)
     slicer.mrmlScene.Clear(0)
