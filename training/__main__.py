@@ -148,12 +148,16 @@ def _calibrate(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from training.bench import bench
+    from training.bench import bench, table
+    from training.claims import claims
     from training.contest import datasets
     from training.peers import CONTRASTS
 
     found = datasets(options.data, options.models, options.peers, options.pairs)
-    print(bench(found, CONTRASTS, options.output))
+    rows = bench(found, CONTRASTS, options.output)
+    text = claims(rows, {name: pairs for name, (pairs, _) in found.items()}, options.models, options.data)
+    (options.output / "claims.md").write_text(text, encoding="utf-8")
+    print(f"{table(rows)}\n{text}")
 
 
 def _card(options: argparse.Namespace) -> None:

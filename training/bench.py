@@ -24,6 +24,7 @@ from UnsupervisedRegistrationLib.core.phantom import KINDS, draw_phantom
 
 CHANGED = ("any-contrast", "paper's FCN")  # Methods that are shown other contrasts too.
 PEER = "ANTs SyN CC"  # What the ratios of time are taken against.
+MOVING = ", moving "  # Between the name of the pairs and that of the contrast of their moving image.
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _voxels(points: torch.Tensor, to_ijk: torch.Tensor) -> torch.Tensor:
 
 def bench(
     datasets: dict[str, tuple[list[LabelledPair], dict[str, Method]]], contrasts: tuple[Contrast, ...], folder: Path
-) -> str:
+) -> list[Row]:
     """Compares on every data set, some networks also with the moving image in other contrasts.
 
     Args:
@@ -83,7 +84,7 @@ def bench(
         folder: Receives ``results.json``, ``results.md`` and ``accuracy.png``, anew after each data set.
 
     Returns:
-        The table.
+        One row a method and data set.
     """
     rows: list[Row] = []
     for name, (pairs, methods) in datasets.items():
@@ -92,9 +93,9 @@ def bench(
     for name, (pairs, methods) in datasets.items():
         networks = {method: call for method, call in methods.items() if method in CHANGED}
         for contrast in contrasts if networks and "phantom" not in name else ():
-            rows += compare(f"{name}, moving {contrast.name}", [contrast(pair) for pair in pairs], networks)
+            rows += compare(f"{name}{MOVING}{contrast.name}", [contrast(pair) for pair in pairs], networks)
         write(rows, folder)
-    return table(rows)
+    return rows
 
 
 def compare(dataset: str, pairs: list[LabelledPair], methods: dict[str, Method]) -> list[Row]:
@@ -119,11 +120,11 @@ def compare(dataset: str, pairs: list[LabelledPair], methods: dict[str, Method])
 def _measured(method: Method, pair: LabelledPair) -> dict[str, float]:
     call, read = method(pair)
     gc.collect()
-    _restart_peak()
+    restart_peak()
     start = time.perf_counter()
     outcome = call()
     milliseconds = 1000 * (time.perf_counter() - start)
-    peak = _memory("VmHWM")
+    peak = memory("VmHWM")
     displacement = read(outcome)
     return measure(pair, displacement) | {"folding": folding(displacement), "ms": milliseconds, "peak": peak}
 
@@ -148,13 +149,14 @@ def _row(dataset: str, method: str, rows: list[dict[str, float]], peer: float) -
     )
 
 
-def _restart_peak() -> None:
+def restart_peak() -> None:
     """From here the system counts the peak anew (on Linux; elsewhere there is no figure)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def _memory(name: str) -> float:
+def memory(name: str) -> float:
+    """MiB of this process, ``VmRSS`` now or ``VmHWM`` at most; nan where the system does not tell."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return next((float(line.split()[1]) / 1024 for line in lines if line.startswith(name)), math.nan)
@@ -207,7 +209,7 @@ def write(rows: list[Row], folder: Path) -> None:
         OSError: The folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    whole = [row for row in rows if ", moving " not in row.dataset]
+    whole = [row for row in rows if MOVING not in row.dataset]
     plain = [{name: None if value != value else value for name, value in asdict(row).items()} for row in rows]
     (folder / "results.json").write_text(json.dumps(plain, indent=1), encoding="utf-8")
     (folder / "results.md").write_text(table(rows), encoding="utf-8")
