@@ -139,7 +139,7 @@ def refine(
     forward = resize_displacement(displacement, tuple(pair.fixed.shape[2:]))
     if landmarks is not None:
         forward = _Pull(landmarks, forward, pair.spacing(grid)).reach(forward, settings.landmark_weight)
-    mended = _unfolded(forward)
+    mended = unfolded(forward)
     return start if mended is None else (mended, invert(mended))
 
 
@@ -320,8 +320,8 @@ def _conductance(fixed: Tensor, axis: int, smoothness: str) -> Tensor:
     return torch.exp(-10 * step.abs()) if smoothness == "edge_aware" else torch.ones_like(step)
 
 
-def _unfolded(displacement: Tensor) -> Tensor | None:
-    """The same, smoothed around every fold until there is none; ``None`` where that does not help."""
+def unfolded(displacement: Tensor) -> Tensor | None:
+    """A displacement ``(B, d, *spatial)`` smoothed around its folds until it has none; ``None`` if that fails."""
     smooth = _gaussian(_FLUID)
     pool = F.max_pool2d if displacement.ndim == 4 else F.max_pool3d
     for _ in range(_MENDING):

@@ -15,7 +15,7 @@ from .grid import ImageGrid
 from .measures import folding
 from .model import Model
 from .preprocessing import prepare, resample
-from .refine import LandmarkPairs, Refinement, refine
+from .refine import LandmarkPairs, Refinement, refine, unfolded
 from .trust import expected_error
 
 Progress = Callable[[str, float], None]
@@ -104,7 +104,8 @@ def register(
         ).to(target)
         clock.begin("network", 0.05)
         forward, backward = align(pair, model, grid)
-        if refinement is not None or landmarks is not None:
+        refined = refinement is not None or landmarks is not None
+        if refined:
             clock.begin("refine", 0.1)
             working = None if landmarks is None else landmarks.on_grid(grid.shape, pair.shape)
             forward, backward = refine(
@@ -116,6 +117,9 @@ def register(
             error = resample(pair.crop(expected_error(pair, model, (forward, backward), grid)).cpu(), grid.shape)
         clock.begin("warp", 0.85)
         displacement, inverse = (pair.restore(way, grid.shape).cpu() for way in (forward, backward))
+        if refined and pair.shape != grid.shape:  # Another grid may fold where the working one does not.
+            mended = unfolded(displacement)
+            displacement = displacement if mended is None else mended
         warped = warp(moving, displacement)
         clock.begin("measure", 0.9)
         before, after = pair.similarity(None), pair.similarity(forward)
