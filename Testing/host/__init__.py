@@ -105,9 +105,14 @@ def grab(widget: Any, path: str | os.PathLike, width: int = 400) -> None:
     """Save a picture of ``widget``, ``width`` pixels wide (or what its contents need) and as high as it asks to be."""
     layout = widget.layout()
     width = max(width, layout.totalMinimumSize().width())
-    for _ in range(2):  # the height of a wrapped text is known only once its width is
-        height = layout.totalHeightForWidth(width) if layout.hasHeightForWidth() else widget.sizeHint().height()
-        widget.resize(width, height)
+    heights: list[int] = []
+    while len(heights) < 2 or (heights[-1] != heights[-2] and len(heights) < 9):
+        # The height of a wrapped text is known only once its width is, and what changed is laid out when it is painted.
+        for _ in range(2):
+            widget.grab()
+            slicer.app.processEvents()
+        heights.append(layout.totalHeightForWidth(width) if layout.hasHeightForWidth() else widget.sizeHint().height())
+        widget.resize(width, heights[-1])
         slicer.app.processEvents()
     if not widget.grab().save(str(path)):
         raise OSError(f"cannot write {path}")
