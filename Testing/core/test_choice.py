@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from UnsupervisedRegistrationLib.core.catalogue import DEFAULT
 from UnsupervisedRegistrationLib.core.choice import choose_model, traits_of
-from UnsupervisedRegistrationLib.core.model import Card
+from UnsupervisedRegistrationLib.core.model import Card, ModelConfiguration
+from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
 
 RANDOM = np.random.default_rng(0)
-CARDS = {
-    DEFAULT: Card("For any contrast: CT, MR, or one with the other."),
-    "abdomen-ct": Card("Abdominal CT slices.", "72 people of LiTS; no labels", "Research use only: CC BY-SA."),
-    "brain-mr": Card("Brain slices in T1-weighted MR without the skull."),
-    "cardiac-mr": Card("Two phases of the same heart in cine MR."),
-    "mine": Card("Knee slices in MR."),
+PLAIN = ModelConfiguration()
+WINDOW = ModelConfiguration(preprocessing=PreprocessingConfiguration(intensity="window", lower=-160, upper=240))
+
+
+def model(description, data="", licence="", configuration=PLAIN):
+    """What the choice asks of a model."""
+    return SimpleNamespace(card=Card(description, data, licence), configuration=configuration)
+
+
+MODELS = {
+    DEFAULT: model("For any contrast: CT, MR, or one with the other."),
+    "abdomen-ct": model("Abdominal CT slices.", "72 people of LiTS; no labels", "Research use only: CC BY-SA.", WINDOW),
+    "brain-mr": model("Brain slices in T1-weighted MR without the skull."),
+    "cardiac-mr": model("Two phases of the same heart in cine MR."),
+    "mine": model("Knee slices in MR."),
 }
 
 
@@ -35,8 +47,8 @@ def hounsfield():
     return np.rint(values)
 
 
-def chosen(fixed, moving=None):
-    return choose_model(fixed, fixed if moving is None else moving, CARDS)
+def chosen(fixed, moving=None, models=None):
+    return choose_model(fixed, fixed if moving is None else moving, models or MODELS)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +142,16 @@ def test_another_contrast_of_mr_than_the_model_learned_is_for_the_general_model(
     name, reason = chosen(traits_of(pixels(0, 900, share_of_lowest=0.7), "brain FLAIR"))
     assert name == DEFAULT
     assert "it learned from T1, not FLAIR" in reason
+
+
+def test_a_model_of_windowed_pictures_wants_such_pictures_unless_it_cuts_the_window_itself():
+    pictures, scans = traits_of(pixels(0, 255, 0.5), "CT abdomen"), traits_of(hounsfield(), "abdomen")
+    for configuration, fits in ((PLAIN, False), (WINDOW, True)):
+        models = MODELS | {"abdomen-ct": model("Abdominal CT slices, HU 0 to 255.", configuration=configuration)}
+        assert chosen(pictures, models=models)[0] == "abdomen-ct"
+        name, reason = chosen(scans, models=models)
+        assert (name == "abdomen-ct") == fits
+        assert ("it learned from HU 0 to 255, and these images hold -1000 to 1200" in reason) != fits
 
 
 def test_a_model_that_somebody_added_is_known_by_its_card():

@@ -16,12 +16,12 @@ from UnsupervisedRegistrationLib.scene.volumes import addVolume
 
 @pytest.fixture
 def ct(scene):
-    """Volumes of HU: a body in air."""
+    """Volumes as pictures of a CT: a body in black, HU 0 to 255."""
 
     def make(name):
-        voxels = np.full((3, 32, 32), -1000, np.int16)
-        voxels[:, 8:24, 8:24] = np.random.default_rng(0).normal(40, 30, (3, 16, 16))
-        voxels[:, 15, 15] = 1200
+        voxels = np.zeros((3, 32, 32), np.uint8)
+        voxels[:, 8:24, 8:24] = np.random.default_rng(0).normal(40, 10, (3, 16, 16))
+        voxels[:, 15, 15] = 255
         return addVolume(scene, name, voxels, np.eye(4))
 
     return make

@@ -16,7 +16,7 @@ import numpy as np
 from .catalogue import DEFAULT
 
 if TYPE_CHECKING:
-    from .model import Card
+    from .model import Card, Model
 
 # A word of a name or a description, and what it stands for; words that stand for nothing are not listed.
 _MODALITIES = {
@@ -36,6 +36,7 @@ _REGIONS = {
 }
 _CONTRASTS = {"T1": "t1 t1w mprage", "T2": "t2 t2w", "FLAIR": "flair", "DWI": "dwi adc"}
 _DRAWN = {"": "drawn phantom synthetic"}
+_WINDOW = re.compile(r"HU (-?\d+) to (-?\d+)")
 _STRIPPED = re.compile(r"skull-stripped|without the skull")
 
 _HU_LOW, _HU_HIGH = (-3100, -200), (200, 33000)  # Air or the padding of a scanner, and bone or metal.
@@ -100,13 +101,13 @@ def traits_of(
     )
 
 
-def choose_model(fixed: Traits, moving: Traits, cards: Mapping[str, Card]) -> tuple[str, str]:
+def choose_model(fixed: Traits, moving: Traits, models: Mapping[str, Model]) -> tuple[str, str]:
     """Name of the model for a pair, and the reason in words.
 
     Args:
         fixed: Of the fixed image.
         moving: Of the moving image.
-        cards: Of all models that there are.
+        models: All that there are, by name.
     """
     doubt = _doubt(fixed, moving)
     if doubt:
@@ -114,9 +115,9 @@ def choose_model(fixed: Traits, moving: Traits, cards: Mapping[str, Card]) -> tu
     modality, (region,) = fixed.modality, fixed.regions | moving.regions
     seen = f"{modality} of the {region} ({_why(fixed, moving)})"
     objections = {
-        name: _objection((fixed, moving), card.description)
-        for name, card in cards.items()
-        if name != DEFAULT and _told(name, card) == (frozenset({modality}), frozenset({region}))
+        name: _objection((fixed, moving), model)
+        for name, model in models.items()
+        if name != DEFAULT and _told(name, model.card) == (frozenset({modality}), frozenset({region}))
     }
     if not objections:
         return DEFAULT, _general(f"{seen}, and no model learned from such images")
@@ -124,7 +125,7 @@ def choose_model(fixed: Traits, moving: Traits, cards: Mapping[str, Card]) -> tu
     if not name:
         near, objection = next(iter(objections.items()))
         return DEFAULT, _general(f"{seen}, but '{near}' does not fit: {objection}")
-    return name, f"'{name}': {seen}.{_provenance(cards[name])}"
+    return name, f"'{name}': {seen}.{_provenance(models[name].card)}"
 
 
 def _doubt(fixed: Traits, moving: Traits) -> str:
@@ -145,10 +146,14 @@ def _doubt(fixed: Traits, moving: Traits) -> str:
     return ""
 
 
-def _objection(pair: tuple[Traits, Traits], description: str) -> str:
+def _objection(pair: tuple[Traits, Traits], model: Model) -> str:
     """Why a model does not fit images of its own modality and region."""
-    learned = _named(_words(description), _CONTRASTS)
+    description = model.card.description
+    learned, window = _named(_words(description), _CONTRASTS), _WINDOW.search(description)
+    cuts = model.configuration.preprocessing.intensity == "window"  # By itself, whatever the images hold.
     for traits in pair:
+        if window and not cuts and (traits.low < int(window[1]) or traits.high > int(window[2])):
+            return f"it learned from {window[0]}, and these images hold {traits.low:g} to {traits.high:g}"
         if traits.contrasts and learned and not traits.contrasts & learned:
             return f"it learned from {', '.join(sorted(learned))}, not {', '.join(sorted(traits.contrasts))}"
     if _STRIPPED.search(description) and not all(traits.stripped for traits in pair):

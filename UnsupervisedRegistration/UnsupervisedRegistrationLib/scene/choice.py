@@ -20,13 +20,13 @@ def chooseModel(fixedVolume: slicer.vtkMRMLVolumeNode, movingVolume: slicer.vtkM
     Raises:
         ValueError: A volume is empty.
     """
-    cards, lost = {}, []
+    models, lost = {}, []
     for name, path in model_files(modelFolders()).items():
         try:
-            cards[name] = load_model(path).card
+            models[name] = load_model(path)
         except (ValueError, OSError):  # Named below; a file that nobody chose must not stop the work.
             lost.append(name)
-    name, reason = choose_model(traitsOf(fixedVolume), traitsOf(movingVolume), cards)
+    name, reason = choose_model(traitsOf(fixedVolume), traitsOf(movingVolume), models)
     return name, reason + "".join(f" '{name}' cannot be read and was left out." for name in lost)
 
 
