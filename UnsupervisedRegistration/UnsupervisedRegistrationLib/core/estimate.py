@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .deformation import compose, invert, warp
+from .deformation import compose, invert, resize_displacement, warp
 from .grid import ImageGrid
+from .mending import flows
 from .model import Model
 from .network import Network
 from .preprocessing import PreparedPair
@@ -58,7 +58,7 @@ def _pass(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None
     if not network.configuration.integration_steps:
         forward = network.displacement(velocity, shape)
         return forward, invert(forward)
-    forward, backward = network.displacement(torch.cat([velocity, -velocity]), shape).chunk(2)
+    forward, backward = resize_displacement(flows(velocity, network.configuration.integration_steps), shape).chunk(2)
     return forward, backward
 
 

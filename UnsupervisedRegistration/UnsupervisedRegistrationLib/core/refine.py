@@ -17,6 +17,7 @@ from .estimate import Deformation
 from .forces import AnyContrast, Force, SameContrast
 from .grid import ImageGrid
 from .measures import folded_cells
+from .mending import gaussian, unfolded
 from .preprocessing import PreparedPair
 
 _FORCES: dict[str, Callable[[Tensor], Force]] = {"local_ncc": SameContrast, "mind": AnyContrast}
@@ -30,7 +31,6 @@ _EQUAL = 0.5 / 255  # Difference of the intensities below which no voxel needs a
 _LANDMARK_REACH = 1 / 16  # Of the longest side: standard deviation of the bump by which a landmark pulls.
 _LANDMARK_STEPS = 40  # At most, for the landmarks alone, in the end.
 _LANDMARK_MM = 0.2  # Distance at which they are reached.
-_MENDING = 40  # Rounds of smoothing where the displacement folds, at most.
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class _Level:
         weight = pair.weight(resize_displacement(start, full)) if pair.moving_mask is not None else pair.mask
         self._weight = None if weight is None else _coarse(weight, shape)
         self._sample = sampler(self._start)
-        self._smooth = _gaussian(_FLUID)
+        self._smooth = gaussian(_FLUID)
         self._diffuse = _diffusion(self._fixed, settings)
         kind = _similarity_for(settings, self._sample(self._moving, self._start), self._fixed)
         self._force = _FORCES[kind](self._fixed)
@@ -270,27 +270,6 @@ def _coarse(image: Tensor, shape: tuple[int, ...]) -> Tensor:
     return image if tuple(image.shape[2:]) == shape else F.interpolate(image, shape, mode="area")
 
 
-def _gaussian(sigma: float) -> Callable[[Tensor], Tensor]:
-    """Smooths ``(B, C, *spatial)`` along all axes; sums of shifted images are faster here than a convolution."""
-    reach = round(2.5 * sigma)
-    values = [math.exp(-(offset**2) / (2 * sigma**2)) for offset in range(reach + 1)]
-    total = values[0] + 2 * sum(values[1:])
-    weights = [value / total for value in values]
-
-    def smooth(image: Tensor) -> Tensor:
-        for axis in range(2, image.ndim):
-            size = image.shape[axis]
-            ends = image.narrow(axis, 0, 1), image.narrow(axis, size - 1, 1)
-            padded = torch.cat([ends[0]] * reach + [image] + [ends[1]] * reach, dim=axis)
-            image = image * weights[0]
-            for offset in range(1, reach + 1):
-                for place in (reach - offset, reach + offset):
-                    image.add_(padded.narrow(axis, place, size), alpha=weights[offset])
-        return image
-
-    return smooth
-
-
 def _diffusion(fixed: Tensor, settings: Refinement) -> Callable[[Tensor], Tensor]:
     """Explicit steps of the diffusion of a displacement, less across edges of the fixed image if so wanted."""
     dimension = fixed.ndim - 2
@@ -318,19 +297,6 @@ def _diffusion(fixed: Tensor, settings: Refinement) -> Callable[[Tensor], Tensor
 def _conductance(fixed: Tensor, axis: int, smoothness: str) -> Tensor:
     step = fixed.diff(dim=axis)
     return torch.exp(-10 * step.abs()) if smoothness == "edge_aware" else torch.ones_like(step)
-
-
-def unfolded(displacement: Tensor) -> Tensor | None:
-    """A displacement ``(B, d, *spatial)`` smoothed around its folds until it has none; ``None`` if that fails."""
-    smooth = _gaussian(_FLUID)
-    pool = F.max_pool2d if displacement.ndim == 4 else F.max_pool3d
-    for _ in range(_MENDING):
-        folded = folded_cells(displacement)
-        if not bool(folded.any()):
-            return displacement
-        around = pool(F.pad(folded.to(displacement), [0, 1] * (displacement.ndim - 2)), 9, stride=1, padding=4)
-        displacement = displacement + smooth(around) * (smooth(displacement) - displacement)
-    return None
 
 
 def _similarity_for(settings: Refinement, warped: Tensor, fixed: Tensor) -> str:

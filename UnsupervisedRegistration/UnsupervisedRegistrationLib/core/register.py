@@ -13,9 +13,10 @@ from .deformation import warp
 from .estimate import align
 from .grid import ImageGrid
 from .measures import folding
+from .mending import unfolded
 from .model import Model
 from .preprocessing import prepare, resample
-from .refine import LandmarkPairs, Refinement, refine, unfolded
+from .refine import LandmarkPairs, Refinement, refine
 from .trust import expected_error
 
 Progress = Callable[[str, float], None]

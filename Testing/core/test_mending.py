@@ -1,0 +1,49 @@
+"""Folds are taken out where they are, and nothing else changes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from UnsupervisedRegistrationLib.core.deformation import compose
+from UnsupervisedRegistrationLib.core.measures import folding
+from UnsupervisedRegistrationLib.core.mending import flows, gaussian, unfolded
+
+
+def folded_field(shape: tuple[int, ...]) -> Tensor:
+    """A gentle field with one voxel that jumps over its neighbour."""
+    displacement = torch.full((1, len(shape), *shape), 0.3)
+    displacement[(0, 0, *[size // 2 for size in shape])] += 3
+    return displacement
+
+
+@pytest.mark.parametrize("shape", [(32, 40), (12, 14, 16)])
+def test_a_fold_is_smoothed_away_and_the_rest_stays(shape: tuple[int, ...]) -> None:
+    displacement = folded_field(shape)
+    mended = unfolded(displacement)
+    assert mended is not None
+    assert folding(displacement) > 0
+    assert folding(mended) == 0
+    assert torch.equal(mended[..., :4], displacement[..., :4])
+
+
+def test_without_a_fold_nothing_changes() -> None:
+    displacement = torch.full((1, 2, 20, 20), 0.3)
+    assert unfolded(displacement) is displacement
+
+
+def test_a_mirror_image_cannot_be_mended() -> None:
+    rows = torch.arange(32.0)[:, None].expand(32, 32)
+    mirror = torch.stack([31 - 2 * rows, torch.zeros(32, 32)])[None]
+    assert unfolded(mirror) is None
+
+
+def test_flows_of_a_rough_velocity_fold_nowhere_and_undo_each_other() -> None:
+    velocity = 3 * gaussian(1.5)(torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(1)))
+    velocity[1] = 0
+    there, back = flows(velocity, 6).chunk(2)
+    assert folding(there[:1]) == folding(back[:1]) == 0
+    assert not there[1].any()
+    inner = compose(there, back)[:1, :, 6:-6, 6:-6]
+    assert float(inner.norm(dim=1).mean()) < 0.2

@@ -1,0 +1,76 @@
+"""Smooths deformations, and takes folds out of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .deformation import exponentiate
+from .measures import folded_cells
+
+_ROUNDS = 40  # Of smoothing, at most.
+_SIGMA = 0.8  # Voxels; the least that smooths.
+_AROUND = 3  # Voxels on a side of what is smoothed around a fold.
+
+
+def gaussian(sigma: float) -> Callable[[Tensor], Tensor]:
+    """Smooths ``(B, C, *spatial)`` along all axes; sums of shifted images are faster here than a convolution."""
+    reach = round(2.5 * sigma)
+    values = [math.exp(-(offset**2) / (2 * sigma**2)) for offset in range(reach + 1)]
+    total = values[0] + 2 * sum(values[1:])
+    weights = [value / total for value in values]
+
+    def smooth(image: Tensor) -> Tensor:
+        for axis in range(2, image.ndim):
+            size = image.shape[axis]
+            ends = image.narrow(axis, 0, 1), image.narrow(axis, size - 1, 1)
+            padded = torch.cat([ends[0]] * reach + [image] + [ends[1]] * reach, dim=axis)
+            image = image * weights[0]
+            for offset in range(1, reach + 1):
+                for place in (reach - offset, reach + offset):
+                    image.add_(padded.narrow(axis, place, size), alpha=weights[offset])
+        return image
+
+    return smooth
+
+
+def unfolded(displacement: Tensor) -> Tensor | None:
+    """A displacement ``(B, d, *spatial)`` smoothed around its folds until it has none; ``None`` if that fails."""
+    for _ in range(_ROUNDS):
+        folded = folded_cells(displacement)
+        if not bool(folded.any()):
+            return displacement
+        displacement = _smoothed(displacement, folded)
+    return None
+
+
+def flows(velocity: Tensor, steps: int) -> Tensor:
+    """Displacements of the flow of a stationary velocity and of its reverse, ``(2 * B, d, *spatial)``.
+
+    Where either folds the velocity is made smoother, so that both remain inverse to each other.
+
+    Args:
+        velocity: ``(B, d, *spatial)``, voxels.
+        steps: Squarings, see ``exponentiate``.
+    """
+    for _ in range(_ROUNDS):
+        ways = exponentiate(torch.cat([velocity, -velocity]), steps)
+        folded = folded_cells(ways)
+        if not bool(folded.any()):
+            break
+        there, back = folded.chunk(2)
+        velocity = _smoothed(velocity, there | back)
+    return ways
+
+
+def _smoothed(field: Tensor, folded: Tensor) -> Tensor:
+    """``(B, d, *spatial)``, smoother around the folded cells ``(B, 1, *cells)``."""
+    smooth = gaussian(_SIGMA)
+    pool = F.max_pool2d if field.ndim == 4 else F.max_pool3d
+    cells = F.pad(folded.to(field), [0, 1] * (field.ndim - 2))
+    around = smooth(pool(cells, _AROUND, stride=1, padding=_AROUND // 2))
+    return field + around * (smooth(field) - field)
