@@ -153,7 +153,7 @@ class UnsupervisedRegistrationParameterNode:
     prealignment: Annotated[str, Choice(PREALIGNMENTS)] = "auto"
     refine: bool = False
     similarity: Annotated[str, Choice(SIMILARITIES)] = "auto"
-    smoothnessWeight: Annotated[float, WithinRange(0.05, 5.0)] = 0.5
+    smoothnessWeight: Annotated[float, WithinRange(0.05, 5.0)] = 1.0
     refineSeconds: Annotated[float, WithinRange(0.5, 60.0)] = 10.0
     steer: bool = False
     overlay: Annotated[str, Choice(OVERLAYS)] = "Blend"
