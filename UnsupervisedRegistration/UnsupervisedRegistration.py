@@ -217,6 +217,8 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
             connect(
                 selector, "currentNodeChanged(vtkMRMLNode*)", lambda node, name=name: self.onMaskChanged(name, node)
             )
+        for button, moving in ((self.ui.maskButton, False), (self.ui.movingMaskButton, True)):
+            connect(button, "clicked(bool)", lambda checked, moving=moving: self.onForeground(moving))
         connect(self.ui.applyButton, "clicked(bool)", self.onApply)
         connect(self.ui.liveButton, "clicked(bool)", self.onLive)
         connect(self.ui.keepButton, "clicked(bool)", self.onKeep)
@@ -282,6 +284,12 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         """Keeps the chosen mask."""
         if self.parameters:
             setattr(self.parameters, name, node)
+
+    def onForeground(self, moving: bool) -> None:
+        """Makes a mask of where a volume shows the patient, and takes it."""
+        with self.attempt():
+            mask = self.logic.addForeground(self.parameters, moving)
+            self.say(_("'{name}' is the mask now.").format(name=mask.GetName()))
 
     def onModified(self, caller: Any = None, event: str = "") -> None:
         """Shows the parameters that are not bound, and what is missing before Apply."""
@@ -522,6 +530,23 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic, Work):
         from UnsupervisedRegistrationLib.scene.sequences import registerSequence
 
         return self.onDevice(registerSequence, sequenceNode, **settings)
+
+    def addForeground(self, parameters: UnsupervisedRegistrationParameterNode, moving: bool) -> Any:
+        """Makes a labelmap of where the fixed or the moving volume shows the patient, and takes it as the mask.
+
+        Raises:
+            ValueError: No volume is chosen, or it shows the same everywhere.
+        """
+        volume = parameters.movingVolume if moving else parameters.fixedVolume
+        if not volume:
+            side = _("moving") if moving else _("fixed")
+            raise ValueError(_("Choose the {side} volume first; the mask is found in it.").format(side=side))
+        self.requireTorch()
+        from UnsupervisedRegistrationLib.scene.foreground import addForeground
+
+        mask = addForeground(volume)
+        setattr(parameters, "movingMask" if moving else "mask", mask)
+        return mask
 
     def onDevice(self, work: Callable[..., Any], *nodes: Any, **settings: Any) -> Any:
         """Does the work, once more on the CPU if the memory of the GPU is too small for it."""

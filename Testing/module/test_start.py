@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 import slicer
 import slicer.util
 
@@ -93,3 +94,24 @@ def test_an_empty_mask_is_a_sentence_and_the_scene_stays(ui: Any, drawMask: Call
         assert "The mask 'nothing' has no pixel" in ui.statusLabel.text
         assert moving().GetParentTransformNode() is None
         selector.setCurrentNode(None)
+
+
+@pytest.mark.parametrize(("button", "name"), [("maskButton", "HeadFixed"), ("movingMaskButton", "HeadMoving")])
+def test_a_mask_is_found_where_the_volume_shows_the_patient(
+    loaded: host.Loaded, ui: Any, button: str, name: str
+) -> None:
+    getattr(ui, button).click()
+    parameters, volume = loaded.widget.parameters, slicer.util.getNode(name)
+    mask = parameters.mask if button == "maskButton" else parameters.movingMask
+    assert f"'{mask.GetName()}' is the mask now" in ui.statusLabel.text
+    inside, voxels = slicer.util.arrayFromVolume(mask) > 0, slicer.util.arrayFromVolume(volume)
+    assert 0.1 < inside.mean() < 0.9
+    assert voxels[inside].mean() > 3 * voxels[~inside].mean()
+    ui.applyButton.click()
+    assert loaded.widget.outcome.registration.similarity_after > 0.4
+
+
+def test_without_a_volume_there_is_no_mask_to_find(ui: Any) -> None:
+    ui.fixedSelector.setCurrentNode(None)
+    ui.maskButton.click()
+    assert "Choose the fixed volume first" in ui.statusLabel.text
