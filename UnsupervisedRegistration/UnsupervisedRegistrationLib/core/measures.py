@@ -125,21 +125,31 @@ def _corner_tetrahedron(z: int, y: int, x: int) -> _Corners:
     return [(z, y, x), (1 - z, y, x), (z, 1 - y, x), (z, y, 1 - x)]
 
 
-_SIMPLICES: dict[int, list[_Corners]] = {
-    # Both ways to cut a square into two triangles: one triangle at each corner.
-    2: [[(y, x), (1 - y, x), (y, 1 - x)] for y in (0, 1) for x in (0, 1)],
-    # Both ways to cut a cube into five tetrahedra: one at each corner, and two inner ones.
-    3: [
-        *(_corner_tetrahedron(z, y, x) for z in (0, 1) for y in (0, 1) for x in (0, 1)),
-        [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)],
-        [(1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1)],
-    ],
-}
+# Both ways to cut a cube into five tetrahedra: one at each corner, and two inner ones.
+_TETRAHEDRA: list[_Corners] = [
+    *(_corner_tetrahedron(z, y, x) for z in (0, 1) for y in (0, 1) for x in (0, 1)),
+    [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)],
+    [(1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1)],
+]
+
+
+def _triangle_ratios(displacement: Tensor) -> Tensor:
+    """``_simplex_ratios`` in 2-D, for both ways to cut a square into two triangles, one at each corner.
+
+    They are the determinants of all one-sided differences, each of which is taken once.
+    """
+    along_rows, along_columns = displacement.diff(dim=2), displacement.diff(dim=3)
+    yy, xy = 1 + along_rows[:, 0], along_rows[:, 1]
+    yx, xx = along_columns[:, 0], 1 + along_columns[:, 1]
+    ends = slice(None, -1), slice(1, None)
+    return torch.stack([yy[:, :, c] * xx[:, r] - yx[:, r] * xy[:, :, c] for r in ends for c in ends])
 
 
 def _simplex_ratios(displacement: Tensor) -> Tensor:
     """Signed size of every small simplex after the deformation over its size before, ``(simplices, B, *cells)``."""
     dimension = displacement.shape[1]
+    if dimension == 2:
+        return _triangle_ratios(displacement)
     cells = [size - 1 for size in displacement.shape[2:]]
 
     def corner(position: tuple[int, ...]) -> Tensor:
@@ -150,7 +160,7 @@ def _simplex_ratios(displacement: Tensor) -> Tensor:
         return (part + offset.view(1, -1, *[1] * dimension)).movedim(1, -1)
 
     ratios = []
-    for origin, *others in _SIMPLICES[dimension]:
+    for origin, *others in _TETRAHEDRA:
         edges = torch.stack([corner(other) - corner(origin) for other in others], dim=-1)
         rest = torch.tensor(others, dtype=edges.dtype) - torch.tensor(origin, dtype=edges.dtype)
         ratios.append(determinant(edges) / float(determinant(rest.T)))
