@@ -12,10 +12,11 @@ from torch import Tensor
 from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.deformation import warp
 from UnsupervisedRegistrationLib.core.grid import ImageGrid
+from UnsupervisedRegistrationLib.core.landmarks import LandmarkPairs
 from UnsupervisedRegistrationLib.core.measures import folding, sd_log_jacobian, target_registration_error
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
 from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
-from UnsupervisedRegistrationLib.core.refine import LandmarkPairs, Refinement
+from UnsupervisedRegistrationLib.core.refine import Refinement
 from UnsupervisedRegistrationLib.core.register import Cancelled, Registration, register
 from UnsupervisedRegistrationLib.core.stack import register_stack
 from UnsupervisedRegistrationLib.core.trust import trust_map

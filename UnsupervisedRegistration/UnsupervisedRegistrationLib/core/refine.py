@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .deformation import invert, resize_displacement, sample_at, sampler
+from .deformation import invert, resize_displacement, sampler
 from .estimate import Deformation
 from .forces import AnyContrast, Force, SameContrast
 from .grid import ImageGrid
-from .measures import folded_cells
+from .landmarks import LandmarkPairs, LandmarkPull
 from .mending import gaussian, unfolded
 from .preprocessing import PreparedPair
 
@@ -28,9 +28,6 @@ _DIFFUSION = 0.06  # Of the displacement in every step, at a smoothness weight o
 _STILL = 0.1  # Share of the longest step at which a level has converged.
 _WEAK = 1.0  # Force, of 10 or so usually, below which steps are shorter.
 _EQUAL = 0.5 / 255  # Difference of the intensities below which no voxel needs a step.
-_LANDMARK_REACH = 1 / 16  # Of the longest side: standard deviation of the bump by which a landmark pulls.
-_LANDMARK_STEPS = 40  # At most, for the landmarks alone, in the end.
-_LANDMARK_MM = 0.2  # Distance at which they are reached.
 
 
 @dataclass(frozen=True)
@@ -67,39 +64,6 @@ class Refinement:
             raise ValueError(f"The weight of the landmarks is a share from 0 to 1, not {self.landmark_weight}.")
 
 
-@dataclass(frozen=True)
-class LandmarkPairs:
-    """Corresponding points.
-
-    Attributes:
-        fixed: ``(N, d)``, voxels of the fixed grid, array order.
-        moving: Where they are in the moving image, in voxels of the same grid.
-    """
-
-    fixed: Tensor
-    moving: Tensor
-
-    def __post_init__(self) -> None:
-        if self.fixed.shape != self.moving.shape or self.fixed.ndim != 2 or not len(self.fixed):
-            raise ValueError(
-                f"Landmarks come as two lists of as many points, not {tuple(self.fixed.shape)} and"
-                f" {tuple(self.moving.shape)}."
-            )
-        if not bool(torch.isfinite(self.fixed).all() and torch.isfinite(self.moving).all()):
-            raise ValueError("A landmark has a position that is no finite number; place it again.")
-
-    def on_grid(self, old: tuple[int, ...], new: tuple[int, ...]) -> LandmarkPairs:
-        """The same points in voxels of a grid of another shape over the same extent."""
-        scale = torch.tensor([n / o for n, o in zip(new, old, strict=True)], dtype=self.fixed.dtype)
-        fixed, moving = ((points + 0.5) * scale.to(points.device) - 0.5 for points in (self.fixed, self.moving))
-        return LandmarkPairs(fixed, moving)
-
-    def distances(self, displacement: Tensor, spacing: Tensor) -> Tensor:
-        """``|p + u(p) - q|`` of each pair, ``(N,)`` mm, for a displacement on the grid of the points."""
-        at_points = sample_at(displacement, self.fixed)
-        return ((self.fixed + at_points - self.moving) * spacing).norm(dim=1)
-
-
 def refine(
     pair: PreparedPair,
     start: Deformation,
@@ -122,7 +86,7 @@ def refine(
         progress: Told the share of the work done; what it raises ends the refinement.
 
     Returns:
-        Displacements like ``start``; they fold nowhere where ``start`` does not.
+        Displacements like ``start`` that fold nowhere; ``start`` itself if no time or no such displacement is left.
 
     Source:
         Greedy form of Avants et al., Symmetric diffeomorphic image registration with cross-correlation, MedIA 2008;
@@ -138,7 +102,7 @@ def refine(
         displacement = level.climb(count, clock)
     forward = resize_displacement(displacement, tuple(pair.fixed.shape[2:]))
     if landmarks is not None:
-        forward = _Pull(landmarks, forward, pair.spacing(grid)).reach(forward, settings.landmark_weight)
+        forward = LandmarkPull(landmarks, forward, pair.spacing(grid)).reach(forward, settings.landmark_weight)
     mended = unfolded(forward)
     return start if mended is None else (mended, invert(mended))
 
@@ -192,7 +156,7 @@ class _Level:
         kind = _similarity_for(settings, self._sample(self._moving, self._start), self._fixed)
         self._force = _FORCES[kind](self._fixed)
         spacing = tuple(factor * step for step in pair.spacing(grid))
-        self._pull = None if landmarks is None else _Pull(landmarks.on_grid(full, shape), self._start, spacing)
+        self._pull = None if landmarks is None else LandmarkPull(landmarks.on_grid(full, shape), self._start, spacing)
         self._closing = settings.landmark_weight
 
     def climb(self, count: int, clock: _Budget) -> Tensor:
@@ -223,49 +187,6 @@ class _Level:
         return self._diffuse(step + self._sample(displacement, step))
 
 
-class _Pull:
-    """Bumps around the landmarks that carry each towards its partner.
-
-    Args:
-        landmarks: In voxels of the grid.
-        like: Displacement on that grid.
-        spacing: mm of a voxel of it.
-    """
-
-    def __init__(self, landmarks: LandmarkPairs, like: Tensor, spacing: tuple[float, ...]) -> None:
-        self._landmarks = LandmarkPairs(landmarks.fixed.to(like), landmarks.moving.to(like))
-        self._spacing = torch.tensor(spacing, dtype=like.dtype, device=like.device)
-        reach = max(max(like.shape[2:]) * _LANDMARK_REACH, 1.5)
-        self._sample = sampler(like)
-        axes = [torch.arange(size, dtype=like.dtype, device=like.device) for size in like.shape[2:]]
-        places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
-        points = self._landmarks.fixed
-        self._bumps = torch.exp(-torch.cdist(places, points).square() / (2 * reach**2))
-        among = torch.exp(-torch.cdist(points, points).square() / (2 * reach**2))
-        ridge = 1e-2 * torch.eye(len(points), dtype=like.dtype, device=like.device)  # Points may lie side by side.
-        self._solve = torch.linalg.inv(among + ridge)
-
-    def step(self, displacement: Tensor, share: float) -> Tensor:
-        """A smooth step, a voxel at most, that closes that share of the distance of every pair."""
-        points = self._landmarks.fixed
-        missing = self._landmarks.moving - points - sample_at(displacement, points)
-        step = (self._bumps @ (self._solve @ (share * missing))).T.view_as(displacement)
-        longest = step.square().sum(dim=1).amax().sqrt()
-        return step * (_STEP / longest.clamp_min(_STEP))
-
-    def reach(self, displacement: Tensor, share: float) -> Tensor:
-        """Goes on with the landmarks alone until they are reached or the next step would fold."""
-        for _ in range(_LANDMARK_STEPS if share else 0):
-            if float(self._landmarks.distances(displacement, self._spacing).max()) < _LANDMARK_MM:
-                break
-            step = self.step(displacement, share)
-            further = step + self._sample(displacement, step)
-            if bool(folded_cells(further).any()) and not bool(folded_cells(displacement).any()):
-                break
-            displacement = further
-        return displacement
-
-
 def _coarse(image: Tensor, shape: tuple[int, ...]) -> Tensor:
     return image if tuple(image.shape[2:]) == shape else F.interpolate(image, shape, mode="area")
 
@@ -275,17 +196,14 @@ def _diffusion(fixed: Tensor, settings: Refinement) -> Callable[[Tensor], Tensor
     dimension = fixed.ndim - 2
     total = _DIFFUSION * settings.smoothness_weight
     steps = math.ceil(total * 2 * dimension / 0.8)  # Stable below 1 / (2 * dimension) each.
-    conductance = (
-        [total / steps * _conductance(fixed, axis, settings.smoothness) for axis in range(2, fixed.ndim)]
-        if (steps)
-        else []
-    )
+    share = total / max(steps, 1)
+    conductance = [share * _conductance(fixed, axis, settings.smoothness) for axis in range(2, fixed.ndim)]
 
     def diffuse(displacement: Tensor) -> Tensor:
         for _ in range(steps):
             change = torch.zeros_like(displacement)
-            for axis, share in enumerate(conductance, start=2):
-                size, flow = displacement.shape[axis] - 1, displacement.diff(dim=axis) * share
+            for axis, conducted in enumerate(conductance, start=2):
+                size, flow = displacement.shape[axis] - 1, displacement.diff(dim=axis) * conducted
                 change.narrow(axis, 0, size).add_(flow)
                 change.narrow(axis, 1, size).sub_(flow)
             displacement = displacement + change

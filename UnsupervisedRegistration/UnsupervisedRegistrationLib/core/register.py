@@ -12,11 +12,12 @@ from torch import Tensor
 from .deformation import warp
 from .estimate import align
 from .grid import ImageGrid
+from .landmarks import LandmarkPairs
 from .measures import folding
 from .mending import unfolded
 from .model import Model
 from .preprocessing import prepare, resample
-from .refine import LandmarkPairs, Refinement, refine
+from .refine import Refinement, refine
 from .trust import expected_error
 
 Progress = Callable[[str, float], None]

@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 import torch
 
-from ..core.refine import LandmarkPairs
+from ..core.landmarks import LandmarkPairs
 from . import transforms
 from .landmarks import pairedPoints
 from .planes import SlicePlane, planeFromIndex, shiftedPlane

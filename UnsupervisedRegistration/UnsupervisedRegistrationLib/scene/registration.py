@@ -12,8 +12,9 @@ import slicer
 import torch
 
 from ..core.catalogue import DEFAULT, find_model, model_files
+from ..core.landmarks import LandmarkPairs
 from ..core.model import Card, Model, load_model
-from ..core.refine import LandmarkPairs, Refinement
+from ..core.refine import Refinement
 from ..core.register import Cancelled as Cancelled
 from ..core.register import Progress, Registration, register
 from .models import modelFolders
