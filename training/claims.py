@@ -145,6 +145,6 @@ def histology(model: Model, folder: Path) -> str:
         ratios.append(after / before)
     return (
         f"{model.name} on {len(ratios)} pairs of stained sections: error of the landmarks"
-        f" {statistics.median(ratios):.2f} of that after the affine alignment (median), {max(ratios):.2f} at worst; more than 1.1 in"
-        f" {sum(ratio > 1.1 for ratio in ratios)}"
+        f" {statistics.median(ratios):.2f} of that after the affine alignment (median),"
+        f" {max(ratios):.2f} at worst; more than 1.1 in {sum(ratio > 1.1 for ratio in ratios)}"
     )
