@@ -47,10 +47,13 @@ def export(checkpoint: Path, output: Path, half: bool = False) -> Model:
 
 
 def set_scores(path: Path, scores: dict[str, float]) -> None:
-    """Adds scores to the card of a model file."""
+    """Adds scores to the card of a model file, whose weights stay as they are stored."""
     model = load_model(path)
     card = dataclasses.replace(model.card, scores={**model.card.scores, **scores})
-    save_model(dataclasses.replace(model, card=card), path)
+    weights = list(model.network.state_dict().values())
+    half = all(torch.equal(values, values.half().to(values)) for values in weights)
+    network = model.network.half() if half else model.network
+    save_model(dataclasses.replace(model, network=network, card=card), path)
 
 
 def describe(model: Model) -> str:

@@ -11,9 +11,10 @@ import SimpleITK as sitk
 import torch
 
 from training.evaluate import evaluate, mean_dice
+from training.export import set_scores
 from training.pairs import find_pairs
 from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
+from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
 from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
 from UnsupervisedRegistrationLib.core.register import register
 
@@ -131,3 +132,16 @@ def test_a_model_that_learned_with_masks_sees_no_background(tmp_path: Path, monk
     image, shown = seen(tmp_path, monkeypatch, background_noise=0.3, masks="auto")
     assert (shown[image > 0] == 1).all()
     assert not shown[image == 0].any()
+
+
+def test_scores_in_the_card_leave_the_weights_as_they_are_stored(tmp_path: Path) -> None:
+    configuration = NetworkConfiguration(width=8)
+    network = build_network(configuration).eval()
+    for name, half in (("half", True), ("full", False)):
+        path = tmp_path / f"{name}.pt"
+        stored = build_network(configuration).half() if half else network
+        save_model(Model(name, stored, ModelConfiguration(configuration), Card()), path)
+        before = path.stat().st_size
+        set_scores(path, {"organ": 0.5})
+        assert load_model(path).card.scores == {"organ": 0.5}
+        assert path.stat().st_size < 1.1 * before
