@@ -63,6 +63,8 @@ class LossConfiguration:
     Attributes:
         similarity: Of the warped and the fixed image.
         similarity_weight: Its weight.
+        photometric_weight: Of the squared difference of the intensities beside another similarity, which alone does
+            not tell flat regions apart that are larger than its window.
         smoothness: Of the displacement. ``"total_variation"`` is ``"edge_aware"`` that no edge releases.
         smoothness_weight: Its weight.
         edge_strength: How strongly an edge of the fixed image releases the displacement.
@@ -74,6 +76,7 @@ class LossConfiguration:
 
     similarity: Literal["photometric", "local_ncc", "mind"] = "photometric"
     similarity_weight: float = 100.0
+    photometric_weight: float = 0.0
     smoothness: Literal["edge_aware", "total_variation", "diffusion", "bending"] = "edge_aware"
     smoothness_weight: float = 0.3
     edge_strength: float = 10.0

@@ -19,7 +19,7 @@ def loss_of(network: Network, batch: Batch, configuration: LossConfiguration) ->
 
     Returns:
         The loss, and its parts at the finest scale: ``similarity``, ``smoothness``, ``endpoint`` in voxels where the
-        truth is known, and ``inverse_consistency`` in voxels if it has a weight.
+        truth is known, and ``photometric`` and ``inverse_consistency`` in voxels if they have a weight.
     """
     outcomes = network(batch.fixed, batch.moving)
     total = batch.fixed.new_zeros(())
@@ -52,22 +52,27 @@ def _parts(
         voxels = full[0] / shape[0]
         parts["endpoint"] = losses.endpoint_error(displacement * voxels, _coarse(batch.truth, shape), weight)
     if finest or batch.truth is None:
-        parts["similarity"] = _similarity(network, velocity, displacement, batch, configuration)
+        parts |= _similarities(network, velocity, displacement, batch, configuration)
         parts["smoothness"] = _smoothness(displacement, fixed, configuration)
     return parts
 
 
-def _similarity(
+def _similarities(
     network: Network, velocity: Tensor, displacement: Tensor, batch: Batch, configuration: LossConfiguration
-) -> Tensor:
-    compare = _SIMILARITIES[configuration.similarity]
+) -> dict[str, Tensor]:
+    """``similarity``, and ``photometric`` beside it if it has a weight."""
+    compare = {"similarity": _SIMILARITIES[configuration.similarity]}
+    if configuration.photometric_weight:
+        compare["photometric"] = losses.photometric
     shape = tuple(displacement.shape[2:])
     fixed, moving = _coarse(batch.similar_fixed, shape), _coarse(batch.similar_moving, shape)
     weight = None if batch.weight is None or batch.truth is not None else _coarse(batch.weight, shape)
-    there = compare(warp(moving, displacement), fixed, weight)
+    warped = warp(moving, displacement)
+    there = {name: measure(warped, fixed, weight) for name, measure in compare.items()}
     if not configuration.both_ways:
         return there
-    return (there + compare(warp(fixed, network.displacement(-velocity, shape)), moving)) / 2
+    warped_back = warp(fixed, network.displacement(-velocity, shape))
+    return {name: (there[name] + measure(warped_back, moving)) / 2 for name, measure in compare.items()}
 
 
 def _smoothness(displacement: Tensor, fixed: Tensor, configuration: LossConfiguration) -> Tensor:

@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.losses import local_ncc, mind, mind_descriptor, photometric
+from UnsupervisedRegistrationLib.core.losses import (
+    box_mean,
+    local_correlation,
+    local_ncc,
+    mind,
+    mind_descriptor,
+    photometric,
+)
 
 Loss = Callable[..., Tensor]
 SHAPES = {"2-D": (40, 32), "3-D": (14, 16, 24)}
@@ -165,3 +172,12 @@ def test_mind_in_the_mask_does_not_depend_on_the_contrast_outside() -> None:
     busy = faint.clone()
     busy[..., 21:] = warped[..., 21:]
     torch.testing.assert_close(mind(busy, fixed, mask), mind(faint, fixed, mask), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(13, 16), (6, 7, 8)])
+def test_means_at_every_third_voxel_are_those_of_all_voxels_there(shape: tuple[int, ...]) -> None:
+    image = torch.rand(2, 3, *shape)
+    every = (slice(None), slice(None), *[slice(None, None, 3)] * len(shape))
+    assert torch.allclose(box_mean(image, 5, step=3), box_mean(image, 5)[every], atol=1e-6)
+    first, second = image[:1, :1], image[:1, 1:2]
+    assert torch.allclose(local_correlation(first, second, step=3), local_correlation(first, second)[every], atol=1e-5)

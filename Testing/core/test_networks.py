@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.deformation import exponentiate
 from UnsupervisedRegistrationLib.core.network import Architecture, Network, NetworkConfiguration
-from UnsupervisedRegistrationLib.core.pyramid import correlate, space_to_depth
+from UnsupervisedRegistrationLib.core.pyramid import _InstanceNorm, correlate, space_to_depth
 
 architectures = pytest.mark.parametrize("architecture", ["fcn", "pyramid"])
 dimensions = pytest.mark.parametrize("dimension", [2, 3])
@@ -179,3 +179,21 @@ def test_an_unknown_architecture_is_an_error() -> None:
 def test_a_network_without_a_forward_pass_says_so() -> None:
     with pytest.raises(RuntimeError, match="no forward pass of its own"):
         Network(NetworkConfiguration())(*images(32, 32))
+
+
+@pytest.mark.parametrize("shape", [(9, 12), (4, 5, 6)])
+def test_the_normalisation_is_that_of_pytorch(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    features = 3 + 2 * torch.randn(2, 5, *shape)
+    ours, theirs = (
+        _InstanceNorm(5),
+        (torch.nn.InstanceNorm2d if len(shape) == 2 else torch.nn.InstanceNorm3d)(5, affine=True),
+    )
+    theirs.weight.data.uniform_(), theirs.bias.data.uniform_()
+    ours.load_state_dict(theirs.state_dict())
+    assert torch.allclose(ours(features), theirs(features), atol=1e-5)
+
+
+def test_the_normalisation_keeps_the_channels_last() -> None:
+    features = torch.rand(2, 5, 8, 8).contiguous(memory_format=torch.channels_last)
+    assert _InstanceNorm(5)(features).is_contiguous(memory_format=torch.channels_last)

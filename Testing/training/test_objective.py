@@ -85,6 +85,18 @@ def test_what_lies_outside_the_mask_has_no_influence_on_the_similarity() -> None
     assert values[0] == pytest.approx(values[1], rel=1e-5)
 
 
+def test_squared_differences_are_added_to_another_similarity_with_their_weight() -> None:
+    network = restless("pyramid", 6)
+    plain, added = (
+        loss_of(network, batch(), LossConfiguration(similarity="local_ncc", photometric_weight=weight))
+        for weight in (0.0, 10.0)
+    )
+    assert "photometric" not in plain[1]
+    assert added[1]["similarity"] == plain[1]["similarity"]
+    assert added[1]["photometric"] > 0
+    assert added[0] > plain[0] + 10 * added[1]["photometric"]  # The finest scale, and the coarser ones beside it.
+
+
 def model_file(path: Path, width: int) -> Path:
     """A model with random weights."""
     torch.manual_seed(3)

@@ -26,7 +26,9 @@ def align(pair: PreparedPair, model: Model, grid: ImageGrid) -> Deformation:
         model: What to use.
         grid: The images came on.
     """
-    network = model.network.to(pair.fixed.device)
+    network = model.network
+    if next(network.parameters()).device != pair.fixed.device:  # Moving it where it is already takes milliseconds.
+        network.to(pair.fixed.device)
     weight = fade(pair.region, _FADE_MM / min(pair.spacing(grid))) if pair.region is not None else None
     return estimate(network, pair.fixed, pair.moving, model.configuration.passes, weight)
 

@@ -30,10 +30,15 @@ def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
     return ((values * weights).flatten(1).sum(dim=1) / total).mean()
 
 
-def box_mean(image: Tensor, window: int) -> Tensor:
+def box_mean(image: Tensor, window: int, step: int = 1) -> Tensor:
     """Mean over a cube of ``window`` voxels, odd, one axis after the other; at the border over the part inside.
 
     Differences of running sums take the same time for every window, a tenth of that of pooling on a CPU.
+
+    Args:
+        image: ``(B, C, *spatial)``.
+        window: Side of the cube.
+        step: Of the cubes along each axis; ``(B, C, *spatial / step)``, rounded up, comes back.
     """
     reach = window // 2
     for axis in range(2, image.ndim):
@@ -41,8 +46,9 @@ def box_mean(image: Tensor, window: int) -> Tensor:
         sums = F.pad(image, [0, 0] * (image.ndim - 1 - axis) + [reach + 1, reach]).cumsum(axis)
         place = torch.arange(size, device=image.device)
         inside = (place + reach).clamp(max=size - 1) - (place - reach).clamp(min=0) + 1
-        total = sums.narrow(axis, window, size) - sums.narrow(axis, 0, size)
-        image = total / inside.view(-1, *[1] * (image.ndim - 1 - axis))
+        every = (slice(None),) * axis + (slice(None, None, step),)
+        total = sums.narrow(axis, window, size)[every] - sums.narrow(axis, 0, size)[every]
+        image = total / inside[::step].view(-1, *[1] * (image.ndim - 1 - axis))
     return image
 
 
@@ -83,10 +89,13 @@ def local_ncc(
     return 1 - _mean(local_correlation(warped, fixed, window, noise), mask)
 
 
-def local_correlation(warped: Tensor, fixed: Tensor, window: int = 9, noise: float = 0.01) -> Tensor:
-    """Squared correlation in a window around every voxel, ``(B, 1, *spatial)`` in 0..1; see ``local_ncc``."""
+def local_correlation(warped: Tensor, fixed: Tensor, window: int = 9, noise: float = 0.01, step: int = 1) -> Tensor:
+    """Squared correlation in a window around every voxel, ``(B, 1, *spatial)`` in 0..1; see ``local_ncc``.
+
+    With a ``step`` only around every ``step``-th voxel along each axis, ``(B, 1, *spatial / step)``, rounded up.
+    """
     warped, fixed = warped - warped.mean(), fixed - fixed.mean()
-    moments = box_mean(torch.cat([warped, fixed, warped * fixed, warped.square(), fixed.square()], dim=1), window)
+    moments = box_mean(torch.cat([warped, fixed, warped * fixed, warped.square(), fixed.square()], dim=1), window, step)
     mean_warped, mean_fixed, product, square_warped, square_fixed = moments.split(1, dim=1)
     covariance = product - mean_warped * mean_fixed
     variance_warped = (square_warped - mean_warped.square()).clamp_min(0) + noise**2

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from .deformation import resize_displacement, warp
 from .grid import ImageGrid
-from .losses import local_ncc
+from .losses import local_correlation, local_ncc
+
+_WINDOW_STEP = 3  # Voxels between the windows that measure the similarity of whole images; they overlap still.
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,10 @@ class PreparedPair:
     def similarity(self, displacement: Tensor | None) -> float:
         """Mean squared local correlation with the warped moving image, 0..1, where both count."""
         warped = self.moving if displacement is None else warp(self.moving, displacement)
-        weight = self.weight(displacement)
-        return 1 - float(
-            local_ncc(self.crop(warped), self.crop(self.fixed), None if weight is None else self.crop(weight))
-        )
+        images, weight = (self.crop(warped), self.crop(self.fixed)), self.weight(displacement)
+        if weight is None:
+            return float(local_correlation(*images, step=_WINDOW_STEP).mean())
+        return 1 - float(local_ncc(*images, self.crop(weight)))
 
     def crop(self, values: Tensor) -> Tensor:
         """Takes the padding away from ``(B, C, *padded)``."""

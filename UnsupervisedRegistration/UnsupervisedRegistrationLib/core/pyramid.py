@@ -100,7 +100,7 @@ def correlate(first: Tensor, second: Tensor, radius: int) -> Tensor:
         ``(B, (2 * radius + 1) ** d, *spatial)``; neighbours outside the image count as zero.
     """
     dimension, spatial, size = first.ndim - 2, tuple(first.shape[2:]), 2 * radius + 1
-    block = next(side for side in (8, 4, 2, 1) if not any(length % side for length in spatial))
+    block = next(side for side in (4, 2, 1) if not any(length % side for length in spatial))
     outer, axes = block + 2 * radius, range(dimension)
     left = _blocks(first, block, block)
     right = _blocks(F.pad(second, [radius] * 2 * dimension), outer, block)
@@ -134,15 +134,38 @@ def _channels_last(features: Tensor) -> Tensor:
 
 def _encoder(dimension: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
     conv = convolution(dimension)
-    norm = nn.InstanceNorm2d if dimension == 2 else nn.InstanceNorm3d
     return nn.Sequential(
         conv(inputs, outputs, 3, stride=stride, padding=1),
-        norm(outputs, affine=True),
-        nn.LeakyReLU(0.2),
+        _InstanceNorm(outputs),
+        _activation(),
         conv(outputs, outputs, 3, padding=1),
-        norm(outputs, affine=True),
-        nn.LeakyReLU(0.2),
+        _InstanceNorm(outputs),
+        _activation(),
     )
+
+
+class _InstanceNorm(nn.Module):
+    """Every channel of every image to mean 0 and variance 1, then scaled and shifted.
+
+    PyTorch's own puts the channels first again, and the next convolution has to put them last; with that, the time of
+    an encoder is a quarter longer.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        rows = features.movedim(1, -1)
+        flat = rows.flatten(1, -2)
+        mean = flat.mean(dim=1, keepdim=True)
+        variance = (flat.square().mean(dim=1, keepdim=True) - mean.square()).clamp_min(0)
+        scale = self.weight * torch.rsqrt(variance + 1e-5)
+        return torch.addcmul(self.bias - mean * scale, flat, scale).view_as(rows).movedim(-1, 1)
+
+
+def _activation() -> nn.Module:
+    return nn.LeakyReLU(0.2, inplace=True)  # Of what nobody else needs.
 
 
 def _decoder(dimension: int, inputs: int, width: int, depth: int) -> nn.Sequential:
@@ -150,7 +173,7 @@ def _decoder(dimension: int, inputs: int, width: int, depth: int) -> nn.Sequenti
     conv = convolution(dimension)
     last = conv(width, dimension, 3, padding=1)
     nn.init.normal_(last.weight, std=1e-3)
-    layers: list[nn.Module] = [conv(inputs, width, 1), nn.LeakyReLU(0.2)]
+    layers: list[nn.Module] = [conv(inputs, width, 1), _activation()]
     for _ in range(depth):
-        layers += [conv(width, width, 3, padding=1), nn.LeakyReLU(0.2)]
+        layers += [conv(width, width, 3, padding=1), _activation()]
     return nn.Sequential(*layers, last)
