@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from UnsupervisedRegistrationLib.core import estimate as estimation
 from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.deformation import compose, warp
+from UnsupervisedRegistrationLib.core.deformation import compose, invert, lengths, warp
 from UnsupervisedRegistrationLib.core.estimate import estimate
 from UnsupervisedRegistrationLib.core.grid import ImageGrid
-from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
+from UnsupervisedRegistrationLib.core.losses import endpoint_error
+from UnsupervisedRegistrationLib.core.measures import folding
+from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model
 from UnsupervisedRegistrationLib.core.network import Network, NetworkConfiguration
+from UnsupervisedRegistrationLib.core.phantom import draw_phantom
 from UnsupervisedRegistrationLib.core.register import register, resolve_device
+
+MODELS = Path(__file__).parents[2] / "UnsupervisedRegistration/Resources/Models"
 
 
 def loud_network(dimension: int = 2, integration_steps: int = 6) -> Network:
@@ -75,6 +82,38 @@ def test_every_pair_of_a_batch_is_estimated() -> None:
     fixed, moving = smooth_pair(64, 64)
     both = estimate(loud_network(), torch.cat([fixed, moving]), torch.cat([moving, fixed]), 1, torch.ones(1, 1, 64, 64))
     torch.testing.assert_close(both[0][0], both[1][1], rtol=0, atol=1e-4)  # Voxels; each is the inverse of the other.
+
+
+def large_pair() -> tuple[Tensor, Tensor, Tensor]:
+    """The drawn head at twice its size, what a known displacement of 40 voxels makes of it, and that displacement."""
+    slices = draw_phantom("head").fixed
+    image = torch.from_numpy(slices[len(slices) // 2].astype("float32"))[None, None]
+    shape = (416, 352)
+    fixed = torch.nn.functional.interpolate(image / image.max(), shape, mode="bilinear")
+    coarse = torch.zeros(1, 2, 4, 4)
+    coarse[0, 0, 1:3, 1:3], coarse[0, 1, 1:3, 1:3] = 40.0, -25.0
+    displacement = torch.nn.functional.interpolate(coarse, shape, mode="bicubic", align_corners=True)
+    return fixed, warp(fixed, invert(displacement)), displacement
+
+
+def test_a_large_image_is_followed_further_because_its_half_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    fixed, moving, truth = large_pair()
+    network, inside = load_model(MODELS / "any-contrast.pt").network, fixed > 0.05
+    with torch.no_grad():
+        coarse_first = endpoint_error(estimate(network, fixed, moving)[0], truth, inside)
+        monkeypatch.setattr(estimation, "_LARGE", 10_000)
+        at_once = endpoint_error(estimate(network, fixed, moving)[0], truth, inside)
+    assert coarse_first < 0.6 * at_once
+
+
+def test_swapping_large_images_gives_the_inverse_and_nothing_folds() -> None:
+    fixed, moving, _ = large_pair()
+    network = load_model(MODELS / "any-contrast.pt").network
+    with torch.no_grad():
+        (forward, backward), (swapped, _) = estimate(network, fixed, moving), estimate(network, moving, fixed)
+    assert float((swapped - backward).abs().max()) < 1e-2  # Voxels.
+    assert float(lengths(compose(swapped, forward)).mean()) < 0.1
+    assert folding(forward) == folding(backward) == 0
 
 
 def test_the_cpu_is_there() -> None:

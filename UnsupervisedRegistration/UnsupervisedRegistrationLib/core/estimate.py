@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .deformation import compose, invert, resize_displacement, warp
 from .grid import ImageGrid
-from .mending import flows
+from .mending import flows, unfolded
 from .model import Model
 from .network import Network
 from .preprocessing import PreparedPair
@@ -15,6 +15,7 @@ from .preprocessing import PreparedPair
 Deformation = tuple[Tensor, Tensor]
 """Displacements from fixed to moving and back, ``(B, d, *spatial)`` voxels each."""
 
+_LARGE = 320  # Voxels on the longest side; networks learn on 160 to 256.
 _FADE_MM = 20.0  # Outside the mask the deformation fades out over about this distance.
 
 
@@ -53,13 +54,45 @@ def estimate(
 
 
 def _pass(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None) -> Deformation:
-    shape = tuple(fixed.shape[2:])
-    velocity = network(fixed, moving)[-1]
-    if weight is not None:
-        velocity = velocity * F.interpolate(weight, velocity.shape[2:])
     if not network.configuration.integration_steps:
-        forward = network.displacement(velocity, shape)
+        velocity = _velocity(network, fixed, moving, weight)
+        forward = network.displacement(velocity, tuple(fixed.shape[2:]))
         return forward, invert(forward)
+    if max(fixed.shape[2:]) <= _LARGE:
+        return _flows(network, _velocity(network, fixed, moving, weight), tuple(fixed.shape[2:]))
+    return _coarse_first(network, fixed, moving, weight)
+
+
+def _coarse_first(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None) -> Deformation:
+    """At half the size, and what is left at the whole, between both images warped half-way towards each other.
+
+    A network reaches as many voxels as it had to while it learned, and a large image moves by more. Half-way, the
+    inverse and the outcome of the swapped pair stay each other's.
+    """
+    shape, step = tuple(fixed.shape[2:]), network.multiple
+    half = tuple(-(-size // (2 * step)) * step for size in shape)
+    coarse_fixed, coarse_moving = (F.interpolate(image, half, mode="area") for image in (fixed, moving))
+    velocity = _velocity(network, coarse_fixed, coarse_moving, weight)
+    finer = tuple(2 * size for size in velocity.shape[2:])  # Enlarged flows of it invert each other better.
+    there, back = _flows(network, resize_displacement(velocity / 2, finer), shape)
+    rest = _velocity(network, warp(fixed, back), warp(moving, there), weight)
+    onward, backward = _flows(network, rest, shape)
+    forward, backward = compose(there, compose(onward, there)), compose(back, compose(backward, back))
+    return _mended(forward), _mended(backward)
+
+
+def _mended(displacement: Tensor) -> Tensor:
+    """Without the folds that a composition may have between the voxels of its parts, if they can be taken out."""
+    outcome = unfolded(displacement)
+    return displacement if outcome is None else outcome
+
+
+def _velocity(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None) -> Tensor:
+    velocity = network(fixed, moving)[-1]
+    return velocity if weight is None else velocity * F.interpolate(weight, velocity.shape[2:])
+
+
+def _flows(network: Network, velocity: Tensor, shape: tuple[int, ...]) -> Deformation:
     forward, backward = resize_displacement(flows(velocity, network.configuration.integration_steps), shape).chunk(2)
     return forward, backward
 
