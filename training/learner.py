@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import time
@@ -146,7 +147,7 @@ class Learner(lightning.LightningModule):
         return Model(name, self.network, configuration, card or Card())
 
     def _start_from(self, model: Model) -> None:
-        if model.configuration.network != self.run.network:
+        if dataclasses.replace(model.configuration.network, repeats=self.run.network.repeats) != self.run.network:
             raise ValueError(
                 f"optimisation.start '{model.name}' is a {model.configuration.network}, the run trains a"
                 f" {self.run.network}; give the run the network of the model."

@@ -23,9 +23,10 @@ def small(architecture: Architecture, dimension: int, width: int = 4) -> Network
     return build_network(NetworkConfiguration(architecture, dimension, width))
 
 
-def loud(dimension: int) -> Network:
+def loud(dimension: int, repeats: int = 1) -> Network:
     """A pyramid with fresh weights, of which the last layers are scaled up so that it moves by about a voxel."""
-    network = small("pyramid", dimension)
+    torch.manual_seed(11)
+    network = build_network(NetworkConfiguration("pyramid", dimension, 4, repeats=repeats))
     for name, weight in network.named_parameters():
         if name.startswith("decoder") and ".4." in name:
             weight.data *= 500
@@ -101,9 +102,9 @@ def test_the_same_pair_gives_the_same_outcome(architecture: Architecture) -> Non
     assert torch.equal(network(*pair)[-1], network(*pair)[-1])
 
 
-@pytest.mark.parametrize(("dimension", "size"), [(2, (64, 96)), (3, (64, 64, 64))])
-def test_swapping_the_images_negates_the_velocity(dimension: int, size: tuple[int, ...]) -> None:
-    network = loud(dimension)
+@pytest.mark.parametrize(("dimension", "size", "repeats"), [(2, (64, 96), 1), (2, (64, 96), 2), (3, (64, 64, 64), 1)])
+def test_swapping_the_images_negates_the_velocity(dimension: int, size: tuple[int, ...], repeats: int) -> None:
+    network = loud(dimension, repeats)
     fixed, moving = images(*size)
     with torch.no_grad():
         there, back = network(fixed, moving)[-1], network(moving, fixed)[-1]
@@ -116,6 +117,18 @@ def test_an_image_stays_where_it_is_on_itself(dimension: int) -> None:
     image = images(64, 64, 64)[0] if dimension == 3 else images(64, 96)[0]
     with torch.no_grad():
         assert all(float(velocity.abs().max()) == 0 for velocity in loud(dimension)(image, image))
+
+
+def test_repeats_change_the_finest_level_alone() -> None:
+    with torch.no_grad():
+        once, twice = (loud(2, repeats)(*images(64, 96)) for repeats in (1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(once[:-1], twice[:-1], strict=True))
+    assert not torch.allclose(once[-1], twice[-1], atol=1e-2)
+
+
+def test_a_network_without_levels_to_repeat_refuses_repeats() -> None:
+    with pytest.raises(ValueError, match="repeats is 1 or more, and above 1 for the pyramid only"):
+        NetworkConfiguration("fcn", repeats=2)
 
 
 def test_the_displacement_of_a_velocity_is_its_flow_in_voxels_of_the_image() -> None:

@@ -23,12 +23,14 @@ class NetworkConfiguration:
         width: Channels of the finest level; the others follow from it.
         integration_steps: Squarings that turn the outcome, a velocity, into a displacement; with 0 the network
             gives the displacement itself, as the paper's does.
+        repeats: How often the pyramid decodes its finest level, each time from features warped by what it found so far.
     """
 
     architecture: Architecture = "pyramid"
     dimension: int = 2
     width: int = 24
     integration_steps: int = 6
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         if self.architecture not in typing.get_args(Architecture):
@@ -37,6 +39,8 @@ class NetworkConfiguration:
             )
         if self.dimension not in (2, 3) or self.width < 4 or not 0 <= self.integration_steps <= 10:
             raise ValueError(f"A network needs dimension 2 or 3, width 4 or more, 0 to 10 integration steps: {self}.")
+        if self.repeats < 1 or (self.repeats > 1 and self.architecture != "pyramid"):
+            raise ValueError(f"repeats is 1 or more, and above 1 for the pyramid only: {self}.")
 
 
 class Network(nn.Module):

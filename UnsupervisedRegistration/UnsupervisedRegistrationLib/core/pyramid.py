@@ -53,14 +53,21 @@ class Pyramid(Network):
             levels.append(stage(levels[-1]))
         velocity = fixed.new_zeros(fixed.shape[0], self.configuration.dimension, *levels[-1].shape[2:])
         outcomes: list[Tensor] = []
-        for features, decoder, radius in zip(reversed(levels[1:]), self.decoder, _RADII, strict=True):
-            if outcomes:
-                velocity = resize_displacement(velocity, tuple(features.shape[2:]))
-                both_ways = torch.cat([-velocity, velocity])
-                features = _channels_last(warp(features, exponentiate(both_ways / 2, _SQUARINGS)))
-            velocity = velocity + _residual(features, velocity, decoder, radius)
+        for level, (features, decoder, radius) in enumerate(
+            zip(reversed(levels[1:]), self.decoder, _RADII, strict=True)
+        ):
+            velocity = resize_displacement(velocity, tuple(features.shape[2:]))
+            for repeat in range(self.configuration.repeats if level == _LEVELS - 1 else 1):
+                moved = features if level == repeat == 0 else _halfway(features, velocity)
+                velocity = velocity + _residual(moved, velocity, decoder, radius)
             outcomes.append(velocity)
         return outcomes
+
+
+def _halfway(features: Tensor, velocity: Tensor) -> Tensor:
+    """Features of both images ``(2 * B, C, *spatial)``, warped half-way towards each other."""
+    both_ways = torch.cat([-velocity, velocity])
+    return _channels_last(warp(features, exponentiate(both_ways / 2, _SQUARINGS)))
 
 
 def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module, radius: int) -> Tensor:
