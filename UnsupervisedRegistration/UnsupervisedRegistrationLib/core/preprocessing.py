@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -172,7 +173,7 @@ def to_unit_range(
         raise ValueError("The mask has no pixel on this slice; draw it there, or register without a mask.")
     low, high = configuration.lower, configuration.upper
     if configuration.intensity == "percentile":
-        low, high = _percentile(values, low), _percentile(values, high)
+        low, high = _percentiles(values, low, high)
         if not high > low:  # Nearly everything has one value, as in a slice with a few bright points.
             low, high = float(values.min()), float(values.max())
     unit = ((image - low) / max(high - low, torch.finfo(image.dtype).tiny)).clamp(0, 1)
@@ -185,10 +186,11 @@ def to_unit_range(
     return unit
 
 
-def _percentile(values: Tensor, percent: float) -> float:
-    flat = values.flatten()
-    rank = 1 + round(percent / 100 * (flat.numel() - 1))
-    return float(flat.kthvalue(rank).values)
+def _percentiles(values: Tensor, *percents: float) -> list[float]:
+    """The nearest values that occur; NumPy finds several at once, in a fraction of the time of sorting."""
+    flat = values.detach().flatten().cpu().numpy()
+    ranks = [round(percent / 100 * (flat.size - 1)) for percent in percents]
+    return [float(value) for value in np.partition(flat, ranks)[ranks]]
 
 
 def resample(image: Tensor, shape: tuple[int, ...]) -> Tensor:
