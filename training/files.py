@@ -18,7 +18,10 @@ import torchio as tio
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".dcm")
 GREYS = 8  # An image with fewer different intensities is a mask or was damaged.
-_LABELS = ("labels", "label", "mask", "seg", "liver")  # Last word of the name of what is no image.
+_LABELS = ("labels", "label", "mask", "seg")  # Last word of the name of what is no image.
+_ORGANS = ("liver",)  # The same, if the file without that word is there.
+_PICTURES = (".png", ".jpg", ".jpeg")
+_INSTANCE, _POSITION, _PATIENT = "0008|0018", "0020|0032", "0010|0020"  # DICOM tags.
 
 
 def image_files(folders: tuple[str, ...]) -> list[Path]:
@@ -39,6 +42,7 @@ def image_files(folders: tuple[str, ...]) -> list[Path]:
 
 def find_scans(files: list[Path]) -> list[Path]:
     """The images among the files of ``image_files``; of every DICOM series its first file stands for all of them."""
+    _series_in.cache_clear()
     series: dict[Path, list[Path]] = {}
     found = []
     for path in files:
@@ -73,14 +77,22 @@ def person_of(path: Path) -> str:
     Of DICOM the patient's ID, or the name of the folder where there is none.
     """
     if is_dicom(path):
-        return _tags(path).get("0010|0020", "").strip() or path.parent.name
+        return _tags(path).get(_PATIENT, "").strip() or path.parent.name
     first, *others = stem_of(path).split("_")
     return f"{first}_{others[0]}" if others and others[0].isdigit() else first
 
 
 def is_label(path: Path) -> bool:
     """Whether a file's name says that it holds labels or a mask."""
-    return stem_of(path).split("_")[-1].lower() in _LABELS
+    word = stem_of(path).rpartition("_")[2].lower()
+    image = path.with_name(masked_by(path) + path.name[len(stem_of(path)) :])
+    return word in _LABELS or (word in _ORGANS and image.is_file())
+
+
+def masked_by(path: Path) -> str:
+    """The stem of the image whose mask a file is by the last word of its name; empty if that says nothing."""
+    image, _, word = stem_of(path).rpartition("_")
+    return image if word.lower() in (*_LABELS, *_ORGANS) else ""
 
 
 def stem_of(path: Path) -> str:
@@ -120,11 +132,32 @@ def _read_series(first: Path) -> tio.ScalarImage:
     files = _series_in(first.parent).get(first)
     if files is None:
         raise ValueError("no DICOM image, or a damaged one")
-    return tio.ScalarImage.from_sitk(sitk.ReadImage([str(path) for path in files]))
+    slices = {tags.get(_INSTANCE, path): (path, tags.get(_POSITION, path)) for path in files for tags in [_tags(path)]}
+    places = {place for _, place in slices.values()}
+    if len(places) < len(slices):
+        raise ValueError(f"{len(slices)} slices at {len(places)} places; split its time points into series")
+    return tio.ScalarImage.from_sitk(sitk.ReadImage([str(path) for path, _ in slices.values()]))
+
+
+def grey(image: sitk.Image) -> sitk.Image:
+    """A picture with the mean of its colours; how transparent it is does not count."""
+    count = image.GetNumberOfComponentsPerPixel()
+    if count == 1:
+        return image
+    channels = [sitk.VectorIndexSelectionCast(image, n, sitk.sitkFloat32) for n in range(3 if count >= 3 else 1)]
+    return sum(channels[1:], start=channels[0]) / len(channels)
+
+
+def _read(path: Path) -> tio.ScalarImage:
+    if is_dicom(path):
+        return _read_series(path)
+    if path.suffix.lower() in _PICTURES:
+        return tio.ScalarImage.from_sitk(grey(sitk.ReadImage(str(path))))
+    return tio.ScalarImage(path)
 
 
 def read_scan(path: Path, pixel: float) -> tio.ScalarImage:
-    """A scan with its axes to the right, front and top.
+    """A scan with its axes to the right, front and top; the colours of PNG and JPEG become grey.
 
     Args:
         path: As ``find_scans`` gives it.
@@ -138,7 +171,7 @@ def read_scan(path: Path, pixel: float) -> tio.ScalarImage:
     _check_whole(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchIO warns of every 2-D file.
-        scan = _read_series(path) if is_dicom(path) else tio.ScalarImage(path)
+        scan = _read(path)
         scan.load()
     if scan.num_channels != 1:
         raise ValueError(f"{scan.num_channels} values a voxel or time points; split it into single images")

@@ -36,7 +36,7 @@ class Partners:
         if not (len(np.unique(self._people)) > 1 if self._across else bool((np.diff(self._sorted) == 0).any())):
             raise ValueError(
                 f"No two of the {len(records)} slices make a pair '{pairs}'; 'within' needs names such as X_ED and"
-                " X_ES, 'across' at least two people."
+                " X_ES, 'across' at least two people, told apart by the first word of the name."
             )
 
     def __len__(self) -> int:

@@ -14,12 +14,13 @@ import torchio as tio
 from torch import Tensor
 
 from training.configuration import DataConfiguration
-from training.files import ENDINGS, is_dicom, is_label, person_of, read_scan, stem_of
+from training.files import ENDINGS, is_dicom, masked_by, person_of, read_scan, stem_of
 from UnsupervisedRegistrationLib.core.foreground import foreground
 from UnsupervisedRegistrationLib.core.preprocessing import to_unit_range
 
 _SMALLEST = 16  # Pixels a side.
 _AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
+_Masks = dict[str, list[Path]]
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,16 @@ def read_slices(
         problems: Receives file and reason of everything that is skipped.
     """
     seen: dict[str, Path] = {}
+    masks = _masks_in(data.masks)
     for path in paths:
         try:
             scan = read_scan(path, data.pixel)
-            digest = hashlib.sha256(scan.numpy().tobytes()).hexdigest()
+            digest = _digest(scan.data)
             if digest in seen:
                 raise ValueError(f"the same voxels as '{seen[digest].name}'")
             seen[digest] = path
             empty = True
-            for item in _slices_of(scan, path, data, size):
+            for item in _slices_of(scan, path, data, masks, size):
                 empty = False
                 yield item
             if empty:
@@ -73,11 +75,16 @@ def read_slices(
             problems[str(path)] = str(error).splitlines()[0]
 
 
+def _digest(voxels: Tensor) -> str:
+    """Tells scans apart by their voxels, in whatever kind of number they are stored."""
+    return hashlib.sha256(np.ascontiguousarray(voxels.float().numpy()).data).hexdigest()
+
+
 def _slices_of(
-    scan: tio.ScalarImage, path: Path, data: DataConfiguration, size: tuple[int, int]
+    scan: tio.ScalarImage, path: Path, data: DataConfiguration, masks: _Masks, size: tuple[int, int]
 ) -> Iterator[ScanSlice]:
     axis = scan.spatial_shape.index(1) if 1 in scan.spatial_shape else _AXES[data.plane]
-    mask_scan = _read_mask(path, data, scan)
+    mask_scan = None if data.masks in ("", "auto") else _read_mask(path, masks, data.masks, scan)
     spacing = [data.spacing] * 3
     spacing[axis] = scan.spacing[axis]
     if any(abs(a - b) > 1e-3 for a, b in zip(spacing, scan.spacing, strict=True)):
@@ -113,15 +120,22 @@ def _prepared(
     return image.half().numpy(), mask.numpy()
 
 
-def _read_mask(path: Path, data: DataConfiguration, scan: tio.ScalarImage) -> tio.LabelMap | None:
+def _masks_in(folder: str) -> _Masks:
+    """The files of the folder with the masks by the names of the images that they may belong to."""
+    found: _Masks = {}
+    for path in sorted(Path(folder).iterdir()) if folder not in ("", "auto") else ():
+        if path.name.lower().endswith(ENDINGS):
+            for name in (stem_of(path), masked_by(path)):
+                found.setdefault(name, []).append(path)
+    return found
+
+
+def _read_mask(path: Path, masks: _Masks, folder: str, scan: tio.ScalarImage) -> tio.LabelMap:
     """The mask of a scan: a file with its name (DICOM: the person), or with one of the words for labels behind it."""
-    if data.masks in ("", "auto"):
-        return None
     name = person_of(path) if is_dicom(path) else stem_of(path)
-    files = sorted(p for p in Path(data.masks).iterdir() if p != path and p.name.lower().endswith(ENDINGS))
-    found = [p for p in files if stem_of(p) == name or (is_label(p) and stem_of(p).rpartition("_")[0] == name)]
+    found = [mask for mask in masks.get(name, []) if mask != path]
     if not found:
-        raise ValueError(f"no mask named '{name}' or '{name}_mask' in '{data.masks}'")
+        raise ValueError(f"no mask named '{name}' or '{name}_mask' in '{folder}'")
     mask = tio.ToCanonical()(tio.LabelMap(found[0]))
     if mask.spatial_shape != scan.spatial_shape:
         raise ValueError(f"the mask '{found[0].name}' has {mask.spatial_shape} voxels, the image {scan.spatial_shape}")

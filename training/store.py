@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.configuration import DataConfiguration
-from training.files import find_scans, image_files, person_of
+from training.files import GREYS, find_scans, image_files, person_of
 from training.scans import ScanSlice, read_slices
 
 _CHUNK = 512  # Slices a file; 160 x 160 pixels make 38 MB.
@@ -27,6 +27,7 @@ _NAMES = ("source", "person", "group")
 _RECORD = np.dtype([*((name, np.int32) for name in _NAMES), ("level", np.float64)])
 _LAYOUT = 3  # Of a store, and state of the automatic mask; part of its key.
 _LATER = ("background_noise", "saturated")  # Settings that change a batch, not the slices.
+_ONLY_LABELS = "The names of all files say that they hold labels or masks"
 _LOG = logging.getLogger(__name__)
 
 
@@ -77,7 +78,8 @@ class SliceStore:
         """Logs how many slices there are, and names what was skipped."""
         for path, reason in self.problems.items():
             _LOG.warning("skipped %s: %s", path, reason)
-        _LOG.info("%d slices of %d scans, %d scans skipped", len(self), self.scans, len(self.problems))
+        people, skipped = len(self._names["person"]), len(self.problems)
+        _LOG.info("%d slices of %d scans, %d scans skipped; %d people", len(self), self.scans, skipped, people)
 
     def _open(self, number: int) -> list[np.ndarray]:
         return [np.load(self._folder / f"{kind}-{number:05}.npy", mmap_mode="r") for kind in _KINDS]
@@ -93,7 +95,10 @@ def open_store(data: DataConfiguration, size: tuple[int, int]) -> SliceStore:
     store = SliceStore(prepare(data, size))
     if not len(store):
         reasons = "; ".join(f"{Path(path).name}: {reason}" for path, reason in list(store.problems.items())[:5])
-        raise ValueError(f"None of {store.scans} scans in {', '.join(data.folders)} is usable. {reasons}")
+        raise ValueError(
+            f"None of {store.scans} scans in {', '.join(data.folders)} is usable. {reasons or _ONLY_LABELS}; looked for"
+            f" images of one value a voxel, at least {GREYS} different ones, and slices that show something."
+        )
     return store
 
 

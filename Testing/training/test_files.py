@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,9 @@ def volume(seed: int = 0, shape: tuple[int, ...] = (5, 60, 50)) -> np.ndarray:
     return (inside * np.random.default_rng(seed).uniform(100, 200, shape)).astype(np.int16)
 
 
-def write_series(folder: Path, series: str, voxels: np.ndarray, patient: str = "p1", ending: str = ".dcm") -> None:
+def write_series(
+    folder: Path, series: str, voxels: np.ndarray, patient: str = "p1", ending: str = ".dcm", first_instance: int = 1
+) -> None:
     """A DICOM series of CT slices, 2 mm apart, as 1.2 mm pixels; files in an order that is not that of the slices."""
     folder.mkdir(parents=True, exist_ok=True)
     writer = sitk.ImageFileWriter()
@@ -36,8 +39,8 @@ def write_series(folder: Path, series: str, voxels: np.ndarray, patient: str = "
             "0010|0020": patient,
             "0020|000d": "1.2.3",
             "0020|000e": f"1.2.3.{series}",
-            "0008|0018": f"1.2.3.{series}.{index + 1}",
-            "0020|0013": str(index + 1),
+            "0008|0018": f"1.2.3.{series}.{index + first_instance}",
+            "0020|0013": str(index + first_instance),
             "0020|0032": f"0\\0\\{2 * index}",
             "0020|0037": "1\\0\\0\\0\\1\\0",
         }.items():
@@ -184,3 +187,73 @@ def test_a_scan_of_which_no_slice_shows_anything_in_its_mask_is_named(tmp_path: 
     store = open_store(settings(tmp_path / "scans", masks=str(tmp_path / "masks")), SIZE)
     assert list(store.problems.values()) == ["no slice that shows anything"]
     assert len(store) == 5
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_of_a_picture_become_grey(tmp_path: Path, ending: str, channels: int) -> None:
+    flat = volume()[0].astype(np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(flat), str(tmp_path / f"grey{ending}"))
+    colours = np.stack([flat] * 3 + [np.full_like(flat, 255)], -1)[..., : 3 if ending == ".jpg" else channels]
+    sitk.WriteImage(sitk.GetImageFromArray(colours, isVector=True), str(tmp_path / f"colour{ending}"))
+    grey, colour = (read_scan(tmp_path / f"{name}{ending}", 0.0) for name in ("grey", "colour"))
+    assert colour.num_channels == 1
+    assert float((grey.data.float() - colour.data).abs().mean()) < 1  # Of 255; JPEG stores colours with a loss.
+
+
+def test_the_greys_of_a_picture_of_16_bits_are_kept(tmp_path: Path) -> None:
+    flat = volume()[0].astype(np.uint16) * 200
+    sitk.WriteImage(sitk.GetImageFromArray(flat), str(tmp_path / "deep.png"))
+    assert int(read_scan(tmp_path / "deep.png", 0.0).data.max()) == flat.max()
+
+
+def test_the_same_scan_as_another_kind_of_number_is_taken_once(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    for number, kind in enumerate((np.int16, np.float32)):
+        image = sitk.GetImageFromArray(volume().astype(kind))
+        sitk.WriteImage(image, str(tmp_path / "scans" / f"p{number}_1.nrrd"))
+    store = open_store(settings(tmp_path / "scans"), SIZE)
+    assert list(store.problems.values()) == ["the same voxels as 'p0_1.nrrd'"]
+
+
+def test_a_slice_that_lies_twice_in_a_folder_counts_once(tmp_path: Path) -> None:
+    write_series(tmp_path, "7", volume())
+    for path in list(tmp_path.glob("*.dcm")):
+        shutil.copy(path, tmp_path / f"copy_{path.name}")
+    (scan,) = find_scans(image_files((str(tmp_path),)))
+    image = read_scan(scan, 0)
+    assert image.shape == (1, 50, 60, 5)
+    assert image.spacing == pytest.approx((1.2, 1.2, 2.0))
+
+
+def test_time_points_in_one_series_are_refused_with_a_reason(tmp_path: Path) -> None:
+    write_series(tmp_path, "7", volume())
+    write_series(tmp_path / "later", "7", volume(1), first_instance=6)
+    for path in list((tmp_path / "later").glob("*.dcm")):
+        path.rename(tmp_path / f"later_{path.name}")
+    (scan,) = find_scans(image_files((str(tmp_path),)))
+    with pytest.raises(ValueError, match="10 slices at 5 places; split its time points into series"):
+        read_scan(scan, 0)
+
+
+def test_files_that_came_to_a_folder_meanwhile_are_found(tmp_path: Path) -> None:
+    write_series(tmp_path, "7", volume())
+    assert len(find_scans(image_files((str(tmp_path),)))) == 1
+    write_series(tmp_path, "8", volume(1))
+    first, second = find_scans(image_files((str(tmp_path),)))
+    assert read_scan(first, 0).num_channels == read_scan(second, 0).num_channels == 1
+
+
+def test_an_organ_in_the_name_makes_labels_only_of_what_lies_beside_its_image(tmp_path: Path) -> None:
+    for name in ("p1_s1.png", "p1_s1_liver.png", "p2_liver.png"):
+        sitk.WriteImage(sitk.GetImageFromArray(volume()[0].astype(np.uint8)), str(tmp_path / name))
+    assert [path.name for path in find_scans(image_files((str(tmp_path),)))] == ["p1_s1.png", "p2_liver.png"]
+
+
+def test_a_folder_of_labels_alone_says_so(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    sitk.WriteImage(sitk.GetImageFromArray(volume()), str(tmp_path / "scans" / "a_mask.nii.gz"))
+    with pytest.raises(
+        ValueError, match=r"None of 0 scans in .*scans is usable\. The names of all files say that they"
+    ):
+        open_store(settings(tmp_path / "scans"), SIZE)
