@@ -248,7 +248,8 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         ScriptedLoadableModuleWidget.onReload(self)
 
     def onSceneStartClose(self, caller: Any, event: str) -> None:
-        """Lets go of nodes that are about to vanish."""
+        """Gives the views back and lets go of nodes that are about to vanish."""
+        self.overlay.restore()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller: Any, event: str) -> None:

@@ -9,7 +9,7 @@ import slicer
 import slicer.util
 import vtk
 
-from ..scene import linked, maps, overlays
+from ..scene import linked, maps, overlays, viewstate
 from ..scene.display import showOverlay
 from .choices import (
     ARROWS,
@@ -30,6 +30,7 @@ from .choices import (
 from .section import Section, connect, singleShot
 
 _FOLLOW_MS = 20
+_GO_ON = (FLICKER, CHECKERBOARD, SWIPE, DIFFERENCE, EDGES)  # Follow time or slice, also after the panel was left.
 _OF_THE_SLICE = (CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST)  # Drawn anew for each slice.
 
 
@@ -41,6 +42,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         slicer.util.VTKObservationMixin.__init__(self)
         self._drawn: Any = None  # Settings of the last drawing; ``None`` while the views are the user's own.
         self._mode = ""
+        self._asked: Any = None  # The mode and its settings; ``None`` before the panel shows them.
         self._outcome: Any = None
         self._movingTurn = False
         self._follow = singleShot(_FOLLOW_MS, self.draw)
@@ -63,9 +65,11 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         for shortcut in self._shortcuts:
             shortcut.setEnabled(True)
         chosen, self._mode = self._mode not in ("", parameters.overlay), parameters.overlay
+        asked, self._asked = self._asked, self._modeSettings()
+        returned = asked is None and parameters.overlay in _GO_ON and viewstate.isOn(slicer.mrmlScene)
         if chosen and parameters.overlay == OFF:
             self.restore()
-        elif self._drawn != self._settings() and (chosen or self._drawn) and not self.logic.missing(parameters):
+        elif returned or asked not in (None, self._asked) or (self._drawn and self._drawn != self._settings()):
             self.draw()
 
     def release(self) -> None:
@@ -75,7 +79,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         self.removeObservers()
         for shortcut in self._shortcuts:
             shortcut.setEnabled(False)
-        self._drawn, self._outcome, self._mode = None, None, ""
+        self._drawn, self._outcome, self._mode, self._asked = None, None, "", None
 
     def show(self, outcome: Any = None) -> None:
         """Draws the chosen mode over a new outcome, or over what the scene shows now."""
@@ -86,6 +90,8 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
     def draw(self) -> None:
         """Shows the chosen mode on the slice that is shown now."""
         parameters, mode = self.parameters, self.parameters.overlay
+        if self.logic.missing(parameters):
+            return
         first, self._drawn = self._drawn is None, self._settings()
         self._observe()
         try:
@@ -106,14 +112,15 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         self._drawn = None
         overlays.restoreViews(slicer.mrmlScene)
         for control in (self.ui.warpedCheckBox, self.ui.linkedButton):
-            quiet = control.blockSignals(True)
-            control.checked = control is self.ui.warpedCheckBox
-            control.blockSignals(quiet)
+            self._check(control, control is self.ui.warpedCheckBox)
+
+    def _modeSettings(self) -> tuple[Any, ...]:
+        p = self.parameters
+        return (p.overlay, p.deformation, p.blend, p.flickerRate, p.tileSize, p.swipe, p.gridSpacing)
 
     def _settings(self) -> tuple[Any, ...]:
         p = self.parameters
-        sliders = (p.blend, p.flickerRate, p.tileSize, p.swipe, p.gridSpacing)
-        return (p.overlay, p.deformation, p.fixedVolume, p.movingVolume, p.sliceView, p.sliceSource, *sliders)
+        return (p.fixedVolume, p.movingVolume, p.sliceView, p.sliceSource, *self._modeSettings())
 
     def _observe(self) -> None:
         view = self.parameters.sliceView
@@ -185,6 +192,14 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
             self.logic.check(self.parameters)
             overlay = overlays.enterOverlay(self.parameters.fixedVolume, self.parameters.movingVolume)
             linked.showSideBySide(overlay, self.logic.plane(self.parameters))
+            return
+        self._check(self.ui.linkedButton, False)
+
+    def _check(self, control: Any, checked: bool) -> None:
+        """Shows a state that is there already."""
+        quiet = control.blockSignals(True)
+        control.checked = checked
+        control.blockSignals(quiet)
 
     def _choose(self, mode: str) -> None:
         self.ui.overlaySelector.setCurrentText(mode)

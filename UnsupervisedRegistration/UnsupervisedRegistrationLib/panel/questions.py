@@ -54,8 +54,9 @@ class Questions:
         """The plane that the parameters choose.
 
         Raises:
-            ValueError: It does not cut the fixed volume.
+            ValueError: It does not cut the fixed volume, or something is not chosen.
         """
+        self.check(parameters)
         if self.isInView(parameters):
             return planeFromSliceNode(parameters.sliceView, parameters.fixedVolume)
         return planeFromIndex(parameters.fixedVolume, ORIENTATIONS[parameters.sliceSource], parameters.sliceIndex)

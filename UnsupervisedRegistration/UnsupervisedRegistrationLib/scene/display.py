@@ -12,6 +12,8 @@ from .planes import SlicePlane
 
 _VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 _NORMALS = {"Red": [0, 0, 1], "Yellow": [1, 0, 0], "Green": [0, 1, 0]}
+FIXED_VIEW, WARPED_VIEW = "RegistrationFixed", "RegistrationWarped"
+"""Layout names of the two views beside each other; see ``linked``."""
 _FOLLOWS_PRESET = np.cos(np.deg2rad(1))
 
 

@@ -6,14 +6,12 @@ import slicer
 import slicer.util
 
 from . import viewstate
-from .display import fitView, lookAt
+from .display import FIXED_VIEW, WARPED_VIEW, fitView, lookAt
 from .overlays import Overlay
 from .planes import SlicePlane
 
 LINKED_LAYOUT_ID = 3173
 """Number of the layout; Slicer's own end below 1000."""
-FIXED_VIEW = "RegistrationFixed"
-WARPED_VIEW = "RegistrationWarped"
 _GROUP = 17  # Views are linked within a group; the other views of Slicer are in group 0.
 
 

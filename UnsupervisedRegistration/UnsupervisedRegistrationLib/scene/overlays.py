@@ -15,7 +15,7 @@ import slicer
 import slicer.util
 
 from . import colours, viewstate
-from .display import pictureOrder
+from .display import FIXED_VIEW, WARPED_VIEW, pictureOrder
 from .pictures import Scale, edgesOf, fillPicture, greyOf, hideLegend
 from .planes import SlicePlane
 from .transforms import initialTransformOf
@@ -66,14 +66,14 @@ def enterOverlay(
     Args:
         fixedVolume: Below.
         movingVolume: Above.
-        views: Which; without them all slice views.
+        views: Which; without them all slice views, but those beside each other, which show one image each.
     """
     scene = fixedVolume.GetScene()
     names = None if views is None else {view.GetLayoutName() for view in views}
     layers = [
         node
         for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
-        if names is None or node.GetLayoutName() in names
+        if (node.GetLayoutName() not in (FIXED_VIEW, WARPED_VIEW) if names is None else node.GetLayoutName() in names)
     ]
     viewstate.remember(layers)
     return Overlay(fixedVolume, movingVolume, tuple(layers))
@@ -119,12 +119,14 @@ def redCyan(overlay: Overlay) -> None:
     """The fixed image in red and the moving one in cyan: grey where they agree.
 
     Raises:
-        ValueError: One is a colour image.
+        ValueError: One is a colour image, a labelmap, or not displayed at all.
     """
     volumes = (overlay.fixedVolume, overlay.movingVolume)
     for volume in volumes:
         if volume.IsA("vtkMRMLVectorVolumeNode"):
             raise ValueError(f"'{volume.GetName()}' is a colour image; red and cyan need grey ones. Choose a blend.")
+        if not isinstance(volume.GetDisplayNode(), slicer.vtkMRMLScalarVolumeDisplayNode):
+            raise ValueError(f"'{volume.GetName()}' is not displayed as a grey image; choose a blend.")
     showLayers(overlay, *volumes, 1.0, _LAYERS.Add, coloured=True)
     for volume, colour in zip(volumes, ("red", "cyan"), strict=True):
         volume.GetDisplayNode().SetAndObserveColorNodeID(colours.table(volume.GetScene(), colour).GetID())

@@ -61,6 +61,11 @@ def restore(scene: slicer.vtkMRMLScene) -> None:
     scene.RemoveNode(memory)
 
 
+def isOn(scene: slicer.vtkMRMLScene) -> bool:
+    """Whether something is remembered, as while an overlay is shown."""
+    return _memory(scene, create=False) is not None
+
+
 def restoreNode(node: slicer.vtkMRMLNode | None) -> None:
     """Gives one node its remembered settings back; it stays remembered."""
     memory = None if node is None else _memory(node.GetScene(), create=False)
