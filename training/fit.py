@@ -117,6 +117,18 @@ class Bar(TQDMProgressBar):
         self.train_progress_bar.close()
 
 
+class LastStep(Callback):
+    """Keeps the state after the last step, which is seldom a multiple of the steps between validations."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
+        """Saves before Lightning puts the averaged weights into the network, so that a longer run can go on."""
+        if trainer.global_step == module.run.optimisation.steps:
+            trainer.save_checkpoint(self._path)
+
+
 def _callbacks(run: RunConfiguration, folder: Path, throughput: Throughput) -> list[Callback]:
     every = run.optimisation.validate_every
     return [
@@ -125,6 +137,7 @@ def _callbacks(run: RunConfiguration, folder: Path, throughput: Throughput) -> l
         ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False),
         Bar(refresh_rate=10),
         throughput,
+        LastStep(folder / LAST),
     ]
 
 

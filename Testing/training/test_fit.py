@@ -223,3 +223,12 @@ def test_two_processes_with_half_the_batch_give_the_gradient_of_one(tmp_path: Pa
     together = torch.load(tmp_path / "mean.pt", weights_only=True)
     alone = gradient(settings, 0, 1)
     assert float((together - alone).norm() / alone.norm()) < 1e-5
+
+
+def test_the_last_step_is_kept_wherever_it_lies_between_two_validations(tmp_path: Path) -> None:
+    steps = []
+    for wanted in (2, 5):  # A longer run goes on where the shorter one ended.
+        settings = {**yaml.safe_load(TINY), "optimisation": {"steps": wanted, "batch": 4, "validate_every": 3}}
+        state = torch.load(fit(run_from(settings), tmp_path, devices=1), weights_only=True)
+        steps.append(state["global_step"])
+    assert steps == [2, 5]
