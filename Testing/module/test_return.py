@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import slicer
 import slicer.util
@@ -52,6 +55,15 @@ def test_a_picture_whose_volume_is_gone_is_not_drawn_again(loaded: host.Loaded, 
     assert host.uncaught == []
 
 
+@pytest.mark.parametrize("button", ["showResultButton", "deleteResultButton", "undoButton"])
+def test_results_can_be_handled_without_chosen_volumes(applied: Any, button: str) -> None:
+    applied.fixedSelector.setCurrentNode(None)
+    applied.resultTable.selectRow(0)
+    getattr(applied, button).click()
+    assert host.uncaught == []
+    assert "HeadMoving" in applied.statusLabel.text
+
+
 def test_side_by_side_stays_when_the_slice_is_registered_again(applied: Any) -> None:
     applied.linkedButton.click()
     applied.applyButton.click()
@@ -76,3 +88,62 @@ def test_a_closed_scene_gives_layout_and_buttons_back(applied: Any) -> None:
     assert layout.GetViewArrangement() == before
     assert applied.warpedCheckBox.checked
     assert not applied.linkedButton.checked
+
+
+def test_a_result_shown_while_unwarped_stays_when_the_overlay_is_switched_off(applied: Any) -> None:
+    applied.applyButton.click()
+    applied.warpedCheckBox.click()
+    applied.resultTable.selectRow(1)
+    applied.showResultButton.click()
+    shown = moving().GetParentTransformNode()
+    assert applied.warpedCheckBox.checked
+    applied.overlaySelector.setCurrentText("Off")
+    assert moving().GetParentTransformNode() is shown
+
+
+def test_undo_works_while_unwarped(applied: Any) -> None:
+    applied.warpedCheckBox.click()
+    applied.undoButton.click()
+    assert "lies as it did before" in applied.statusLabel.text
+    assert moving().GetParentTransformNode() is None
+
+
+def test_landmarks_tell_that_the_initial_transform_was_deleted(applied: Any) -> None:
+    initial = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "initial")
+    applied.undoButton.click()
+    applied.initialSelector.setCurrentNode(initial)
+    applied.applyButton.click()
+    slicer.mrmlScene.RemoveNode(initial)
+    points = slicer.util.getNode("HeadMovingLandmarks")
+    points.SetNthControlPointPositionWorld(0, *np.add(points.GetNthControlPointPositionWorld(0), [9.0, 0, 0]))
+    host.waitUntil(lambda: "was deleted" in applied.landmarkLabel.text)
+    assert host.uncaught == []
+
+
+@pytest.mark.parametrize("selector", ["transformSelector", "warpedSelector"])
+def test_an_output_deleted_while_registering_is_made_anew(
+    applied: Any, during: Callable[[Callable[[], Any]], None], selector: str
+) -> None:
+    output = getattr(applied, selector).currentNode()
+    during(lambda: output.GetScene() and slicer.mrmlScene.RemoveNode(output))
+    applied.applyButton.click()
+    assert host.uncaught == []
+    assert getattr(applied, selector).currentNode() not in (None, output)
+    assert moving().GetParentTransformNode() is applied.transformSelector.currentNode()
+
+
+def test_labelmaps_are_not_drawn_in_red_and_cyan(ui: Any, drawMask: Callable[..., Any]) -> None:
+    for selector, rows in ((ui.fixedSelector, slice(50, 150)), (ui.movingSelector, slice(55, 155))):
+        labelmap = drawMask(slice(0, 15), rows, slice(50, 120), f"from {rows.start}")
+        labelmap.CreateDefaultDisplayNodes()
+        selector.setCurrentNode(labelmap)
+    ui.overlaySelector.setCurrentText("Red and cyan")
+    assert "choose a blend" in ui.statusLabel.text
+    assert host.uncaught == []
+
+
+def test_the_card_of_a_vanished_model_is_not_that_of_another(loaded: host.Loaded, ui: Any, tmp_path: Path) -> None:
+    ui.modelsButton.collapsed = False
+    assert ui.modelCardLabel.text
+    loaded.widget.parameters.model = str(tmp_path / "gone.pt")
+    assert ui.modelCardLabel.text == ""

@@ -58,7 +58,7 @@ class HistorySection(Section):
         """Puts the moving volume under the selected result."""
         result = self._chosen()[0]
         with self.panel.attempt():
-            self.panel.stopLive()
+            self._beginWarped()
             history.showResult(result)
             self.panel.say(_("'{name}' is shown.").format(name=result.name))
         self.panel.showScene(result)
@@ -67,7 +67,7 @@ class HistorySection(Section):
         """Shows the selected result and takes over what it was made with, so that Apply goes on from there."""
         result = self._chosen()[0]
         with self.panel.attempt():
-            self.panel.stopLive()
+            self._beginWarped()
             history.showResult(result)
             self._takeSettings(result)
             self.panel.say(_("'{name}' is shown, and its settings are back.").format(name=result.name))
@@ -92,6 +92,7 @@ class HistorySection(Section):
         result = self._chosen()[0]
         name = result.name
         with self.panel.attempt():
+            self._beginWarped()
             history.deleteResult(result)
             self.panel.say(_("'{name}' was deleted.").format(name=name))
         self.panel.showScene()
@@ -107,9 +108,14 @@ class HistorySection(Section):
     def onUndo(self, checked: bool = False) -> None:
         """Shows what was there before the last Apply."""
         with self.panel.attempt():
-            self.panel.stopLive()
+            self._beginWarped()
             self.panel.say(history.undoLastApply(slicer.mrmlScene))
         self.panel.showScene()
+
+    def _beginWarped(self) -> None:
+        """Ends Live, and the look at the unwarped image, which would later come back under the outcome it had."""
+        self.panel.stopLive()
+        self.ui.warpedCheckBox.checked = True
 
     def _takeSettings(self, result: history.Result) -> None:
         """A model that is gone is not taken; the line below the list tells of it."""

@@ -68,7 +68,11 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         if transform is None:
             self._show(None, problems or _("Press Apply to see the distances before and after."))
             return
-        errors = self.logic.errors(p, transform)
+        try:
+            errors = self.logic.errors(p, transform)
+        except ValueError as error:  # What placed the moving volume was deleted.
+            self._show(None, str(error))
+            return
         try:
             self._plane = self.logic.plane(p)
         except ValueError:  # The view has left the volume; the distances hold even so.

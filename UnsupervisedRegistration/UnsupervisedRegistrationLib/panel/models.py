@@ -116,6 +116,7 @@ class ModelSection(Section):
             label.text = _("Cards can be read once PyTorch is installed; Apply asks for it.")
             return
         else:
+            label.text = ""  # Not that of another model, if this one cannot be read.
             with self.panel.attempt():
                 label.text = _cardText(name)
         self._card = name

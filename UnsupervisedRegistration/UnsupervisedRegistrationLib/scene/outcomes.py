@@ -177,9 +177,9 @@ def _show(
     warpedVolume: slicer.vtkMRMLScalarVolumeNode | None,
 ) -> SliceRegistration:
     scene, name = pair.fixedVolume.GetScene(), pair.movingVolume.GetName()
-    if transformNode is None:
+    if transformNode is None or transformNode.GetScene() is None:  # Deleted while the work went on.
         transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode", f"{name} to {pair.fixedVolume.GetName()}")
-    if warpedVolume is None:
+    if warpedVolume is None or warpedVolume.GetScene() is None:
         warpedVolume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{name} warped")
     transforms.setOutcome(transformNode, outcome, pair.initial, pair.fixedVolume, pair.movingVolume)
     showAsVolume(warpedVolume, pixels, plane, like=pair.movingVolume)
