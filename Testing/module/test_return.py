@@ -70,6 +70,7 @@ def test_side_by_side_stays_when_the_slice_is_registered_again(applied: Any) -> 
     shown = [layers(name).GetBackgroundVolumeID() for name in ("RegistrationFixed", "RegistrationWarped")]
     assert shown == [slicer.util.getNode("HeadFixed").GetID(), moving().GetID()]
     assert layers("RegistrationFixed").GetForegroundVolumeID() is None
+    applied.linkedButton.click()  # The layout outlives the scene.
 
 
 def test_side_by_side_that_was_refused_is_not_on(ui: Any) -> None:
