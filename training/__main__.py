@@ -8,6 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+_PAIRS = (
+    "folder with images named X_ED and X_ES, or X_fixed and X_moving, or any two, and X_labels or X_landmarks.csv"
+    " beside each; or a CSV file with the columns fixed, moving, fixed_labels, moving_labels (or fixed_landmarks,"
+    " moving_landmarks), and if you like fixed_mask, moving_mask, slice"
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; 0 if all went well, 1 with a sentence on standard error if not."""
@@ -41,24 +47,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     fit.add_argument("configuration", type=Path, metavar="CONFIG", help="YAML, see training/configurations")
     fit.add_argument("--output", type=Path, metavar="DIR", help="(default: out/train/ and the name of CONFIG)")
-    fit.add_argument("--devices", type=int, default=None, help="in each node (default: all)")
+    fit.add_argument("--devices", type=int, default=None, help="in each node, from 1 (default: all)")
     fit.add_argument("--nodes", type=int, default=1, help="machines (default: 1)")
     fit.set_defaults(run=_fit)
 
     export = commands.add_parser("export", help="write the model file of a checkpoint")
-    export.add_argument("checkpoint", type=Path)
+    export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="last.ckpt or best.ckpt of fit")
     export.add_argument("--output", type=Path, required=True, metavar="FILE")
     export.add_argument("--half", action="store_true", help="store 16-bit weights")
     export.set_defaults(run=_export)
 
     evaluate = commands.add_parser("evaluate", help="overlap, surface and landmark errors of a model on labelled pairs")
-    evaluate.add_argument("model", type=Path)
+    evaluate.add_argument("model", type=Path, metavar="MODEL", help="file made by export")
     _add_pairs(evaluate)
     evaluate.add_argument("--write", metavar="NAME", help="write the scores into the card of the model under this name")
     evaluate.set_defaults(run=_evaluate)
 
     table = commands.add_parser("table", help="scores of several models named SETTING-SEED.pt, over their seeds")
-    table.add_argument("models", type=Path, nargs="+")
+    table.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="files made by export")
     _add_pairs(table)
     table.set_defaults(run=_table)
 
@@ -88,11 +94,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_pairs(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--pairs", type=Path, required=True, metavar="DIR_OR_CSV")
+    command.add_argument("--pairs", type=Path, required=True, metavar="DIR_OR_CSV", help=_PAIRS)
     command.add_argument("--slices", type=int, nargs="+", default=[0], help="of volumes, along the first array axis")
     command.add_argument("--pixel", type=float, default=0.0, metavar="MM", help="of 2-D files that do not say it")
     command.add_argument("--intact", action="store_true", help="leave out pairs with fewer than 8 grey values")
-    command.add_argument("--device", default="auto")
+    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
 
 
 def _fit(options: argparse.Namespace) -> None:
@@ -100,6 +106,8 @@ def _fit(options: argparse.Namespace) -> None:
     from training.fit import fit
 
     run = read_run(options.configuration, options.overrides)
+    if options.devices is not None and options.devices < 1:
+        raise ValueError(f"--devices is 1 or more, not {options.devices}; without it all are used.")
     output = options.output or Path("out/train") / options.configuration.stem
     fit(run, output, devices=options.devices or "auto", nodes=options.nodes)
 

@@ -84,6 +84,11 @@ class LossConfiguration:
     both_ways: bool = False
     inverse_consistency_weight: float = 0.0
 
+    def __post_init__(self) -> None:
+        weights = {name: value for name, value in vars(self).items() if name.endswith(("_weight", "_strength"))}
+        if min(weights.values()) < 0:
+            raise ValueError(f"Weights of the loss are 0 or more: {weights}.")
+
 
 @dataclass(frozen=True)
 class OptimisationConfiguration:
@@ -116,6 +121,8 @@ class OptimisationConfiguration:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1 or not self.rate > 0 or self.validate_every < 1:
             raise ValueError(f"steps, batch, rate and validate_every must be positive: {self}.")
+        if self.clip < 0 or not 0 <= self.average < 1:
+            raise ValueError(f"clip is 0 (none) or more, average from 0 to below 1: {self}.")
 
 
 @dataclass(frozen=True)

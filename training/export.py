@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -11,7 +12,7 @@ import yaml
 from training.configuration import RunConfiguration, run_from
 from training.origin import made_by
 from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
+from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, read_archive, save_model
 
 _PREFIX = "network."
 
@@ -28,9 +29,7 @@ def export(checkpoint: Path, output: Path, half: bool = False) -> Model:
         OSError: A file cannot be read or written.
         ValueError: The checkpoint is not one of ``fit``.
     """
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    if not isinstance(state, dict) or not {"state_dict", "run", "global_step"} <= state.keys():
-        raise ValueError(f"'{checkpoint}' is no checkpoint of 'fit'; give its last.ckpt or best.ckpt.")
+    state = read_checkpoint(checkpoint)
     run = run_from(state["run"])
     network = build_network(run.network)
     weights = {name.removeprefix(_PREFIX): w for name, w in state["state_dict"].items() if name.startswith(_PREFIX)}
@@ -44,6 +43,22 @@ def export(checkpoint: Path, output: Path, half: bool = False) -> Model:
     )
     save_model(dataclasses.replace(model, network=network.half()) if half else model, output)
     return load_model(output)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What ``fit`` saved: ``state_dict``, ``run``, ``global_step`` and what the trainer needs.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is damaged, or not a checkpoint of ``fit``.
+    """
+    try:
+        state = read_archive(path)
+    except ValueError as error:
+        raise ValueError(f"The checkpoint '{path}' cannot be read: {error}") from error
+    if not isinstance(state, dict) or not {"state_dict", "run", "global_step"} <= state.keys():
+        raise ValueError(f"'{path}' is no checkpoint of 'fit'; give its last.ckpt or best.ckpt.")
+    return state
 
 
 def set_scores(path: Path, scores: dict[str, float]) -> None:

@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheck
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from training.configuration import RunConfiguration, plain, run_from
+from training.export import read_checkpoint
 from training.learner import Learner
 from training.throughput import Throughput
 from UnsupervisedRegistrationLib.core.model import save_whole
@@ -76,10 +77,10 @@ def check_same_run(checkpoint: Path, run: RunConfiguration) -> None:
     """Refuses to go on with other settings than a checkpoint was made with; its number of steps may change.
 
     Raises:
-        ValueError: The settings differ; they are named.
+        OSError: The checkpoint cannot be read.
+        ValueError: It is damaged, or the settings differ; they are named.
     """
-    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    saved, wanted = plain(run_from(content.get("run") or {})), plain(run)
+    saved, wanted = plain(run_from(read_checkpoint(checkpoint)["run"])), plain(run)
     different = [name for name in _flat(wanted) if _flat(saved)[name] != _flat(wanted)[name] and name != _STEPS]
     if different:
         raise ValueError(

@@ -88,20 +88,44 @@ def find_pairs(place: Path, slices: list[int], pixel: float = 0.0, intact: bool 
 
 
 def _listed(path: Path) -> Iterator[tuple[_Files, _Files, int]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = _rows(path)
     known = rows[0].keys() if rows else set()
     if not {"fixed", "moving"} <= known or not any({f"fixed{p}", f"moving{p}"} <= known for p in _PARTS[1:3]):
         raise ValueError(
             f"'{path}' needs the columns fixed, moving, fixed_labels, moving_labels (or fixed_landmarks,"
             " moving_landmarks) and at least one row."
         )
-    for row in rows:
+    unknown = sorted(known - {side + part for side in ("fixed", "moving") for part in _PARTS} - {"slice"})
+    if unknown:
+        raise ValueError(f"'{path}' has the columns {', '.join(unknown)}, which nothing reads; take them out.")
+    for number, row in enumerate(rows, start=1):
+        if not row["fixed"] or not row["moving"]:
+            raise ValueError(f"Row {number} of '{path}' names no fixed or no moving image.")
+        if not (row.get("slice") or "0").isdecimal():
+            raise ValueError(f"Row {number} of '{path}' has the slice '{row['slice']}'; it needs a number from 0.")
         sides = []
         for side in ("fixed", "moving"):
             places = [row.get(side + part) for part in _PARTS]
             sides.append(_Files(path.parent / row[side], *(path.parent / p if p else None for p in places[1:])))
         yield sides[0], sides[1], int(row.get("slice") or 0)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table, without the blanks around names and values, and without the mark that Excel puts first.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no text, or a row has more values than there are columns.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream, restval=""))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"'{path}' is no table; a CSV file in UTF-8 is needed.") from error
+    for number, row in enumerate(rows, start=1):
+        if None in row:
+            raise ValueError(f"Row {number} of '{path}' has more values than there are columns.")
+    return [{(name or "").strip(): value.strip() for name, value in row.items()} for row in rows]
 
 
 def _named(folder: Path, slices: list[int]) -> Iterator[tuple[_Files, _Files, int]]:
@@ -149,6 +173,10 @@ def _pair(fixed: _Files, moving: _Files, index: int, read: Callable[[Path], sitk
             f"'{fixed.landmarks}' has {len(points[0])} landmarks, '{moving.landmarks}' {len(points[1])};"
             " the same row must be the same place in both."
         )
+    if all(any(one is None for one in kind) for kind in (labels, points)):
+        raise ValueError(
+            f"'{fixed.image}' and '{moving.image}' cannot be scored: labels, or landmarks, are needed of both."
+        )
     spacing = like.GetSpacing()
     grid = ImageGrid((like.GetHeight(), like.GetWidth()), torch.diag(torch.tensor([*spacing, 1.0])))
     assert images[0] is not None
@@ -160,7 +188,12 @@ def _read(path: Path, pixel: float) -> sitk.Image:
     """A volume, or a 2-D file as one of a single slice; colours become grey."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")
-    image = sitk.ReadImage(str(path))
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise ValueError(f"'{path}' cannot be read as an image; it may be damaged, or text.") from error
+    if image.GetDimension() > 3:
+        raise ValueError(f"'{path}' has {image.GetDimension()} dimensions; a slice or a volume is needed.")
     if image.GetNumberOfComponentsPerPixel() >= 3:
         channels = [sitk.VectorIndexSelectionCast(image, channel, sitk.sitkFloat32) for channel in range(3)]
         image = (channels[0] + channels[1] + channels[2]) / 3
@@ -184,8 +217,7 @@ def _on_grid(image: sitk.Image, like: sitk.Image, nearest: bool) -> sitk.Image:
 
 def _points(path: Path, image: sitk.Image, like: sitk.Image, index: int) -> Tensor:
     """``(N, 2)`` voxels of the grid ``like``, array order, of the landmarks in pixels of ``image`` on that slice."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = [{(name or "").strip().upper(): value for name, value in row.items()} for row in csv.DictReader(stream)]
+    rows = [{name.upper(): value for name, value in row.items()} for row in _rows(path)]
     if not rows or not {"X", "Y"} <= rows[0].keys():
         raise ValueError(f"'{path}' needs the columns X and Y, in pixels, and at least one row.")
     points = []

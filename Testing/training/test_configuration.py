@@ -77,6 +77,9 @@ def test_text_that_looks_a_little_like_a_number_stays_text(tmp_path: Path, name:
         ("optimisation: {stepz: 3}", "has no stepz; it knows steps, batch"),
         ("[1, 2]", "holds no settings; it needs lines such as 'seed: 1'"),
         ("a: [", "is not YAML"),
+        ("loss: {photometric_weight: -1}", "Weights of the loss are 0 or more"),
+        ("optimisation: {clip: -1}", "clip is 0 (none) or more"),
+        ("optimisation: {average: 1.5}", "average from 0 to below 1"),
     ],
 )
 def test_a_setting_of_the_wrong_kind_is_named_with_what_it_needs(tmp_path: Path, text: str, sentence: str) -> None:

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import torch
 
 from training.evaluate import evaluate, mean_dice
-from training.export import set_scores
+from training.export import export, set_scores
 from training.pairs import find_pairs
 from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
@@ -74,6 +74,57 @@ def test_a_list_with_a_missing_file_names_it(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text("fixed,moving,fixed_labels,moving_labels\nno.nrrd,a,b,c\n")
     with pytest.raises(OSError, match=r"There is no file '.*no\.nrrd'"):
         list(find_pairs(tmp_path / "pairs.csv", [0]))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("fixed,moving,fixed_labels,moving_labels\nx.nrrd\n", "Row 1 of .* names no fixed or no moving image"),
+        ("fixed,moving,fixed_labels,moving_labels\nx,y,a,b,c\n", "Row 1 of .* has more values than there are columns"),
+        ("fixed,moving,fixed_labels,moving_labels,slice\nx,y,a,b,one\n", "has the slice 'one'; it needs a number"),
+        ("fixed,moving,fixed_labels,moving_labels,fold\nx,y,a,b,1\n", "has the columns fold, which nothing reads"),
+        ("fixed,moving,fixed_labels,moving_labels\nx.nrrd,y.nrrd,x_labels.nrrd,\n", "labels, or landmarks, are needed"),
+    ],
+)
+def test_a_list_that_does_not_fit_is_named(tmp_path: Path, text: str, sentence: str) -> None:
+    for name in ("x", "y"):
+        write(tmp_path / f"{name}.nrrd")
+    (tmp_path / "pairs.csv").write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        list(find_pairs(tmp_path / "pairs.csv", [0]))
+
+
+def test_a_list_that_a_spreadsheet_wrote_is_read(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        write(tmp_path / f"{name}.nrrd")
+    rows = "fixed, moving, fixed_labels, moving_labels\nx.nrrd, y.nrrd, x_labels.nrrd, y_labels.nrrd\n"
+    (tmp_path / "pairs.csv").write_text(rows, encoding="utf-8-sig")
+    assert len(list(find_pairs(tmp_path / "pairs.csv", [0]))) == 1
+
+
+def test_a_list_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(ValueError, match=r"pairs\.csv' is no table"):
+        list(find_pairs(tmp_path / "pairs.csv", [0]))
+
+
+def test_images_that_cannot_be_scored_are_named(tmp_path: Path) -> None:
+    for name in ("x_fixed", "x_moving"):
+        write(tmp_path / f"{name}.nii.gz")
+    (tmp_path / "x_moving.nii.gz").write_text("text")
+    with pytest.raises(ValueError, match=r"x_moving\.nii\.gz' cannot be read as an image"):
+        list(find_pairs(tmp_path, [0]))
+    sitk.WriteImage(sitk.Image([4, 4, 4, 4], sitk.sitkInt16), str(tmp_path / "x_moving.nii.gz"))
+    with pytest.raises(ValueError, match="has 4 dimensions; a slice or a volume is needed"):
+        list(find_pairs(tmp_path, [0]))
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut"])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"The checkpoint '.*last\.ckpt' cannot be read"):
+        export(path, tmp_path / "model.pt")
 
 
 def test_a_folder_without_labels_says_what_was_looked_for(tmp_path: Path) -> None:

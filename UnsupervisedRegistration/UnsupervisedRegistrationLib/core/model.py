@@ -136,7 +136,7 @@ def load_model(path: Path) -> Model:
         OSError: The file cannot be read.
         ValueError: It is no model file, is damaged, or was made for another version.
     """
-    content = _read_archive(path)
+    content = read_archive(path)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"'{path}' is a PyTorch file but not a model of this extension; pick a file made by 'export'.")
     if content.get("version") != _VERSION:
@@ -155,7 +155,13 @@ def load_model(path: Path) -> Model:
     return Model(path.stem, network.eval().requires_grad_(False), configuration, card)
 
 
-def _read_archive(path: Path) -> Any:
+def read_archive(path: Path) -> Any:
+    """Plain values and tensors of a file that ``torch.save`` wrote; nothing in it is run.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is damaged, or holds more than that.
+    """
     with path.open("rb"):  # A missing or protected file says so by itself.
         pass
     if not zipfile.is_zipfile(path):
