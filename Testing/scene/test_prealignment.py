@@ -62,6 +62,15 @@ def placedPair(scene):
     return make
 
 
+@pytest.mark.parametrize("name", ["sagittal", "coronal"])
+def test_a_slice_of_few_rows_is_left_as_it_lies(scene, name):
+    for rows in (2, 5):
+        fixed, moving = (addVolume(scene, str(seed), blobs((rows, 60, 70), seed), np.eye(4)) for seed in (1, 2))
+        matrix, sentence = prealign(samplePair(fixed, moving, planeFromIndex(fixed, name, 30)), "auto")
+        assert np.array_equal(matrix, np.eye(4))
+        assert sentence.endswith("because the slice is too narrow for it")
+
+
 @pytest.mark.parametrize("name", MOTIONS)
 def test_a_rigid_motion_is_found_in_every_orientation(placedPair, orientation, name):
     degrees, shift = MOTIONS[name]

@@ -28,6 +28,7 @@ _BINS = 24  # Of the joint histogram.
 _SAMPLES, _SEED = 0.5, 7  # Share of the pixels, at random within them, which avoids the bias of a common grid.
 _FIRST_STEP, _LAST_STEP = 0.06, 0.0005  # Of the optimiser, in radii of the fixed slice.
 _ITERATIONS = 40
+_NARROW = 4  # Pixels a side that the recursive Gaussian of the comparison needs.
 _SIZES = (0.6, 1.7)  # A stretch beyond is no patient.
 _OVERLAP = 0.4  # Share of the smaller image that must lie on the other one.
 _NEAR = 0.5  # Of the mutual information after a rigid alignment, what images have that the network brings together.
@@ -86,6 +87,8 @@ def alignInPlane(
     frame, radius = _frameOf(plane, fixed.pixels, there)
     whole = _image(plane, fixed.pixels, frame), _image(plane, there, frame)
     other = _image(movingPlane, moving.pixels, frame), _image(movingPlane, moving.inside, frame)
+    if min(_fewestPixels(image, 2 / _COARSE) for image in (whole[0], other[0])) < _NARROW:
+        return np.eye(4), "pre-alignment left the images as they lay, because the slice is too narrow for it"
     coarse, fine = (_Pair(*_shrunk(*whole, 2 / n), *_shrunk(*other, 2 / n)) for n in (_COARSE, _FINE))
     still = np.eye(3)
     start = max([still, *_overCentres(coarse)], key=coarse.similarity)
@@ -179,6 +182,13 @@ def _image(plane: SlicePlane, pixels: np.ndarray, frame: np.ndarray) -> sitk.Ima
     image.SetSpacing([float(toFrame[0, 0]), float(toFrame[1, 1])])
     image.SetOrigin(toFrame[:2, 3].tolist())
     return image
+
+
+def _fewestPixels(image: sitk.Image, step: float) -> int:
+    """Along the shorter side, with pixels of ``step`` where they are smaller."""
+    return min(
+        int(size * side / max(side, step)) for size, side in zip(image.GetSize(), image.GetSpacing(), strict=True)
+    )
 
 
 def _shrunk(image: sitk.Image, mask: sitk.Image, step: float) -> tuple[sitk.Image, sitk.Image]:
