@@ -14,7 +14,7 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from training.files import GREYS
+from training.files import GREYS, grey
 from UnsupervisedRegistrationLib.core.grid import ImageGrid
 
 _ENDINGS = (("_ED", "_ES"), ("_fixed", "_moving"))  # Fixed and moving of one pair.
@@ -194,9 +194,7 @@ def _read(path: Path, pixel: float) -> sitk.Image:
         raise ValueError(f"'{path}' cannot be read as an image; it may be damaged, or text.") from error
     if image.GetDimension() > 3:
         raise ValueError(f"'{path}' has {image.GetDimension()} dimensions; a slice or a volume is needed.")
-    if image.GetNumberOfComponentsPerPixel() >= 3:
-        channels = [sitk.VectorIndexSelectionCast(image, channel, sitk.sitkFloat32) for channel in range(3)]
-        image = (channels[0] + channels[1] + channels[2]) / 3
+    image = grey(image)
     if image.GetDimension() == 2:
         image = sitk.JoinSeries(image)
     if pixel and image.GetDepth() == 1:
