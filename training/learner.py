@@ -147,10 +147,14 @@ class Learner(lightning.LightningModule):
         return Model(name, self.network, configuration, card or Card())
 
     def _start_from(self, model: Model) -> None:
-        if dataclasses.replace(model.configuration.network, repeats=self.run.network.repeats) != self.run.network:
+        wanted = self.run.network
+        found = dataclasses.replace(  # Neither has weights of its own.
+            model.configuration.network, repeats=wanted.repeats, demons_steps=wanted.demons_steps
+        )
+        if found != wanted:
             raise ValueError(
                 f"optimisation.start '{model.name}' is a {model.configuration.network}, the run trains a"
-                f" {self.run.network}; give the run the network of the model."
+                f" {wanted}; give the run the network of the model."
             )
         self.network.load_state_dict(model.network.state_dict())
 

@@ -19,6 +19,7 @@ from UnsupervisedRegistrationLib.core.deformation import compose, exponentiate, 
 from UnsupervisedRegistrationLib.core.grid import identity_grid
 
 _LABELS = 24
+_KNOTS = 6  # Of a random curve of intensities.
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class SynthesisConfiguration:
         affine: Largest shift (share of the size), rotation (rad) and change of scale. Every pair has a share of
             them and of the strengths that is uniform from none to all, so that small motions are as common as large.
         same_contrast: Share of the pairs in which both images have the same contrast.
+        remapped: Share of those in which the intensities of the moving image then pass through a random curve, so that
+            the texture of the tissue is the same as well, but inverted, compressed or folded.
     """
 
     size: tuple[int, int] = (160, 160)
@@ -60,6 +63,7 @@ class SynthesisConfiguration:
     warp_strengths: tuple[float, ...] = (1.0, 3.0, 5.0, 6.0)
     affine: tuple[float, float, float] = (0.05, 0.15, 0.1)
     same_contrast: float = 0.5
+    remapped: float = 0.0
 
 
 def bend(batch: int, configuration: SynthesisConfiguration) -> Tensor:
@@ -131,6 +135,17 @@ def _paint(labels: Tensor, texture: Tensor, contrast: Tensor) -> Tensor:
     return mean + strength * texture
 
 
+def _remapped(image: Tensor, labels: Tensor) -> Tensor:
+    """Intensities through a random curve, falling in half of the images; the background keeps its own."""
+    batch = image.shape[0]
+    values = torch.rand(batch, _KNOTS)
+    values = torch.where(torch.rand(batch, 1) < 0.5, values.sort(dim=1, descending=True).values, values)
+    place = image.flatten(1).clamp(0, 1) * (_KNOTS - 1)
+    below = place.long().clamp(max=_KNOTS - 2)
+    curve = torch.lerp(values.gather(1, below), values.gather(1, below + 1), place - below)
+    return torch.where(labels > 0, curve.view_as(image), image)
+
+
 def _lesion(image: Tensor) -> Tensor:
     """Adds a blob of another intensity to some of the images, which the partner does not have."""
     batch, _, *shape = image.shape
@@ -168,6 +183,7 @@ def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
     texture = smooth_noise(batch, 1, shape, 3.0) + smooth_noise(batch, 1, shape, 9.0)
     contrasts = _contrast(batch), _contrast(batch)
     same = torch.rand(batch, 1, 1) < configuration.same_contrast
+    bent = same[..., None] & (torch.rand(batch, 1, 1, 1) < configuration.remapped)
     contrasts = contrasts[0], torch.where(same, contrasts[0], contrasts[1])
     hidden = [_contrast(batch) for _ in range(3)]
 
@@ -180,10 +196,11 @@ def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
     displacement = compose(compose(from_canonical, inverse_affine), to_canonical[0])
 
     images, hiddens = [], []
-    for deformation, contrast in zip(to_canonical, contrasts, strict=True):
+    for number, (deformation, contrast) in enumerate(zip(to_canonical, contrasts, strict=True)):
         labels = warp(anatomy, deformation, "nearest").long()
         moved = warp(texture, deformation)
-        images.append(_scan(_paint(labels, moved, contrast)))
+        painted = _paint(labels, moved, contrast)
+        images.append(_scan(torch.where(bent, _remapped(painted, labels), painted) if number else painted))
         hiddens.append(_blur(torch.cat([_paint(labels, moved, c) for c in hidden], dim=1), 0.7))
     weight = torch.where(warp(anatomy, to_canonical[0], "nearest") > 0, 1.0, 0.1)
     return Pair(images[0], images[1], displacement, hiddens[0], hiddens[1], weight)

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from UnsupervisedRegistrationLib.core import forces
-from UnsupervisedRegistrationLib.core.forces import AnyContrast, SameContrast
+from UnsupervisedRegistrationLib.core.deformation import warp
+from UnsupervisedRegistrationLib.core.forces import AnyContrast, SameContrast, contrasts, mutual_force
 from UnsupervisedRegistrationLib.core.losses import box_mean, mind
 
 
@@ -59,3 +60,32 @@ def test_a_step_along_the_force_makes_the_context_more_alike() -> None:
     force = AnyContrast(fixed)(warped, None)
     step = warped + force * (0.01 / float(force.abs().max()))
     assert float(mind(step, fixed, radius=1, dilation=1)) < float(mind(warped, fixed, radius=1, dilation=1))
+
+
+@pytest.mark.parametrize("shape", [(48, 56), (20, 24, 28)])
+def test_swapping_the_images_negates_the_mutual_force(shape: tuple[int, ...]) -> None:
+    pair = contrasts(torch.cat(images(shape)))
+    there, back = mutual_force(pair), mutual_force(pair.roll(1, dims=0))
+    assert torch.equal(there, -back)
+    assert float(there.abs().max()) > 0.1
+    assert float(mutual_force(pair[:1].repeat(2, *[1] * (pair.ndim - 1))).abs().max()) == 0
+
+
+def test_the_mutual_force_is_the_derivative_of_the_squared_differences() -> None:
+    pair = contrasts(torch.cat(images((48, 56))))
+    fixed, moving = pair.chunk(2)
+    slopes = []
+    for side in (-1e-6, 1e-6):  # Linear interpolation has another slope on either side of a voxel.
+        shift = torch.full((1, 2, 48, 56), side, dtype=torch.float64, requires_grad=True)
+        (warp(fixed, -shift) - warp(moving, shift)).square().sum().backward()
+        slopes.append(shift.grad)
+    inner = (slice(None), slice(None), slice(1, -1), slice(1, -1))
+    expected = -(slopes[0] + slopes[1]) / 4  # type: ignore[operator]
+    torch.testing.assert_close(mutual_force(pair)[inner], expected[inner], rtol=1e-3, atol=1e-4)
+
+
+def test_small_windows_are_compared_whatever_their_brightness_and_contrast() -> None:
+    image, _ = images((48, 56))
+    plain, changed = contrasts(image), contrasts(0.5 * image + 0.3)
+    assert float((plain[:, 1] - changed[:, 1]).abs().median()) < 0.05 * float(plain[:, 1].abs().median())
+    assert float((plain[:, 0] - changed[:, 0]).abs().median()) > 0.05 * float(plain[:, 0].abs().median())

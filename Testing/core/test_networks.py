@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from UnsupervisedRegistrationLib.core import pyramid
 from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.deformation import exponentiate
+from UnsupervisedRegistrationLib.core.deformation import exponentiate, warp
 from UnsupervisedRegistrationLib.core.network import Architecture, Network, NetworkConfiguration
 from UnsupervisedRegistrationLib.core.pyramid import _InstanceNorm, correlate, space_to_depth
 
@@ -23,10 +24,11 @@ def small(architecture: Architecture, dimension: int, width: int = 4) -> Network
     return build_network(NetworkConfiguration(architecture, dimension, width))
 
 
-def loud(dimension: int, repeats: int = 1) -> Network:
+def loud(dimension: int, repeats: int = 1, demons_steps: int = 0) -> Network:
     """A pyramid with fresh weights, of which the last layers are scaled up so that it moves by about a voxel."""
     torch.manual_seed(11)
-    network = build_network(NetworkConfiguration("pyramid", dimension, 4, repeats=repeats))
+    configuration = NetworkConfiguration("pyramid", dimension, 4, repeats=repeats, demons_steps=demons_steps)
+    network = build_network(configuration)
     for name, weight in network.named_parameters():
         if name.startswith("decoder") and ".4." in name:
             weight.data *= 500
@@ -102,21 +104,24 @@ def test_the_same_pair_gives_the_same_outcome(architecture: Architecture) -> Non
     assert torch.equal(network(*pair)[-1], network(*pair)[-1])
 
 
-@pytest.mark.parametrize(("dimension", "size", "repeats"), [(2, (64, 96), 1), (2, (64, 96), 2), (3, (64, 64, 64), 1)])
-def test_swapping_the_images_negates_the_velocity(dimension: int, size: tuple[int, ...], repeats: int) -> None:
-    network = loud(dimension, repeats)
-    fixed, moving = images(*size)
+@pytest.mark.parametrize(("repeats", "demons_steps"), [(1, 0), (2, 0), (1, 2)])
+@dimensions
+def test_swapping_the_images_negates_the_velocity(dimension: int, repeats: int, demons_steps: int) -> None:
+    network = loud(dimension, repeats, demons_steps)
+    fixed, moving = images(*size_of(network))
     with torch.no_grad():
         there, back = network(fixed, moving)[-1], network(moving, fixed)[-1]
     assert float(there.abs().max()) > 0.1
     torch.testing.assert_close(there, -back, rtol=0, atol=1e-5)  # Voxels, rounding only.
 
 
+@pytest.mark.parametrize("demons_steps", [0, 2])
 @dimensions
-def test_an_image_stays_where_it_is_on_itself(dimension: int) -> None:
-    image = images(64, 64, 64)[0] if dimension == 3 else images(64, 96)[0]
+def test_an_image_stays_where_it_is_on_itself(dimension: int, demons_steps: int) -> None:
+    network = loud(dimension, demons_steps=demons_steps)
+    image, _ = images(*size_of(network))
     with torch.no_grad():
-        assert all(float(velocity.abs().max()) == 0 for velocity in loud(dimension)(image, image))
+        assert all(float(velocity.abs().max()) == 0 for velocity in network(image, image))
 
 
 def test_repeats_change_the_finest_level_alone() -> None:
@@ -126,9 +131,44 @@ def test_repeats_change_the_finest_level_alone() -> None:
     assert not torch.allclose(once[-1], twice[-1], atol=1e-2)
 
 
-def test_a_network_without_levels_to_repeat_refuses_repeats() -> None:
-    with pytest.raises(ValueError, match="repeats is 1 or more, and above 1 for the pyramid only"):
-        NetworkConfiguration("fcn", repeats=2)
+def blobs() -> tuple[Tensor, Tensor]:
+    """A bright disc and the same three voxels further on."""
+    rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+
+    def disc(place: float) -> Tensor:
+        return torch.sigmoid(14 - (rows - 48).hypot(columns - place))[None, None]
+
+    return disc(46.5), disc(49.5)
+
+
+def test_demons_bring_the_images_closer_whatever_the_weights_say() -> None:
+    fixed, moving = blobs()
+    differences = []
+    for demons_steps in (0, 1, 3):
+        torch.manual_seed(11)
+        network = build_network(NetworkConfiguration("pyramid", 2, 4, demons_steps=demons_steps))
+        with torch.no_grad():
+            displacement = network.displacement(network(fixed, moving)[-1], (96, 96))
+        differences.append(float((warp(moving, displacement) - fixed).square().mean()))
+    assert differences[1] < 0.7 * differences[0]
+    assert differences[2] < 0.5 * differences[1]
+
+
+@pytest.mark.parametrize("share", [1.0, 1e-3])
+def test_a_step_of_demons_is_short_and_that_of_almost_equal_images_shorter(share: float) -> None:
+    fixed, moving = blobs()
+    pair = fixed, fixed + share * (moving - fixed)
+    with torch.no_grad():
+        without, ended = (loud(2, demons_steps=steps)(*pair)[-1] for steps in (0, 1))
+    longest = float((ended - without).square().sum(dim=1).max().sqrt())
+    assert longest == pytest.approx(pyramid._LONGEST, rel=1e-5) if share == 1 else longest < 0.1
+    assert longest > 0
+
+
+@pytest.mark.parametrize("values", [{"repeats": 2}, {"demons_steps": 1}])
+def test_a_network_without_levels_to_repeat_refuses_repeats_and_demons(values: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="only the pyramid repeats its finest level and closes with demons"):
+        NetworkConfiguration("fcn", **values)  # type: ignore[arg-type]
 
 
 def test_the_displacement_of_a_velocity_is_its_flow_in_voxels_of_the_image() -> None:

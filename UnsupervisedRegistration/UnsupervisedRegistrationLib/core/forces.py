@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -16,6 +17,9 @@ the intensity of each voxel, of the same shape and of a scale of its own."""
 _WINDOW = 13  # Side of the window of the correlation, voxels of the level.
 _NOISE = 0.01  # Standard deviation of what both images share in every window, so that none is quite flat.
 _PHOTOMETRIC = 10.0  # Of the squared difference of two voxels beside their squared correlation.
+_SMALL_WINDOW = 5  # Side of the window in which an image is normalised, voxels at half the resolution.
+_FLAT = 0.02  # Standard deviation of noise there.
+_NORMAL = 0.25  # Of the squared difference of two normalised voxels.
 
 
 class SameContrast:
@@ -72,3 +76,33 @@ class AnyContrast:
             loss = mind(image, self._fixed, weight, radius=1, dilation=1)
         (slope,) = torch.autograd.grad(loss, image)
         return -slope * image.numel()
+
+
+def contrasts(images: Tensor) -> Tensor:
+    """The images, and beside them the same normalised in small windows: squared differences of both are to vanish.
+
+    Args:
+        images: ``(B, 1, *spatial)``, about 0..1.
+
+    Returns:
+        ``(B, 2, *spatial)``, weighted.
+    """
+    mean, square = box_mean(torch.cat([images, images.square()], dim=1), _SMALL_WINDOW).split(1, dim=1)
+    normal = (images - mean) * torch.rsqrt((square - mean.square()).clamp_min(0) + _FLAT**2)
+    return torch.cat([images * math.sqrt(_PHOTOMETRIC), normal * math.sqrt(_NORMAL)], dim=1)
+
+
+def mutual_force(halfway: Tensor) -> Tensor:
+    """Force of symmetric demons on the displacement from fixed to moving, ``(B, d, *spatial)``.
+
+    Swapping the images negates it.
+
+    Args:
+        halfway: ``(2 * B, C, *spatial)``, fixed images before moving ones, warped half-way towards each other.
+
+    Source:
+        Vercauteren et al., Symmetric log-domain diffeomorphic registration, MICCAI 2008.
+    """
+    fixed, moving = halfway.chunk(2)
+    gradient = torch.stack(torch.gradient(fixed + moving, dim=list(range(2, halfway.ndim))), dim=1)
+    return ((fixed - moving)[:, None] * gradient).sum(dim=2)

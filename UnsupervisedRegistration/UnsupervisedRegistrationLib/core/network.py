@@ -24,6 +24,7 @@ class NetworkConfiguration:
         integration_steps: Squarings that turn the outcome, a velocity, into a displacement; with 0 the network
             gives the displacement itself, as the paper's does.
         repeats: How often the pyramid decodes its finest level, each time from features warped by what it found so far.
+        demons_steps: How many steps of symmetric demons close the pyramid, for images of the same contrast only.
     """
 
     architecture: Architecture = "pyramid"
@@ -31,6 +32,7 @@ class NetworkConfiguration:
     width: int = 24
     integration_steps: int = 6
     repeats: int = 1
+    demons_steps: int = 0
 
     def __post_init__(self) -> None:
         if self.architecture not in typing.get_args(Architecture):
@@ -39,8 +41,12 @@ class NetworkConfiguration:
             )
         if self.dimension not in (2, 3) or self.width < 4 or not 0 <= self.integration_steps <= 10:
             raise ValueError(f"A network needs dimension 2 or 3, width 4 or more, 0 to 10 integration steps: {self}.")
-        if self.repeats < 1 or (self.repeats > 1 and self.architecture != "pyramid"):
-            raise ValueError(f"repeats is 1 or more, and above 1 for the pyramid only: {self}.")
+        closing = (self.repeats, self.demons_steps)
+        if self.repeats < 1 or self.demons_steps < 0 or (closing != (1, 0) and self.architecture != "pyramid"):
+            raise ValueError(
+                "repeats is 1 or more and demons_steps 0 or more; only the pyramid repeats its finest level and closes"
+                f" with demons: {self}."
+            )
 
 
 class Network(nn.Module):

@@ -8,13 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .deformation import exponentiate, resize_displacement, warp
+from .deformation import exponentiate, lengths, resize_displacement, warp
+from .forces import contrasts, mutual_force
+from .mending import gaussian
 from .network import Network, NetworkConfiguration, convolution
 
 _STEM = 4  # Nothing is convolved above a quarter of the resolution; full-resolution layers would set the time.
 _LEVELS = 4
 _RADII = (3, 3, 3, 1)  # Reach of the correlation at 1/32, 1/16, 1/8, 1/4, in voxels there.
 _DEPTHS = (1, 1, 2, 1)  # Wide convolutions of the decoders there.
+_LONGEST = 0.5  # Voxels of the finest level that a step of demons goes at most,
+_GAIN = 1.7  # and what it goes at a force of 1.
+_FLUID = 1.2  # Standard deviation of the Gaussian that smooths it, voxels at half the resolution.
+_smooth = gaussian(_FLUID)
 _SQUARINGS = 4  # Half of the velocity inside the network spans few voxels of its level.
 
 
@@ -61,13 +67,36 @@ class Pyramid(Network):
                 moved = features if level == repeat == 0 else _halfway(features, velocity)
                 velocity = velocity + _residual(moved, velocity, decoder, radius)
             outcomes.append(velocity)
+        if self.configuration.demons_steps:
+            half = tuple(size // 2 for size in fixed.shape[2:])
+            images = contrasts(F.interpolate(torch.cat([fixed, moving]), half, mode="area"))
+            for _ in range(self.configuration.demons_steps):
+                velocity = velocity + _demons(images, velocity)
+            outcomes[-1] = velocity
         return outcomes
 
 
 def _halfway(features: Tensor, velocity: Tensor) -> Tensor:
     """Features of both images ``(2 * B, C, *spatial)``, warped half-way towards each other."""
-    both_ways = torch.cat([-velocity, velocity])
-    return _channels_last(warp(features, exponentiate(both_ways / 2, _SQUARINGS)))
+    both_ways = exponentiate(torch.cat([-velocity, velocity]) / 2, _SQUARINGS)
+    shape = tuple(features.shape[2:])
+    if shape != velocity.shape[2:]:
+        both_ways = resize_displacement(both_ways, shape)
+    return _channels_last(warp(features, both_ways))
+
+
+def _demons(images: Tensor, velocity: Tensor) -> Tensor:
+    """Update of the velocity by what the images themselves pull; no gradient goes through it.
+
+    Args:
+        images: ``(2 * B, C, *spatial)``, see ``contrasts``.
+        velocity: ``(B, d, *coarser)``.
+    """
+    with torch.no_grad():
+        force = _smooth(mutual_force(_halfway(images, velocity)))
+        step = _GAIN * F.interpolate(force, velocity.shape[2:], mode="area")
+        furthest = lengths(step).flatten(1).amax(dim=1).clamp_min(_LONGEST)
+        return step * (_LONGEST / furthest).view(-1, *[1] * (step.ndim - 1))
 
 
 def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module, radius: int) -> Tensor:
