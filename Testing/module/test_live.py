@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import threading
 import time
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
+import torch
 import vtk
 
 import host
@@ -313,8 +315,6 @@ def test_a_mask_drawn_meanwhile_is_followed(loaded: host.Loaded, ui: Any) -> Non
 def test_too_little_gpu_memory_falls_back_to_the_cpu_once(
     loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import torch
-
     from UnsupervisedRegistrationLib.scene import registration
 
     real, devices = registration.registerPair, []
@@ -408,3 +408,35 @@ def test_an_error_of_the_work_is_handed_over(loaded: host.Loaded, handed: list[A
     host.waitUntil(lambda: handed)
     assert isinstance(handed[0], ZeroDivisionError)
     newest.stop()
+
+
+def test_the_thread_works_although_the_event_loop_keeps_the_interpreter_lock(
+    loaded: host.Loaded, handed: list[Any]
+) -> None:
+    """As Slicer's does, where a thread that only gets the lock as events come needs one for almost every operation."""
+    image = torch.ones(500, 500)
+
+    def work(request: int) -> float:
+        return sum(float((image * step).sum()) for step in range(request))
+
+    newest = NewestRequest(work, lambda request, outcome: handed.append(outcome), lambda *_: None)
+    newest.ask(200)
+    loop, turns = ctypes.PyDLL(None), 0
+    while not handed and turns < 200:
+        loop.usleep(10_000)
+        slicer.app.processEvents()
+        turns += 1
+    assert turns < 60
+
+
+def test_what_changes_at_once_is_registered_once(
+    loaded: host.Loaded, live: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, sampled = loaded.widget.live._steps, []
+    real = steps.sample
+    monkeypatch.setattr(steps, "sample", lambda: sampled.append(red().GetSliceOffset()) or real())
+    for offset in (4.0, 8.0, 12.0):
+        red().SetSliceOffset(offset)
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    assert sampled == [12.0]
+    assert "slice 10" in live.statusLabel.text

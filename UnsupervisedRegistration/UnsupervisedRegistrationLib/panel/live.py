@@ -14,8 +14,9 @@ import vtk
 from .newest import NewestRequest
 from .steps import LiveSteps
 
-DEBOUNCE_MS = 20
-"""An orientation change is two events and a turn of the wheel several; shorter than a blink, longer than these."""
+DEBOUNCE_MS = 5
+"""What changes the slice comes in several events at once. Of those that come later, as the wheel turns on, the newest
+wins; a longer wait would begin anew with each of them."""
 
 _POINT_EVENTS = ("PointModifiedEvent", "PointAddedEvent", "PointRemovedEvent")
 

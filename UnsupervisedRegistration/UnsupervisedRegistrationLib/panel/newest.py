@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import qt
 
-_POLL_MS = 10  # While this ticks in the main thread, the other one gets its share of the interpreter lock.
+_WAIT_MS = 8  # Of the main thread for the outcome at a time, shorter than a frame of the screen,
+_EVENTS_MS = 2  # and the time that events have in between, less if there are none.
 
 _ending: set[NewestRequest] = set()
 """Stopped while at work; kept until their thread is done, so that it never holds the last reference to a node."""
@@ -19,8 +20,11 @@ class NewestRequest:
     """Runs a function in one thread of its own and hands its outcome over in the main thread.
 
     While a request is at work, the newest of those that come waits and the others are dropped; the outcome of a
-    request that was overtaken is dropped as well. Nothing blocks: a timer looks for the outcome while there is work,
-    and stands still otherwise.
+    request that was overtaken is dropped as well.
+
+    Slicer's event loop keeps the interpreter lock between events, and the thread would stand still after almost every
+    operation on a tensor. Therefore a timer lets the main thread wait for the outcome for moments too short to be seen,
+    in which the thread has the lock. It stands still while there is no work.
 
     MRML nodes and widgets must not be destroyed in another thread. Therefore the main thread holds a request until the
     work is done, and the collector of cyclic garbage, which runs in whatever thread it likes, rests meanwhile.
@@ -43,7 +47,7 @@ class NewestRequest:
         self._waiting: list[Any] = []
         self._stopped = self._rests = False
         self._timer = qt.QTimer()
-        self._timer.setInterval(_POLL_MS)
+        self._timer.setInterval(_EVENTS_MS)
         self._timer.connect("timeout()", self._collect)
 
     @property
@@ -77,9 +81,11 @@ class NewestRequest:
         self._timer.start()
 
     def _collect(self) -> None:
-        if self._running is None or not self._running[1].done():
+        if self._running is None:
             return
         request, future = self._running
+        if not wait([future], _WAIT_MS / 1000).done:
+            return
         self._running = None
         self._timer.stop()
         if self._rests:
