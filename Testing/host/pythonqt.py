@@ -25,10 +25,11 @@ from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 _VIRTUAL = {"sizeHint", "minimumSizeHint", "spacing", "duration"}
 _VTK_POINTER = re.compile(r"vtk\w+\s*\*")
 
-# PySide6 6.12 takes a reference from None in each call that gives nothing back. Until Python 3.12 made None immortal,
-# the interpreter ends when none is left.
+# PySide6 6.12 takes a reference from None in each call that gives nothing back, and at times one from True or False.
+# Until Python 3.12 made them immortal, the interpreter ends when none is left.
 if sys.version_info < (3, 12):
-    ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+    for _constant in (None, True, False):
+        ctypes.c_ssize_t.from_address(id(_constant)).value += 1 << 40
 
 _QObject: Any = QtCore.QObject
 _connect = _QObject.connect

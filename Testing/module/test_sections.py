@@ -85,6 +85,34 @@ def test_side_by_side_and_back(applied: Any) -> None:
     assert layout.GetViewArrangement() == before
 
 
+def test_side_by_side_is_followed_by_live_and_gives_the_chosen_view_back(loaded: host.Loaded, applied: Any) -> None:
+    chosen = applied.sliceViewSelector.currentNode()
+    applied.linkedButton.click()
+    left = applied.sliceViewSelector.currentNode()
+    assert left.GetLayoutName() == "RegistrationFixed"
+    applied.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    left.SetSliceOffset(12.0)
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    assert applied.statusLabel.text.startswith("Axial slice 10")
+    applied.liveButton.click()
+    applied.linkedButton.click()
+    assert applied.sliceViewSelector.currentNode() is chosen
+
+
+def test_placing_that_was_broken_off_can_be_taken_up_again(ui: Any) -> None:
+    interaction = slicer.util.getNode("vtkMRMLInteractionNodeSingleton")
+    ui.createLandmarksButton.click()
+    ui.placeButton.click()
+    assert not ui.nextPointButton.enabled
+    interaction.SwitchToViewTransformMode()  # As Esc does.
+    assert ui.nextPointButton.enabled
+    assert "Next point" in ui.placeLabel.text
+    ui.nextPointButton.click()
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    assert not ui.nextPointButton.enabled
+
+
 def test_a_placed_point_gets_a_partner_to_correct(ui: Any) -> None:
     interaction = slicer.util.getNode("vtkMRMLInteractionNodeSingleton")
     ui.createLandmarksButton.click()
@@ -143,10 +171,24 @@ def test_the_plot_is_shown(applied: Any) -> None:
 
 
 def test_undo_takes_the_last_apply_back(applied: Any) -> None:
+    applied.deformationSelector.setCurrentText("Grid")
+    outcome = applied.transformSelector.currentNode()
+    assert outcome.GetDisplayNode().GetVisibility2D()
     applied.undoButton.click()
     assert moving().GetParentTransformNode() is None
     assert applied.resultTable.rowCount == 1
     assert not applied.undoButton.enabled
+    assert applied.landmarkTable.rowCount == 0
+    assert "Press Apply" in applied.landmarkLabel.text
+    assert not outcome.GetDisplayNode().GetVisibility2D()
+
+
+def test_the_distances_stay_while_the_image_is_shown_unwarped(applied: Any) -> None:
+    before = [applied.landmarkTable.item(row, 2).text() for row in range(applied.landmarkTable.rowCount)]
+    applied.warpedCheckBox.click()
+    slicer.app.processEvents()
+    assert [applied.landmarkTable.item(row, 2).text() for row in range(applied.landmarkTable.rowCount)] == before
+    assert before
 
 
 def test_an_older_result_is_shown_again_renamed_and_deleted(applied: Any) -> None:

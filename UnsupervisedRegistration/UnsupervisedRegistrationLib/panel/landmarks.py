@@ -127,6 +127,9 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
     def _observe(self, nodes: tuple[Any, ...]) -> None:
         self.removeObservers()
         self._observed = nodes
+        if nodes:
+            event = slicer.vtkMRMLInteractionNode.InteractionModeChangedEvent
+            self.addObserver(_interaction(), event, self._onInteraction)
         for node in (node for node in nodes if node):
             if node.IsA("vtkMRMLMarkupsNode"):
                 for event in _POINT_EVENTS:
@@ -143,6 +146,12 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         self._refresh.start()
         if self.ui.placeButton.checked and caller is self.parameters.fixedLandmarks:
             self._propose()
+
+    def _onInteraction(self, caller: Any, event: str) -> None:
+        """The placing of a point was broken off, by Esc or by another tool; it can be taken up again."""
+        if self.ui.placeButton.checked and caller.GetCurrentInteractionMode() != slicer.vtkMRMLInteractionNode.Place:
+            self.ui.nextPointButton.enabled = True
+            self.ui.placeLabel.text = _("Press Next point to place another one.")
 
     def _propose(self) -> None:
         """Puts the partner of a new fixed point where the registration takes it, for the user to correct."""
@@ -188,9 +197,13 @@ def _chart() -> Any:
     return slicer.mrmlScene.GetFirstNode(_CHART, "vtkMRMLPlotChartNode")
 
 
+def _interaction() -> Any:
+    return slicer.util.getNode("vtkMRMLInteractionNodeSingleton")
+
+
 def _setPlacing(markupsNode: Any) -> None:
     """The next click in a view places a point of a list; ``None`` gives the mouse back to the views."""
-    interaction = slicer.util.getNode("vtkMRMLInteractionNodeSingleton")
+    interaction = _interaction()
     if markupsNode is None:
         if interaction.GetCurrentInteractionMode() == slicer.vtkMRMLInteractionNode.Place:
             interaction.SwitchToViewTransformMode()

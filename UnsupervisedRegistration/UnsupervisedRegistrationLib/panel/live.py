@@ -10,6 +10,7 @@ import qt
 import slicer
 import slicer.util
 import vtk
+from slicer.i18n import tr as _
 
 from .newest import NewestRequest
 from .steps import LiveSteps
@@ -117,7 +118,7 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
         gone = [node.GetName() for node in self._nodes if node.GetScene() is None]
         if gone:
             self.stop()
-            self._ended(f"'{gone[0]}' was deleted, so Live was switched off; choose another one.")
+            self._ended(_("'{name}' was deleted, so Live was switched off; choose another one.").format(name=gone[0]))
 
     def _ask(self) -> None:
         try:
@@ -141,4 +142,4 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
             self._problem(str(error))
         else:
             self.stop()
-            self._ended(f"Live was switched off, because the registration failed: {error}.")
+            self._ended(_("Live was switched off, because the registration failed: {error}.").format(error=error))

@@ -8,6 +8,7 @@ import qt
 import slicer
 import slicer.util
 import vtk
+from slicer.i18n import tr as _
 
 from ..scene import linked, maps, overlays, viewstate
 from ..scene.display import showOverlay
@@ -44,6 +45,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         self._mode = ""
         self._asked: Any = None  # The mode and its settings; ``None`` before the panel shows them.
         self._outcome: Any = None
+        self._viewBefore: Any = None  # Chosen before the views beside each other.
         self._movingTurn = False
         self._follow = singleShot(_FOLLOW_MS, self.draw)
         self._flicker = qt.QTimer()
@@ -110,6 +112,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         self._follow.stop()
         self.removeObservers()
         self._drawn = None
+        self._leaveLinked()
         overlays.restoreViews(slicer.mrmlScene)
         for control in (self.ui.warpedCheckBox, self.ui.linkedButton):
             self._check(control, control is self.ui.warpedCheckBox)
@@ -141,12 +144,12 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
 
     def _map(self, overlay: overlays.Overlay, mode: str) -> None:
         if self._outcome is None:
-            raise ValueError(f"'{mode}' shows what the last registration found; press Apply first.")
+            raise ValueError(_("'{mode}' shows what the last registration found; press Apply first.").format(mode=mode))
         pair, trust = self._outcome.pair, self._outcome.trust
         if mode == JACOBIAN:
             maps.jacobianMap(overlay, pair.plane, self._outcome.jacobian, pair.fixed.pixels)
         elif trust is None:
-            raise ValueError("The last registration did not estimate its error; press Apply.")
+            raise ValueError(_("The last registration did not estimate its error; press Apply."))
         else:
             maps.trustMap(overlay, pair.plane, trust, pair.fixed.pixels)
 
@@ -165,15 +168,13 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
 
     def _drawDeformation(self) -> None:
         parameters = self.parameters
-        transform = self.logic.shownTransform(parameters)
-        if transform is None:
-            return
-        if parameters.deformation == GRID:
-            overlays.deformationGrid(transform, parameters.gridSpacing)
-        elif parameters.deformation == ARROWS:
-            overlays.deformationGlyphs(transform, parameters.gridSpacing)
-        elif transform.GetDisplayNode() is not None:
-            overlays.hideDeformation(transform)
+        draw = {GRID: overlays.deformationGrid, ARROWS: overlays.deformationGlyphs}.get(parameters.deformation)
+        shown = self.logic.shownTransform(parameters)
+        for transform in slicer.util.getNodesByClass("vtkMRMLTransformNode"):
+            if transform.GetDisplayNode() is not None and (draw is None or transform is not shown):
+                overlays.hideDeformation(transform)
+        if draw and shown:
+            draw(shown, parameters.gridSpacing)
 
     def _onWarped(self, warped: bool) -> None:
         with self.panel.attempt():
@@ -192,8 +193,19 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
             self.logic.check(self.parameters)
             overlay = overlays.enterOverlay(self.parameters.fixedVolume, self.parameters.movingVolume)
             linked.showSideBySide(overlay, self.logic.plane(self.parameters))
+            self._followLinked()
             return
         self._check(self.ui.linkedButton, False)
+
+    def _followLinked(self) -> None:
+        """Lets Live, landmarks and overlays follow the views beside each other, where one scrolls now."""
+        self._viewBefore = self.parameters.sliceView
+        self.parameters.sliceView = linked.fixedView(slicer.mrmlScene)
+
+    def _leaveLinked(self) -> None:
+        if self.parameters and self.parameters.sliceView is linked.fixedView(slicer.mrmlScene):
+            isThere = self._viewBefore is not None and self._viewBefore.GetScene() is not None
+            self.parameters.sliceView = self._viewBefore if isThere else slicer.util.getNode("vtkMRMLSliceNodeRed")
 
     def _check(self, control: Any, checked: bool) -> None:
         """Shows a state that is there already."""

@@ -7,8 +7,8 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ..scene.landmarks import LandmarkErrors, targetRegistrationError
+from ..scene.overlays import outcomeOf
 from ..scene.planes import Orientation, SlicePlane, planeFromIndex, planeFromSliceNode, sliceCount
-from ..scene.transforms import isOutcome, isOutcomeOf
 from .choices import AUTOMATIC, IN_VIEW, ORIENTATIONS
 
 
@@ -109,9 +109,5 @@ class Questions:
         return errors if errors.labels else None
 
     def shownTransform(self, parameters: Any) -> Any:
-        """The outcome that the moving volume lies under now, or else the chosen one; ``None`` without any."""
-        moving, chosen = parameters.movingVolume, parameters.transform
-        parent = moving.GetParentTransformNode() if moving else None
-        if parent and isOutcome(parent):
-            return parent
-        return chosen if chosen and moving and isOutcome(chosen) and isOutcomeOf(chosen, moving) else None
+        """The outcome of the moving volume that is shown now; ``None`` without any. See ``scene.overlays``."""
+        return outcomeOf(parameters.movingVolume) if parameters.movingVolume else None

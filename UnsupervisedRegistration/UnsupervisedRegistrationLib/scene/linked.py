@@ -40,6 +40,11 @@ def addLinkedLayout(layoutNode: slicer.vtkMRMLLayoutNode) -> int:
     return LINKED_LAYOUT_ID
 
 
+def fixedView(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLSliceNode | None:
+    """The view on the left, once the layout has been shown."""
+    return scene.GetSingletonNode(FIXED_VIEW, "vtkMRMLSliceNode")
+
+
 def showSideBySide(overlay: Overlay, plane: SlicePlane) -> None:
     """Switches to the layout, with the fixed image on the left and the moving one, warped, on the right.
 

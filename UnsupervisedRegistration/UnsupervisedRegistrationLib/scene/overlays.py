@@ -18,7 +18,7 @@ from . import colours, viewstate
 from .display import FIXED_VIEW, WARPED_VIEW, pictureOrder
 from .pictures import Scale, edgesOf, fillPicture, greyOf, hideLegend
 from .planes import SlicePlane
-from .transforms import initialTransformOf
+from .transforms import initialTransformOf, isOutcome
 from .volumes import sampleVolume
 
 _UNWARPED = "UnsupervisedRegistration.Unwarped"  # On the volume: ID of the outcome that it was taken from.
@@ -174,6 +174,15 @@ def showWarped(overlay: Overlay, warped: bool) -> None:
     if parent is not initial:
         volume.SetAttribute(_UNWARPED, parent.GetID())
         volume.SetAndObserveTransformNodeID(None if initial is None else initial.GetID())
+
+
+def outcomeOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLTransformNode | None:
+    """The outcome that the volume lies under, or would if it were not drawn unwarped; ``None`` without any."""
+    parent = movingVolume.GetParentTransformNode()
+    if parent is not None and isOutcome(parent):
+        return parent
+    unwarped = movingVolume.GetAttribute(_UNWARPED)
+    return None if unwarped is None else movingVolume.GetScene().GetNodeByID(unwarped)
 
 
 def deformationGrid(transformNode: slicer.vtkMRMLTransformNode, spacing: float = 10.0) -> None:
