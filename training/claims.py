@@ -38,8 +38,12 @@ def claims(rows: list[Row], pairs: dict[str, list[LabelledPair]], models: Path, 
         data: Folder of the labelled pairs and sections; what is missing there is not spoken of.
     """
     default = load_model(models / f"{DEFAULT}{SUFFIX}")
-    some = [pair for found in pairs.values() for pair in found[:: max(len(found) // _FEW, 1)]]
+    few = {name: found[:: max(len(found) // _FEW, 1)] for name, found in pairs.items()}
+    some = [pair for found in few.values() for pair in found]
     lines = [*margins(rows), *contrasts(rows), cost(default), symmetry(default, some)]
+    for dataset, found in few.items():
+        own = _own({row.method: row for row in rows if row.dataset == dataset})
+        lines += [symmetry(load_model(models / f"{name}{SUFFIX}"), found) for name in own if name != DEFAULT]
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     lines += [batch(default, some[0], device) for device in devices]
     if (data / _SECTIONS).is_dir():
