@@ -12,6 +12,7 @@ from torch import Tensor
 from .deformation import compose, determinant, jacobian_determinant, lengths, sample_at
 from .grid import ImageGrid
 
+_CLEAR = 0.01  # Size of a simplex over that before that single precision tells from none.
 _POINTS = 1024  # Of one surface that are compared with the other at once; bounds the memory.
 
 
@@ -186,6 +187,8 @@ def folding(displacement: Tensor) -> float:
     Source:
         Liu et al., On finite difference Jacobian computation in deformable image registration, IJCV 2024.
     """
+    if float(_simplex_ratios(displacement).amin()) > _CLEAR:
+        return 0.0
     ratios = _simplex_ratios(displacement.double())
     sizes = _simplex_sizes(displacement.shape[1], ratios)
     negative = (-ratios).clamp_min(0).flatten(1).mean(dim=1)
