@@ -21,7 +21,7 @@ from .planes import SlicePlane
 from .transforms import initialTransformOf, isOutcome
 from .volumes import sampleVolume
 
-_UNWARPED = "UnsupervisedRegistration.Unwarped"  # On the volume: ID of the outcome that it was taken from.
+_UNWARPED_ROLE = "unsupervisedRegistrationUnwarped"  # From a volume to the outcome that it was taken from.
 _LAYERS = slicer.vtkMRMLSliceCompositeNode
 _DEFORMATION = slicer.vtkMRMLTransformDisplayNode
 
@@ -82,8 +82,7 @@ def enterOverlay(
 def restoreViews(scene: slicer.vtkMRMLScene) -> None:
     """Puts views, colours and transform display back to what they were before the first ``enterOverlay``."""
     for volume in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene):
-        if volume.GetAttribute(_UNWARPED):
-            _warpAgain(volume)
+        _warpAgain(volume)
     viewstate.restore(scene)
 
 
@@ -172,7 +171,7 @@ def showWarped(overlay: Overlay, warped: bool) -> None:
         return
     parent, initial = volume.GetParentTransformNode(), initialTransformOf(volume)
     if parent is not initial:
-        volume.SetAttribute(_UNWARPED, parent.GetID())
+        volume.SetNodeReferenceID(_UNWARPED_ROLE, parent.GetID())
         volume.SetAndObserveTransformNodeID(None if initial is None else initial.GetID())
 
 
@@ -181,8 +180,7 @@ def outcomeOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLTransform
     parent = movingVolume.GetParentTransformNode()
     if parent is not None and isOutcome(parent):
         return parent
-    unwarped = movingVolume.GetAttribute(_UNWARPED)
-    return None if unwarped is None else movingVolume.GetScene().GetNodeByID(unwarped)
+    return movingVolume.GetNodeReference(_UNWARPED_ROLE)
 
 
 def deformationGrid(transformNode: slicer.vtkMRMLTransformNode, spacing: float = 10.0) -> None:
@@ -249,11 +247,10 @@ def _showPicture(overlay: Overlay, plane: SlicePlane, picture: np.ndarray) -> No
 
 
 def _warpAgain(volume: slicer.vtkMRMLVolumeNode) -> None:
-    outcome = volume.GetAttribute(_UNWARPED)
+    outcome = volume.GetNodeReference(_UNWARPED_ROLE)
+    volume.SetNodeReferenceID(_UNWARPED_ROLE, None)
     if outcome is not None:
-        volume.RemoveAttribute(_UNWARPED)
-        if volume.GetScene().GetNodeByID(outcome) is not None:
-            volume.SetAndObserveTransformNodeID(outcome)
+        volume.SetAndObserveTransformNodeID(outcome.GetID())
 
 
 def _transformDisplay(transformNode: slicer.vtkMRMLTransformNode) -> slicer.vtkMRMLTransformDisplayNode:
