@@ -145,7 +145,7 @@ def placeLandmarks(tour: Tour) -> None:
         fixed.AddControlPointWorld(*positions[0])  # As the click of the mouse does while a point is being placed.
         if index == 0:
             tour.picture("partner-proposed", "landmarks")
-        moving.SetNthControlPointPositionWorld(index, *positions[1])
+        moving.SetNthControlPointPosition(index, *positions[1])  # Where it belongs in the image, however it is drawn.
         ui.nextPointButton.click()
     ui.placeButton.click()
     for node in truth:

@@ -48,6 +48,7 @@ _BUTTONS = (
     *("applyButton", "liveButton", "undoButton", "keepButton", "registerVolumeButton", "registerSequenceButton"),
     *("showResultButton", "restoreResultButton", "compareResultsButton", "deleteResultButton"),
 )
+_FIRST = 100.0  # Priority above that of the node selectors.
 _Progress = Callable[[str, float], None]
 SAMPLES = {"RegistrationHead": "head", "RegistrationAbdomen": "abdomen"}
 
@@ -72,6 +73,7 @@ class UnsupervisedRegistration(ScriptedLoadableModule):
             " arXiv 1711.08608."
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", registerLayout)
 
 
 def registerSampleData() -> None:
@@ -89,6 +91,15 @@ def registerSampleData() -> None:
             thumbnailFileName=os.path.join(icons, f"{sampleName}.png"),
             customDownloader=lambda source, kind=kind: _addSample(kind),
         )
+
+
+def registerLayout() -> None:
+    """Makes the views beside each other known, so that a scene saved with them opens with them."""
+    from UnsupervisedRegistrationLib.scene.linked import addLinkedLayout
+
+    layoutNode = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    if layoutNode:
+        addLinkedLayout(layoutNode)
 
 
 def _addSample(kind: str) -> list[Any]:
@@ -185,7 +196,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         self.outcome: Any = None
         self._began = 0.0
         self._guiTag: Any = None
-        self._cancelled = False
+        self._cancelled = self.isBusy = False
         self._hint = ""
         self._check: Callable[[Any], None] = lambda parameters: None
 
@@ -223,6 +234,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         connect(self.ui.liveButton, "clicked(bool)", self.onLive)
         connect(self.ui.keepButton, "clicked(bool)", self.onKeep)
         connect(self.ui.cancelButton, "clicked(bool)", self.onCancel)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self.onNodeGoes, priority=_FIRST)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
@@ -246,6 +258,15 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         for name in [name for name in sys.modules if name.startswith("UnsupervisedRegistrationLib")]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeGoes(self, caller: Any, event: str, node: Any) -> None:
+        """Chooses nothing in place of a node that goes; a selector by itself would choose the next one in its list."""
+        if not self.parameters:
+            return
+        for widget in vars(self.ui).values():
+            if hasattr(widget, "setCurrentNode") and widget.currentNode() is node:
+                widget.setCurrentNode(None)
 
     def onSceneStartClose(self, caller: Any, event: str) -> None:
         """Gives the views back and lets go of nodes that are about to vanish."""
@@ -312,8 +333,15 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
             self.say(self._hint)
         for section in self.sections:
             section.update()
+        self.holdButtons()
         if self.live:
             self.live.changed()
+
+    def holdButtons(self) -> None:
+        """While something is at work nothing else begins; the user may turn every other knob."""
+        if self.isBusy:
+            for name in _BUTTONS:
+                getattr(self.ui, name).enabled = False
 
     def onApply(self, checked: bool = False) -> None:
         """Registers the slice."""
@@ -441,14 +469,16 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
             job: Called with the function that shows its progress.
             check: Of the parameters, at each step, as they may lose what the job needs; without it as for a pair.
         """
+        if self.isBusy:
+            return None
         buttons = [widget for name, widget in vars(self.ui).items() if name in _BUTTONS and widget.enabled]
         self._cancelled, self._began, self._check = False, time.monotonic(), check or self.logic.check
         with self.attempt():
             self.requireTorch()
             from UnsupervisedRegistrationLib.scene.registration import Cancelled
 
-            for button in buttons:
-                button.enabled = False
+            self.isBusy = True
+            self.holdButtons()
             self.ui.progressBar.visible = self.ui.cancelButton.visible = True
             try:
                 return job(self.showProgress)
@@ -456,6 +486,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
                 self.say(_("Cancelled; everything is as it was."))
             finally:
                 self.ui.progressBar.visible = self.ui.cancelButton.visible = False
+                self.isBusy = False
                 for button in buttons:
                     button.enabled = True
                 self.onModified()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import vtk
 from slicer.util import VTKObservationMixin
 
 from .pythonqt import qt, withoutVtkTypes
@@ -151,6 +152,8 @@ class qMRMLNodeComboBox(qt.QWidget):
         self._observer.removeObservers()
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent) if scene else ():
             self._observer.addObserver(scene, event, self._refresh)
+        if scene:
+            self._observer.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self._onGoing)
         for node in nodes:
             self._observer.addObserver(node, "ModifiedEvent", self._onModified)
         self._comboBox.clear()
@@ -161,6 +164,14 @@ class qMRMLNodeComboBox(qt.QWidget):
         ids = [node.GetID() for node in nodes]
         first = "" if self.noneEnabled else next(iter(ids), "")
         self._select(self._currentID if self._currentID in ids else first)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onGoing(self, scene: Any, event: str, node: Any) -> None:
+        """The row that takes the place of the current one becomes the current one, as in every combo box."""
+        if node is self.currentNode():
+            row = self._comboBox.currentIndex
+            after = row + 1 if row + 1 < self._comboBox.count else row - 1
+            self._select(self._comboBox.itemData(after) if after >= 0 else "")
 
     def _onModified(self, node: Any, event: str) -> None:
         """Most changes of a node do not concern the list; real data may change many times a second."""

@@ -53,6 +53,7 @@ class HistorySection(Section):
         ui.resultLabel.text = ""
         if len(chosen) == 1:
             ui.resultLabel.text = " ".join([_describe(chosen[0]), *history.problems(chosen[0])])
+        self.panel.holdButtons()
 
     def onShow(self, checked: bool = False) -> None:
         """Puts the moving volume under the selected result."""

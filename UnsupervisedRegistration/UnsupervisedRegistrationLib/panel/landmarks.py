@@ -11,7 +11,14 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from ..scene.errors import exportCsv, fillPlot, fillTable
-from ..scene.landmarks import LandmarkErrors, createLandmarkPair, pairingProblems, placeProposals, summarise
+from ..scene.landmarks import (
+    LandmarkErrors,
+    createLandmarkPair,
+    followVolume,
+    pairingProblems,
+    placeProposals,
+    summarise,
+)
 from . import section
 from .section import Section, connect, singleShot
 
@@ -63,6 +70,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         if not any(node.GetNumberOfControlPoints() for node in (p.fixedLandmarks, p.movingLandmarks)):
             self._show(None, "")
             return
+        followVolume(p.movingLandmarks, p.movingVolume)
         problems = " ".join(pairingProblems(p.fixedLandmarks, p.movingLandmarks))
         transform = self.logic.shownTransform(p)
         if transform is None:
@@ -92,6 +100,8 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         """Makes a list for each image; the old ones stay in the scene."""
         p = self.parameters
         p.fixedLandmarks, p.movingLandmarks = createLandmarkPair(slicer.mrmlScene)
+        if p.movingVolume:
+            followVolume(p.movingLandmarks, p.movingVolume)
 
     def onPlace(self, place: bool) -> None:
         """Begins or ends the guided placing."""
@@ -115,6 +125,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         slicer.util.getNode("vtkMRMLSelectionNodeSingleton").SetReferenceActivePlotChartID(chart.GetID())
         layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
         layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
+        slicer.app.applicationLogic().PropagatePlotChartSelection()
 
     def onExport(self, checked: bool = False) -> None:
         """Writes the distances to a CSV file."""

@@ -19,6 +19,7 @@ DEBOUNCE_MS = 5
 """What changes the slice comes in several events at once. Of those that come later, as the wheel turns on, the newest
 wins; a longer wait would begin anew with each of them."""
 
+_FIRST = 200.0  # Priority above that of the panel, which no longer chooses a node that goes.
 _POINT_EVENTS = ("PointModifiedEvent", "PointAddedEvent", "PointRemovedEvent")
 
 
@@ -80,6 +81,7 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
     def stop(self) -> None:
         """Lets go of nodes, timers and the thread; what was shown stays."""
         self._timer.stop()
+        self._timer.deleteLater()  # PythonQt keeps what a timer calls as long as the timer.
         self._newest.stop()
         self.removeObservers()
 
@@ -99,7 +101,8 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
             return
         self.removeObservers()
         self._nodes = nodes
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._onRemoved)
+        event = slicer.mrmlScene.NodeAboutToBeRemovedEvent
+        self.addObserver(slicer.mrmlScene, event, self._onRemoved, priority=_FIRST)
         for node in nodes:
             if node.IsA("vtkMRMLSliceNode"):
                 self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.changed)
@@ -114,11 +117,12 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
             elif node.IsA("vtkMRMLSegmentationNode"):
                 self.addObserver(node, slicer.vtkSegmentation.SourceRepresentationModified, self._onChange)
 
-    def _onRemoved(self, caller: Any, event: str) -> None:
-        gone = [node.GetName() for node in self._nodes if node.GetScene() is None]
-        if gone:
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onRemoved(self, caller: Any, event: str, node: Any) -> None:
+        if node in self._nodes:
             self.stop()
-            self._ended(_("'{name}' was deleted, so Live was switched off; choose another one.").format(name=gone[0]))
+            sentence = _("'{name}' was deleted, so Live was switched off; choose another one.")
+            self._ended(sentence.format(name=node.GetName()))
 
     def _ask(self) -> None:
         try:

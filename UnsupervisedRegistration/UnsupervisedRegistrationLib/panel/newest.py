@@ -72,6 +72,8 @@ class NewestRequest:
         self._executor.shutdown(wait=False)
         if self._running is not None:
             _ending.add(self)
+        else:
+            self._timer.deleteLater()  # PythonQt keeps what a timer calls as long as the timer.
 
     def _start(self) -> None:
         self._rests = gc.isenabled()
@@ -94,7 +96,7 @@ class NewestRequest:
         if self._waiting:
             self._start()
         elif self._stopped:
-            return
+            self._timer.deleteLater()
         elif future.exception() is None:
             self._done(request, future.result())
         else:

@@ -48,6 +48,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         self._viewBefore: Any = None  # Chosen before the views beside each other.
         self._movingTurn = False
         self._follow = singleShot(_FOLLOW_MS, self.draw)
+        self._fit = singleShot(0, self._fitLinked)
         self._flicker = qt.QTimer()
         connect(self._flicker, "timeout()", self._takeTurns)
         connect(self.ui.warpedCheckBox, "toggled(bool)", self._onWarped)
@@ -66,6 +67,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         ui.gridSpacingLabel.visible = ui.gridSpacingSlider.visible = drawn
         for shortcut in self._shortcuts:
             shortcut.setEnabled(True)
+        self._showState()
         chosen, self._mode = self._mode not in ("", parameters.overlay), parameters.overlay
         asked, self._asked = self._asked, self._modeSettings()
         returned = asked is None and parameters.overlay in _GO_ON and viewstate.isOn(slicer.mrmlScene)
@@ -76,8 +78,8 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
 
     def release(self) -> None:
         """Stops the timers; the views stay as they are, so that one can look at them in another module."""
-        self._flicker.stop()
-        self._follow.stop()
+        for timer in (self._flicker, self._follow, self._fit):
+            timer.stop()
         self.removeObservers()
         for shortcut in self._shortcuts:
             shortcut.setEnabled(False)
@@ -96,6 +98,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
             return
         first, self._drawn = self._drawn is None, self._settings()
         self._observe()
+        self._showState()
         try:
             overlay = overlays.enterOverlay(parameters.fixedVolume, parameters.movingVolume)
             if first and self._outcome is not None and not self.logic.isInView(parameters):
@@ -112,8 +115,8 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         self._follow.stop()
         self.removeObservers()
         self._drawn = None
-        self._leaveLinked()
         overlays.restoreViews(slicer.mrmlScene)
+        self._leaveLinked()
         for control in (self.ui.warpedCheckBox, self.ui.linkedButton):
             self._check(control, control is self.ui.warpedCheckBox)
 
@@ -128,7 +131,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
     def _observe(self) -> None:
         view = self.parameters.sliceView
         if view is not None and not self.hasObserver(view, vtk.vtkCommand.ModifiedEvent, self._onSlice):
-            self.removeObservers()
+            self.removeObservers(self._onSlice)
             self.addObserver(view, vtk.vtkCommand.ModifiedEvent, self._onSlice)
 
     def _onSlice(self, caller: Any, event: str) -> None:
@@ -194,8 +197,31 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
             overlay = overlays.enterOverlay(self.parameters.fixedVolume, self.parameters.movingVolume)
             linked.showSideBySide(overlay, self.logic.plane(self.parameters))
             self._followLinked()
+            self._fit.start()
             return
         self._check(self.ui.linkedButton, False)
+
+    def _showState(self) -> None:
+        """Shows what a loaded scene, an outcome or Slicer's own menus made of unwarped and side by side."""
+        moving, layoutNode = self.parameters.movingVolume, slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        self._check(self.ui.warpedCheckBox, moving is None or overlays.isWarped(moving))
+        self._check(self.ui.linkedButton, linked.isSideBySide(slicer.mrmlScene))
+        if layoutNode and not self.hasObserver(layoutNode, vtk.vtkCommand.ModifiedEvent, self._onLayout):
+            self.addObserver(layoutNode, vtk.vtkCommand.ModifiedEvent, self._onLayout)
+
+    def _onLayout(self, caller: Any, event: str) -> None:
+        """Another layout was chosen: it stays, and the view from before is followed again."""
+        isOn = linked.isSideBySide(slicer.mrmlScene)
+        if self.parameters and self.ui.linkedButton.checked and not isOn:
+            viewstate.forget(caller)
+            self._leaveLinked()
+        self._check(self.ui.linkedButton, isOn)
+
+    def _fitLinked(self) -> None:
+        """Once the views have their size."""
+        if self.parameters and self.ui.linkedButton.checked:
+            with self.panel.attempt():
+                linked.fitSideBySide(slicer.mrmlScene, self.logic.plane(self.parameters))
 
     def _followLinked(self) -> None:
         """Lets Live, landmarks and overlays follow the views beside each other, where one scrolls now."""

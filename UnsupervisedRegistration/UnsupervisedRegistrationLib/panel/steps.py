@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import slicer.util
 
+from ..scene.landmarks import ownPositions
 from ..scene.planes import localIjkToRas
 from ..scene.transforms import initialTransformOf
 from .choices import TRUST
@@ -66,7 +67,7 @@ class LiveSteps:
         """What the outcome depends on; as long as it stays the same there is nothing to do."""
         p = self._parameters
         settings = (p.model, p.device, p.confined, p.prealignment, p.refine, p.similarity, p.smoothnessWeight)
-        points = [_pointsOf(node) for node in self._logic.steering(p) or ()]
+        points = [tuple(ownPositions(node)) for node in self._logic.steering(p) or ()]
         view = None if p.sliceView is None else slicer.util.arrayFromVTKMatrix(p.sliceView.GetSliceToRAS()).tobytes()
         shows = (p.overlay == TRUST, p.initialTransform)
         return (view, settings, shows, tuple(points), tuple(self.nodes()), self._voxels())
@@ -175,9 +176,3 @@ class LiveSteps:
         ):  # A change updates the panel.
             p.transform, p.warpedVolume = outcome.transformNode, outcome.warpedVolume
         return outcome
-
-
-def _pointsOf(markupsNode: Any) -> tuple[Any, ...]:
-    """Positions and labels of a point list."""
-    labels = [markupsNode.GetNthControlPointLabel(index) for index in range(markupsNode.GetNumberOfControlPoints())]
-    return (slicer.util.arrayFromMarkupsControlPoints(markupsNode, world=True).tobytes(), *labels)

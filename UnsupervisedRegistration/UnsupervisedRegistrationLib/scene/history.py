@@ -27,6 +27,7 @@ from .transforms import (
     copyOutcome,
     initialTransformOf,
     movedPoints,
+    putUnder,
 )
 from .viewstate import removeWithDisplay
 
@@ -125,7 +126,7 @@ def showResult(result: Result) -> None:
         raise ValueError(f"The moving volume of '{result.name}' was deleted; load it again and register it again.")
     initial = result.transformNode.GetNodeReference(INITIAL_ROLE)
     checkMoves(result.transformNode, fixed and fixed is not moving and fixed.GetParentTransformNode(), initial)
-    moving.SetAndObserveTransformNodeID(result.transformNode.GetID())
+    putUnder(moving, result.transformNode)
     if result.undone:
         changeResult(result.transformNode, undone=False)
 
@@ -212,8 +213,7 @@ def _checkThere(result: Result) -> None:
 
 
 def _showInitial(moving: slicer.vtkMRMLVolumeNode) -> None:
-    initial = initialTransformOf(moving)
-    moving.SetAndObserveTransformNodeID(None if initial is None else initial.GetID())
+    putUnder(moving, initialTransformOf(moving))
 
 
 def _copiedVolume(volume: slicer.vtkMRMLScalarVolumeNode, name: str) -> slicer.vtkMRMLScalarVolumeNode:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import slicer
@@ -14,6 +15,7 @@ from .planes import SlicePlane
 from .transforms import initialTransformOf, isOutcome
 from .volumes import worldToLocal
 
+_FOLLOWS = "UnsupervisedRegistration.Follows"  # On a point list that lies where the moving image is drawn.
 _SUMMARY = {"mean": np.mean, "SD": np.std, "median": np.median, "max": np.max}
 _FIXED_COLOUR = (1.0, 0.55, 0.1)
 _MOVING_COLOUR = (0.1, 0.8, 0.9)
@@ -177,7 +179,27 @@ def createLandmarkPair(
         node.GetDisplayNode().SetSelectedColor(*colour)
         node.GetDisplayNode().SetColor(*colour)
         lists.append(node)
+    lists[1].SetAttribute(_FOLLOWS, "1")
     return lists[0], lists[1]
+
+
+def followVolume(movingNode: slicer.vtkMRMLMarkupsNode, movingVolume: slicer.vtkMRMLVolumeNode) -> None:
+    """Lets points made by ``createLandmarkPair``, or put under an outcome, lie where the volume is drawn.
+
+    Their own coordinates stay those of the moving image, whichever transform it is drawn through.
+    """
+    parent, wanted = movingNode.GetParentTransformNode(), movingVolume.GetParentTransformNode()
+    follows = movingNode.GetAttribute(_FOLLOWS) or (parent is not None and isOutcome(parent))
+    if follows and parent is not wanted:
+        movingNode.SetAndObserveTransformNodeID(None if wanted is None else wanted.GetID())
+
+
+def ownPositions(node: slicer.vtkMRMLMarkupsNode) -> list[tuple[Any, ...]]:
+    """Label and position of every placed point, of the world, or of the image if the list lies under an outcome."""
+    parent = node.GetParentTransformNode()
+    isMoved = parent is not None and isOutcome(parent)
+    position = node.GetNthControlPointPosition if isMoved else node.GetNthControlPointPositionWorld
+    return [(label, *position(index)) for index, label in _labels(node).items()]
 
 
 def nextToPlace(fixedNode: slicer.vtkMRMLMarkupsNode, movingNode: slicer.vtkMRMLMarkupsNode) -> str:

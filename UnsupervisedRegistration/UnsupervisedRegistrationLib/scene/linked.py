@@ -66,7 +66,18 @@ def showSideBySide(overlay: Overlay, plane: SlicePlane) -> None:
                 layers.SetBackgroundVolumeID(volume.GetID())
                 layers.SetForegroundVolumeID(None)
                 layers.SetLinkedControl(True)
+    fitSideBySide(scene, plane)
+
+
+def fitSideBySide(scene: slicer.vtkMRMLScene, plane: SlicePlane) -> None:
+    """Shows the whole plane in both views."""
     for view in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene):
-        if view.GetLayoutName() in volumes:
+        if view.GetLayoutName() in (FIXED_VIEW, WARPED_VIEW):
             lookAt(view, plane)
             fitView(view, plane)
+
+
+def isSideBySide(scene: slicer.vtkMRMLScene) -> bool:
+    """Whether the layout is the one with both views."""
+    layoutNode = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    return layoutNode is not None and layoutNode.GetViewArrangement() == LINKED_LAYOUT_ID

@@ -18,10 +18,9 @@ from . import colours, viewstate
 from .display import FIXED_VIEW, WARPED_VIEW, pictureOrder
 from .pictures import Scale, edgesOf, fillPicture, greyOf, hideLegend
 from .planes import SlicePlane
-from .transforms import initialTransformOf, isOutcome
+from .transforms import UNWARPED_ROLE, initialTransformOf, isOutcome, putUnder
 from .volumes import sampleVolume
 
-_UNWARPED_ROLE = "unsupervisedRegistrationUnwarped"  # From a volume to the outcome that it was taken from.
 _LAYERS = slicer.vtkMRMLSliceCompositeNode
 _DEFORMATION = slicer.vtkMRMLTransformDisplayNode
 
@@ -171,8 +170,13 @@ def showWarped(overlay: Overlay, warped: bool) -> None:
         return
     parent, initial = volume.GetParentTransformNode(), initialTransformOf(volume)
     if parent is not initial:
-        volume.SetNodeReferenceID(_UNWARPED_ROLE, parent.GetID())
+        volume.SetNodeReferenceID(UNWARPED_ROLE, parent.GetID())
         volume.SetAndObserveTransformNodeID(None if initial is None else initial.GetID())
+
+
+def isWarped(movingVolume: slicer.vtkMRMLVolumeNode) -> bool:
+    """Whether the volume is not one that ``showWarped`` draws as it lay."""
+    return movingVolume.GetNodeReference(UNWARPED_ROLE) is None
 
 
 def outcomeOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLTransformNode | None:
@@ -180,7 +184,7 @@ def outcomeOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLTransform
     parent = movingVolume.GetParentTransformNode()
     if parent is not None and isOutcome(parent):
         return parent
-    return movingVolume.GetNodeReference(_UNWARPED_ROLE)
+    return movingVolume.GetNodeReference(UNWARPED_ROLE)
 
 
 def deformationGrid(transformNode: slicer.vtkMRMLTransformNode, spacing: float = 10.0) -> None:
@@ -247,10 +251,9 @@ def _showPicture(overlay: Overlay, plane: SlicePlane, picture: np.ndarray) -> No
 
 
 def _warpAgain(volume: slicer.vtkMRMLVolumeNode) -> None:
-    outcome = volume.GetNodeReference(_UNWARPED_ROLE)
-    volume.SetNodeReferenceID(_UNWARPED_ROLE, None)
+    outcome = volume.GetNodeReference(UNWARPED_ROLE)
     if outcome is not None:
-        volume.SetAndObserveTransformNodeID(outcome.GetID())
+        putUnder(volume, outcome)
 
 
 def _transformDisplay(transformNode: slicer.vtkMRMLTransformNode) -> slicer.vtkMRMLTransformDisplayNode:

@@ -11,6 +11,8 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from .planes import SlicePlane
 from .volumes import worldToLocal
 
+UNWARPED_ROLE = "unsupervisedRegistrationUnwarped"
+"""From a volume that is drawn as it lay to the outcome that it was taken from."""
 INITIAL_ROLE = "unsupervisedRegistrationInitial"
 """Reference from the outcome to the transform that placed the moving volume before."""
 _OUTCOME = "UnsupervisedRegistration.Outcome"
@@ -197,7 +199,13 @@ def setOutcome(
         transformNode.SetNodeReferenceID(fixedRole(), fixedVolume.GetID())
         transformNode.SetNodeReferenceID(movingRole(), movingVolume.GetID())
         transformNode.SetNodeReferenceID(INITIAL_ROLE, initial.GetID() if initial is not None else None)
-    movingVolume.SetAndObserveTransformNodeID(transformNode.GetID())
+    putUnder(movingVolume, transformNode)
+
+
+def putUnder(movingVolume: slicer.vtkMRMLVolumeNode, transformNode: slicer.vtkMRMLTransformNode | None) -> None:
+    """Puts a volume under a transform or none, and no longer takes it for one that is drawn unwarped."""
+    movingVolume.SetNodeReferenceID(UNWARPED_ROLE, None)
+    movingVolume.SetAndObserveTransformNodeID(None if transformNode is None else transformNode.GetID())
 
 
 def copyOutcome(source: slicer.vtkMRMLTransformNode, target: slicer.vtkMRMLTransformNode) -> None:

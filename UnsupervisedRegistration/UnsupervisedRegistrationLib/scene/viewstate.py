@@ -39,11 +39,14 @@ def remember(nodes: Iterable[slicer.vtkMRMLNode]) -> None:
     for node in nodes:
         memory = _memory(node.GetScene(), create=True)
         content = _content(memory)
-        if any(memory.GetNodeReferenceID(role) == node.GetID() for role in content):
+        if _roleOf(node, memory):
             continue
-        role = f"remembered{len(content)}"
+        role = f"remembered{1 + max((int(known.removeprefix('remembered')) for known in content), default=-1)}"
         memory.SetNodeReferenceID(role, node.GetID())
         content[role] = {name: getattr(node, f"Get{name}")() for name in _propertiesOf(node)}
+        for name, value in content[role].items():
+            if name.endswith("ID"):  # A scene that is added to another gives its nodes new IDs; references follow.
+                memory.SetNodeReferenceID(f"{role}{name}", value)
         memory.SetAttribute(_CONTENT, json.dumps(content))
 
 
@@ -72,11 +75,24 @@ def restoreNode(node: slicer.vtkMRMLNode | None) -> None:
     if memory is None:
         return
     content = _content(memory)
-    values = next((content[role] for role in content if memory.GetNodeReferenceID(role) == node.GetID()), {})
+    role = _roleOf(node, memory)
     with slicer.util.NodeModify(node):
-        for name, value in values.items():
-            lost = name.endswith("ID") and (value is None or node.GetScene().GetNodeByID(value) is None)
-            getattr(node, _SETTERS.get(name, f"Set{name}"))("" if lost else value)
+        for name, value in content.get(role, {}).items():
+            if name.endswith("ID"):
+                referred = memory.GetNodeReference(f"{role}{name}")
+                value = "" if referred is None else referred.GetID()
+            getattr(node, _SETTERS.get(name, f"Set{name}"))(value)
+
+
+def forget(node: slicer.vtkMRMLNode) -> None:
+    """Leaves a node as it is, because the user has changed it meanwhile."""
+    memory = _memory(node.GetScene(), create=False)
+    role = "" if memory is None else _roleOf(node, memory)
+    if role:
+        content = _content(memory)
+        del content[role]
+        memory.SetAttribute(_CONTENT, json.dumps(content))
+        memory.SetNodeReferenceID(role, None)
 
 
 def ownedNode(scene: slicer.vtkMRMLScene, className: str, purpose: str) -> tuple[slicer.vtkMRMLNode, bool]:
@@ -117,6 +133,11 @@ def removeWithDisplay(node: slicer.vtkMRMLNode) -> None:
     for part in (*parts, node):
         if part is not None:
             scene.RemoveNode(part)
+
+
+def _roleOf(node: slicer.vtkMRMLNode, memory: slicer.vtkMRMLScriptedModuleNode) -> str:
+    """Under which a node is remembered, or nothing."""
+    return next((role for role in _content(memory) if memory.GetNodeReferenceID(role) == node.GetID()), "")
 
 
 def _propertiesOf(node: slicer.vtkMRMLNode) -> tuple[str, ...]:
