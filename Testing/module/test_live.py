@@ -440,3 +440,34 @@ def test_what_changes_at_once_is_registered_once(
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
     assert sampled == [12.0]
     assert "slice 10" in live.statusLabel.text
+
+
+def test_a_point_under_the_mouse_is_no_landmark_yet(loaded: host.Loaded, ui: Any) -> None:
+    for which in ("fixed", "moving"):
+        points = slicer.util.getNode(f"Head{which.capitalize()}Landmarks")
+        getattr(ui, f"{which}LandmarksSelector").setCurrentNode(points)
+    ui.steerCheckBox.checked = True
+    ui.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    preview = points.AddControlPointWorld(0.0, 0.0, 0.0)
+    points.SetNthControlPointPositionWorld(preview, [0.0, 0.0, 0.0], points.PositionPreview)
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    points.SetNthControlPointPositionWorld(preview, [5.0, 0.0, 0.0], points.PositionPreview)
+    assert not loaded.widget.live.isBusy
+
+
+def test_lists_that_follow_the_moving_image_do_not_ask_for_the_next_outcome(loaded: host.Loaded, ui: Any) -> None:
+    ui.createLandmarksButton.click()
+    fixed, partners = (s.currentNode() for s in (ui.fixedLandmarksSelector, ui.movingLandmarksSelector))
+    ui.steerCheckBox.checked = True
+    ui.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    fixed.AddControlPointWorld([10.0, 10.0, 0.0], "1")
+    partners.AddControlPoint([13.0, 10.0, 0.0], "1")
+    host.waitUntil(lambda: not loaded.widget.live.isBusy and partners.GetParentTransformNode() is not None)
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    shown = loaded.widget.outcome
+    for _ in range(20):
+        slicer.app.processEvents()
+        time.sleep(0.01)
+    assert loaded.widget.outcome is shown

@@ -148,3 +148,73 @@ def test_the_card_of_a_vanished_model_is_not_that_of_another(loaded: host.Loaded
     assert ui.modelCardLabel.text
     loaded.widget.parameters.model = str(tmp_path / "gone.pt")
     assert ui.modelCardLabel.text == ""
+
+
+def test_a_node_that_goes_is_not_replaced_by_its_neighbour(loaded: host.Loaded, applied: Any) -> None:
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "of the user")
+    slicer.mrmlScene.RemoveNode(applied.warpedSelector.currentNode())
+    assert applied.warpedSelector.currentNode() is None
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode("HeadFixed"))
+    assert applied.fixedSelector.currentNode() is None
+    assert loaded.widget.parameters.fixedVolume is None
+    assert applied.movingSelector.currentNode() is moving()
+
+
+def test_live_says_which_node_went(loaded: host.Loaded, ui: Any) -> None:
+    ui.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode("HeadFixed"))
+    assert not loaded.widget.isLive
+    assert "'HeadFixed' was deleted" in ui.statusLabel.text
+
+
+def test_a_scene_saved_unwarped_opens_unwarped_and_says_so(loaded: host.Loaded, applied: Any, tmp_path: Path) -> None:
+    applied.warpedCheckBox.click()
+    host.saveScene(slicer.mrmlScene, tmp_path / "scene.mrb")
+    host.openScene(slicer.mrmlScene, tmp_path / "scene.mrb")
+    assert not applied.warpedCheckBox.checked
+    assert moving().GetParentTransformNode() is None
+    applied.transformSelector.setCurrentNode(None)
+    applied.applyButton.click()
+    assert applied.warpedCheckBox.checked
+    outcome = moving().GetParentTransformNode()
+    applied.overlaySelector.setCurrentText("Off")
+    assert moving().GetParentTransformNode() is outcome
+
+
+def test_side_by_side_that_was_left_by_the_menu_of_layouts(loaded: host.Loaded, applied: Any) -> None:
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    chosen = applied.sliceViewSelector.currentNode()
+    applied.linkedButton.click()
+    layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
+    assert not applied.linkedButton.checked
+    assert applied.sliceViewSelector.currentNode() is chosen
+    applied.overlaySelector.setCurrentText("Off")
+    assert layout.GetViewArrangement() == layout.SlicerLayoutFourUpView
+
+
+def test_the_views_beside_each_other_are_known_from_the_start(loaded: host.Loaded) -> None:
+    loaded.module.registerLayout()
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    assert "RegistrationFixed" in layout.GetLayoutDescription(3173)
+
+
+def test_nothing_else_begins_while_something_is_at_work(
+    loaded: host.Loaded, applied: Any, during: Callable[[Callable[[], Any]], None]
+) -> None:
+    names = ("applyButton", "registerVolumeButton", "undoButton", "deleteResultButton")
+    seen = []
+
+    def act() -> None:
+        applied.blendSlider.value = 0.3 + 0.01 * len(seen)
+        applied.resultTable.selectRow(0)
+        seen.append([getattr(applied, name).enabled for name in names])
+        applied.applyButton.click()
+        loaded.widget.onApply()
+
+    during(act)
+    applied.applyButton.click()
+    assert seen
+    assert not any(enabled for step in seen for enabled in step)
+    assert applied.resultTable.rowCount == 2
+    assert all(getattr(applied, name).enabled for name in names[:3])

@@ -100,6 +100,29 @@ def test_side_by_side_is_followed_by_live_and_gives_the_chosen_view_back(loaded:
     assert applied.sliceViewSelector.currentNode() is chosen
 
 
+def test_a_partner_is_proposed_where_the_moving_image_is_drawn(loaded: host.Loaded, applied: Any) -> None:
+    """Apply has warped the moving image, so the structure and its point are drawn at the fixed one."""
+    applied.createLandmarksButton.click()
+    fixed, partners = (s.currentNode() for s in (applied.fixedLandmarksSelector, applied.movingLandmarksSelector))
+    assert partners.GetParentTransformNode() is moving().GetParentTransformNode()
+    truth = [slicer.util.getNode(f"Head{which}Landmarks") for which in ("Fixed", "Moving")]
+    applied.placeButton.click()
+    fixed.AddControlPointWorld(truth[0].GetNthControlPointPositionWorld(0))
+    drawn = np.array(partners.GetNthControlPointPositionWorld(0))
+    assert np.linalg.norm(drawn - fixed.GetNthControlPointPositionWorld(0)) < 0.1
+    own = np.array(partners.GetNthControlPointPosition(0))
+    assert np.linalg.norm(own - truth[1].GetNthControlPointPositionWorld(0)) < 2.0
+    applied.warpedCheckBox.click()
+    host.waitUntil(lambda: partners.GetParentTransformNode() is None)
+    assert np.allclose(partners.GetNthControlPointPositionWorld(0), own)
+
+
+def test_points_of_the_user_stay_where_they_are(applied: Any) -> None:
+    points = slicer.util.getNode("HeadMovingLandmarks")
+    applied.applyButton.click()
+    assert points.GetParentTransformNode() is None
+
+
 def test_placing_that_was_broken_off_can_be_taken_up_again(ui: Any) -> None:
     interaction = slicer.util.getNode("vtkMRMLInteractionNodeSingleton")
     ui.createLandmarksButton.click()
@@ -168,6 +191,13 @@ def test_the_plot_is_shown(applied: Any) -> None:
     assert chart.GetNumberOfPlotSeriesNodes() == 2
     selection = slicer.util.getNode("vtkMRMLSelectionNodeSingleton")
     assert selection.GetActivePlotChartID() == chart.GetID()
+
+
+def test_the_plot_is_shown_in_the_plot_view(applied: Any) -> None:
+    applied.plotButton.click()
+    chart = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLPlotChartNode")
+    views = slicer.util.getNodesByClass("vtkMRMLPlotViewNode")
+    assert [view.GetPlotChartNodeID() for view in views] == [chart.GetID()]
 
 
 def test_undo_takes_the_last_apply_back(applied: Any) -> None:

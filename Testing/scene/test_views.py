@@ -8,6 +8,7 @@ import slicer
 import slicer.util
 import vtk
 
+from UnsupervisedRegistrationLib.scene import viewstate
 from UnsupervisedRegistrationLib.scene.display import addSliceViews, fitView, pictureOrder, showOverlay
 from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, planeFromSliceNode
 from UnsupervisedRegistrationLib.scene.volumes import addVolume, sampleVolume
@@ -137,3 +138,28 @@ def test_colours_are_turned_like_grey_values(makeVolume, orientation, name):
     grey = np.random.default_rng(0).random(plane.shape)
     order = pictureOrder(plane)
     np.testing.assert_array_equal(order(np.stack([grey] * 3, axis=-1)), np.stack([order(grey)] * 3, axis=-1))
+
+
+def test_views_remembered_in_an_imported_scene_get_their_own_volumes_back(scene, tmp_path):
+    """The nodes of a scene that is added to another have new IDs."""
+    addSliceViews(scene)
+    first, second = (scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("first", "second"))
+    layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
+    for node in layers:
+        node.SetBackgroundVolumeID(first.GetID())
+    viewstate.remember(layers)
+    for node in layers:
+        node.SetBackgroundVolumeID(second.GetID())
+    scene.SetURL(str(tmp_path / "scene.mrml"))
+    scene.Commit()
+
+    other = slicer.vtkMRMLScene()
+    addSliceViews(other)
+    own = other.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "own")
+    assert own.GetID() == first.GetID()
+    other.SetURL(str(tmp_path / "scene.mrml"))
+    other.Import()
+    viewstate.restore(other)
+    shown = other.GetNodeByID("vtkMRMLSliceCompositeNodeRed").GetBackgroundVolumeID()
+    assert shown == other.GetFirstNodeByName("first").GetID()
+    assert shown != own.GetID()
