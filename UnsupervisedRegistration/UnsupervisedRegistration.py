@@ -35,15 +35,7 @@ from UnsupervisedRegistrationLib.panel.choices import (
 )
 from UnsupervisedRegistrationLib.panel.work import Applied, Work
 
-_LIGHTS = {"green": ("#2e9e4f", "Good"), "amber": ("#d98e04", "Look closely"), "red": ("#d03030", "Do not use")}
-_STEPS = {
-    "prepare": "Preparing the images",
-    "network": "Registering",
-    "refine": "Refining",
-    "trust": "Estimating how far to trust it",
-    "warp": "Warping",
-    "measure": "Measuring",
-}
+_LIGHTS = {"green": "#2e9e4f", "amber": "#d98e04", "red": "#d03030"}
 _BUTTONS = (
     *("applyButton", "liveButton", "undoButton", "keepButton", "registerVolumeButton", "registerSequenceButton"),
     *("showResultButton", "restoreResultButton", "compareResultsButton", "deleteResultButton"),
@@ -74,6 +66,17 @@ class UnsupervisedRegistration(ScriptedLoadableModule):
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
         slicer.app.connect("startupCompleted()", registerLayout)
+
+
+def _stepInWords(step: str) -> str:
+    return {
+        "prepare": _("Preparing the images"),
+        "network": _("Registering"),
+        "refine": _("Refining"),
+        "trust": _("Estimating how far to trust it"),
+        "warp": _("Warping"),
+        "measure": _("Measuring"),
+    }.get(step, step)
 
 
 def registerSampleData() -> None:
@@ -401,9 +404,9 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
     def verdict(self, outcome: Any) -> str:
         """A light and what it means, as rich text."""
         judgement = self.logic.judge(self.parameters, outcome)
-        colour, word = _LIGHTS[judgement.colour]
+        word = {"green": _("Good"), "amber": _("Look closely"), "red": _("Do not use")}[judgement.colour]
         reasons = html.escape(judgement.sentence)
-        return f'<span style="color:{colour}">⬤</span> <b>{_(word)}:</b> {reasons}.'
+        return f'<span style="color:{_LIGHTS[judgement.colour]}">⬤</span> <b>{word}:</b> {reasons}.'
 
     def onCancel(self, checked: bool = False) -> None:
         """Ends the work at its next step."""
@@ -503,7 +506,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
 
         left = (time.monotonic() - self._began) * (1 - share) / share if share else 0.0
         self.ui.progressBar.value = round(100 * share)
-        name = _(_STEPS.get(step, step))
+        name = _stepInWords(step)
         self.say(_("{step}, {left:.0f} s left").format(step=name, left=left) if left >= 1 else name)
         slicer.app.processEvents()
         if self._cancelled:

@@ -13,7 +13,6 @@ from .section import Section, connect
 
 _MASKS = ("mask", "moving mask")
 _KEPT = ("prealignment", "similarity", "smoothnessWeight", "refineSeconds")  # As the parameters are called.
-_HEADERS = ("Result", "TRE", "Alike")
 
 
 class HistorySection(Section):
@@ -22,7 +21,7 @@ class HistorySection(Section):
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
         self._results: list[history.Result] = []
-        section.prepareTable(self.ui.resultTable, [_(text) for text in _HEADERS])
+        section.prepareTable(self.ui.resultTable, [_("Result"), _("TRE"), _("Alike")])
         connect(self.ui.resultTable, "itemSelectionChanged()", self.onSelection)
         connect(self.ui.resultTable, "cellChanged(int,int)", self.onRename)
         connect(self.ui.showResultButton, "clicked(bool)", self.onShow)

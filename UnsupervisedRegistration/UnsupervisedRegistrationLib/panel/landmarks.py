@@ -25,7 +25,6 @@ from .section import Section, connect, singleShot
 _COALESCE_MS = 30  # A drag moves a point many times a second.
 _POINT_EVENTS = ("PointModifiedEvent", "PointAddedEvent", "PointRemovedEvent", "PointPositionDefinedEvent")
 _CHART = "Landmark distances"
-_HEADERS = ("Point", "Before", "After", "R", "A", "S")
 
 
 class LandmarkSection(Section, slicer.util.VTKObservationMixin):
@@ -38,7 +37,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         self._plane: Any = None
         self._observed: tuple[Any, ...] = ()
         self._refresh = singleShot(_COALESCE_MS, self.measure)
-        section.prepareTable(self.ui.landmarkTable, [_(text) for text in _HEADERS])
+        section.prepareTable(self.ui.landmarkTable, [_("Point"), _("Before"), _("After"), "R", "A", "S"])
         connect(self.ui.landmarkTable, "cellClicked(int,int)", self.onRow)
         connect(self.ui.createLandmarksButton, "clicked(bool)", self.onCreate)
         connect(self.ui.placeButton, "toggled(bool)", self.onPlace)

@@ -10,6 +10,7 @@ import numpy as np
 from .landmarks import LandmarkErrors
 from .outcomes import SliceRegistration
 from .report import foldingInWords, landmarksInWords
+from .words import tr as _
 
 Colour = Literal["green", "amber", "red"]
 
@@ -18,7 +19,6 @@ _GAIN = 0.02  # Similarity, of 1, that counts as closer.
 _ALIKE = 0.5  # Similarity from which images that gained nothing count as well aligned already.
 _WAY_BACK_MM = (1.0, 3.0)  # Inverse consistency, 95th percentile: a pixel or two, and what an eye sees.
 _DOUBT_MM = (2.0, 5.0)  # Expected error, median: where trust is a half, and the size of a small structure.
-_STIFFER = "lower the flexibility (refine with more smoothness)"
 _SEVERITY: tuple[Colour, ...] = ("green", "amber", "red")
 
 
@@ -48,8 +48,8 @@ def judge(outcome: SliceRegistration, errors: LandmarkErrors | None = None) -> J
     found = [*_similarity(outcome), *_folding(outcome), *_wayBack(outcome), *_doubt(outcome), *_landmarks(errors)]
     found.sort(key=lambda reason: -_SEVERITY.index(reason[0]))
     if not found:
-        return Judgement("green", ("nothing speaks against the outcome",))
-    return Judgement(found[0][0], tuple(sentence for _, sentence in found))
+        return Judgement("green", (_("nothing speaks against the outcome"),))
+    return Judgement(found[0][0], tuple(sentence for _colour, sentence in found))
 
 
 _Reasons = list[tuple[Colour, str]]
@@ -58,24 +58,33 @@ _Reasons = list[tuple[Colour, str]]
 def _similarity(outcome: SliceRegistration) -> _Reasons:
     before, after = outcome.registration.similarity_before, outcome.registration.similarity_after
     if after < before - _GAIN:
-        advice = "undo it, align the images roughly first, or choose another model"
-        return [("red", f"the images became less alike ({before:.2f} to {after:.2f} of 1): {advice}")]
+        sentence = _(
+            "the images became less alike ({before:.2f} to {after:.2f} of 1): undo it, align the images roughly first,"
+            " or choose another model"
+        )
+        return [("red", sentence.format(before=before, after=after))]
     if after < before + _GAIN and after < _ALIKE:
-        advice = "check that both show the same place, or align them roughly first"
-        return [("amber", f"the images came hardly closer ({before:.2f} to {after:.2f} of 1): {advice}")]
+        sentence = _(
+            "the images came hardly closer ({before:.2f} to {after:.2f} of 1): check that both show the same place, or"
+            " align them roughly first"
+        )
+        return [("amber", sentence.format(before=before, after=after))]
     return []
 
 
 def _folding(outcome: SliceRegistration) -> _Reasons:
     colour = _grade(outcome.registration.folding, _FOLDS)
-    return [] if colour == "green" else [(colour, f"{foldingInWords(outcome)}: {_STIFFER}")]
+    sentence = _("{folds}: lower the flexibility (refine with more smoothness)")
+    return [] if colour == "green" else [(colour, sentence.format(folds=foldingInWords(outcome)))]
 
 
 def _wayBack(outcome: SliceRegistration) -> _Reasons:
     error = float(np.percentile(_inRegion(outcome, outcome.inverseConsistency), 95))
     colour = _grade(error, _WAY_BACK_MM)
-    sentence = f"there and back misses by {error:.1f} mm: {_STIFFER}, or draw a mask"
-    return [] if colour == "green" else [(colour, sentence)]
+    sentence = _(
+        "there and back misses by {error:.1f} mm: lower the flexibility (refine with more smoothness), or draw a mask"
+    )
+    return [] if colour == "green" else [(colour, sentence.format(error=error))]
 
 
 def _doubt(outcome: SliceRegistration) -> _Reasons:
@@ -83,8 +92,8 @@ def _doubt(outcome: SliceRegistration) -> _Reasons:
         return []
     error = float(np.median(_inRegion(outcome, outcome.expectedError)))
     colour = _grade(error, _DOUBT_MM)
-    sentence = f"an error of {error:.1f} mm is to be expected: look at the trust map before you rely on it"
-    return [] if colour == "green" else [(colour, sentence)]
+    sentence = _("an error of {error:.1f} mm is to be expected: look at the trust map before you rely on it")
+    return [] if colour == "green" else [(colour, sentence.format(error=error))]
 
 
 def _landmarks(errors: LandmarkErrors | None) -> _Reasons:
@@ -92,7 +101,8 @@ def _landmarks(errors: LandmarkErrors | None) -> _Reasons:
         return []
     before, after = (errors.summary()[when]["mean"] for when in ("before", "after"))
     if after > before:
-        return [("red", f"{landmarksInWords(errors)}: undo it, or let the landmarks steer")]
+        sentence = _("{landmarks}: undo it, or let the landmarks steer")
+        return [("red", sentence.format(landmarks=landmarksInWords(errors)))]
     return []
 
 

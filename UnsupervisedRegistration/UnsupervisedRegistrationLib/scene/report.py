@@ -6,30 +6,35 @@ import numpy as np
 
 from .landmarks import LandmarkErrors
 from .outcomes import SliceRegistration
+from .words import tr as _
 
 
 def describe(outcome: SliceRegistration, errors: LandmarkErrors | None) -> str:
     """How much closer the images came, in words."""
     measured = outcome.registration
     parts = [] if errors is None or not errors.labels else [landmarksInWords(errors)]
-    parts.append(f"similarity {measured.similarity_before:.2f} -> {measured.similarity_after:.2f} of 1")
+    similarity = _("similarity {before:.2f} -> {after:.2f} of 1")
+    parts.append(similarity.format(before=measured.similarity_before, after=measured.similarity_after))
     parts.append(foldingInWords(outcome))
     if errors is not None:
         away = int((~outcome.covers(errors.fixed)).sum())
-        parts += [f"{away} of {len(errors.labels)} landmarks lie off the slice"] if away else []
+        sentence = _("{away} of {count} landmarks lie off the slice").format(away=away, count=len(errors.labels))
+        parts += [sentence] if away else []
     return ", ".join([*parts, *outcome.pair.notes])
 
 
 def landmarksInWords(errors: LandmarkErrors) -> str:
     """Their mean distance before and after."""
     before, after = (errors.summary()[when]["mean"] for when in ("before", "after"))
-    return f"landmarks {before:.1f} mm apart are now {after:.1f} mm apart"
+    return _("landmarks {before:.1f} mm apart are now {after:.1f} mm apart").format(before=before, after=after)
 
 
 def foldingInWords(outcome: SliceRegistration) -> str:
     """The share of the area that folds."""
     folding = outcome.registration.folding
-    return "nothing folds" if folding == 0 else f"{100 * folding:.2g} % of the area folds"
+    if folding == 0:
+        return _("nothing folds")
+    return _("{percent:.2g} % of the area folds").format(percent=100 * folding)
 
 
 def report(outcome: SliceRegistration, errors: LandmarkErrors | None, modelName: str) -> dict[str, object]:
