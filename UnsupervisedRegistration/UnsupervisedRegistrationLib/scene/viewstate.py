@@ -43,10 +43,12 @@ def remember(nodes: Iterable[slicer.vtkMRMLNode]) -> None:
             continue
         role = f"remembered{1 + max((int(known.removeprefix('remembered')) for known in content), default=-1)}"
         memory.SetNodeReferenceID(role, node.GetID())
-        content[role] = {name: getattr(node, f"Get{name}")() for name in _propertiesOf(node)}
-        for name, value in content[role].items():
+        values = {name: getattr(node, f"Get{name}")() for name in _propertiesOf(node)}
+        for name in values:
             if name.endswith("ID"):  # A scene that is added to another gives its nodes new IDs; references follow.
-                memory.SetNodeReferenceID(f"{role}{name}", value)
+                memory.SetNodeReferenceID(f"{role}{name}", values[name])
+                values[name] = None
+        content[role] = values
         memory.SetAttribute(_CONTENT, json.dumps(content))
 
 
