@@ -19,7 +19,8 @@ from UnsupervisedRegistrationLib.core.deformation import compose, exponentiate, 
 from UnsupervisedRegistrationLib.core.grid import identity_grid
 
 _LABELS = 24
-_KNOTS = 6  # Of a random curve of intensities.
+_KNOTS = 6  # Of a random curve of intensities,
+_WHITE = (0.6, 1.0)  # and above which of them all is white.
 
 
 @dataclass(frozen=True)
@@ -136,14 +137,18 @@ def _paint(labels: Tensor, texture: Tensor, contrast: Tensor) -> Tensor:
 
 
 def _remapped(image: Tensor, labels: Tensor) -> Tensor:
-    """Intensities through a random curve, falling in half of the images; the background keeps its own."""
+    """Intensities through a random curve, falling in half of the images; the background keeps its own.
+
+    In a third of the images the brightest turn white, as bone does in CT.
+    """
     batch = image.shape[0]
     values = torch.rand(batch, _KNOTS)
     values = torch.where(torch.rand(batch, 1) < 0.5, values.sort(dim=1, descending=True).values, values)
     place = image.flatten(1).clamp(0, 1) * (_KNOTS - 1)
     below = place.long().clamp(max=_KNOTS - 2)
     curve = torch.lerp(values.gather(1, below), values.gather(1, below + 1), place - below)
-    return torch.where(labels > 0, curve.view_as(image), image)
+    white = (torch.rand(batch, 1) < 1 / 3) & (image.flatten(1) > uniform(*_WHITE, batch, 1))
+    return torch.where(labels > 0, torch.where(white, 1.0, curve).view_as(image), image)
 
 
 def _lesion(image: Tensor) -> Tensor:

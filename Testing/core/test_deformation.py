@@ -16,6 +16,7 @@ from UnsupervisedRegistrationLib.core.deformation import (
     invert,
     jacobian_determinant,
     resize_displacement,
+    symmetric_flows,
     warp,
 )
 from UnsupervisedRegistrationLib.core.grid import identity_grid
@@ -150,6 +151,41 @@ def test_the_inverse_of_a_translation_is_its_opposite() -> None:
 def test_no_displacement_keeps_the_size(shape: tuple[int, ...]) -> None:
     determinant = jacobian_determinant(constant_field((0,) * len(shape), shape))
     assert torch.equal(determinant, torch.ones(1, 1, *shape, dtype=torch.float64))
+
+
+@shapes
+def test_symmetric_flows_of_a_smooth_velocity_are_its_exponential(shape: tuple[int, ...]) -> None:
+    velocity = 0.1 * linear_field(torch.eye(len(shape), dtype=torch.float64), shape)
+    velocity = velocity - velocity.mean(
+        dim=tuple(range(2, velocity.ndim)), keepdim=True
+    )  # Nothing leaves the grid far.
+    there, back = (resize_displacement(flow, shape) for flow in symmetric_flows(velocity, 6).chunk(2))
+    inner = (slice(None), slice(None), *(slice(n // 4, -(n // 4)) for n in shape))
+    torch.testing.assert_close(there[inner], exponentiate(velocity, 6)[inner], rtol=0.02, atol=0.02)
+    torch.testing.assert_close(back[inner], exponentiate(-velocity, 6)[inner], rtol=0.02, atol=0.02)
+
+
+def test_symmetric_flows_undo_each_other_where_squared_ones_do_not() -> None:
+    velocity = 0.3 * torch.randn(1, 2, 24, 24, generator=torch.Generator().manual_seed(3))
+    finer = (48, 48)
+
+    def left(flows: Tensor) -> float:
+        there, back = resize_displacement(flows, finer).chunk(2)
+        return float(compose(back, there)[..., 8:-8, 8:-8].norm(dim=1).mean())
+
+    squared = left(exponentiate(torch.cat([velocity, -velocity]), 6))
+    assert left(symmetric_flows(velocity, 6)) < squared / 3
+
+
+def test_swapping_the_sign_of_the_velocity_swaps_the_symmetric_flows() -> None:
+    velocity = torch.randn(2, 2, 12, 16, generator=torch.Generator().manual_seed(4))
+    there, back = symmetric_flows(velocity, 5).chunk(2)
+    assert torch.equal(symmetric_flows(-velocity, 5), torch.cat([back, there]))
+
+
+def test_what_lies_on_the_grid_already_is_not_resized() -> None:
+    displacement = torch.rand(1, 2, 9, 8)
+    assert resize_displacement(displacement, (9, 8)) is displacement
 
 
 @shapes

@@ -118,7 +118,7 @@ def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
 
 def test_another_version_is_refused(file: Path) -> None:
     change(file, lambda c: c.update(version=99))
-    with pytest.raises(ValueError, match="model version 99; this release reads 1"):
+    with pytest.raises(ValueError, match="model version 99; this release reads 2"):
         load_model(file)
 
 

@@ -11,9 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from UnsupervisedRegistrationLib.core import pyramid
 from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.deformation import exponentiate, warp
+from UnsupervisedRegistrationLib.core.deformation import symmetric_flows, warp
 from UnsupervisedRegistrationLib.core.network import Architecture, Network, NetworkConfiguration
-from UnsupervisedRegistrationLib.core.pyramid import _InstanceNorm, correlate, space_to_depth
+from UnsupervisedRegistrationLib.core.pyramid import _InstanceNorm, correlate, space_to_depth, turned
 
 architectures = pytest.mark.parametrize("architecture", ["fcn", "pyramid"])
 dimensions = pytest.mark.parametrize("dimension", [2, 3])
@@ -180,7 +180,7 @@ def test_the_displacement_of_a_velocity_is_its_flow_in_voxels_of_the_image() -> 
 def test_the_displacement_integrates_with_the_steps_of_the_configuration() -> None:
     velocity = torch.randn(1, 2, 16, 16, generator=torch.Generator().manual_seed(1))
     network = build_network(NetworkConfiguration(width=4, integration_steps=3))
-    torch.testing.assert_close(network.displacement(velocity, (16, 16)), exponentiate(velocity, 3))
+    torch.testing.assert_close(network.displacement(velocity, (32, 32)), symmetric_flows(velocity, 3)[:1])
 
 
 def test_the_default_network_has_less_than_two_and_a_half_million_weights() -> None:
@@ -203,7 +203,19 @@ def test_correlate_equals_a_loop_over_all_shifts(shape: tuple[int, ...], radius:
     for offset in itertools.product(range(2 * radius + 1), repeat=len(shape)):
         window = (slice(None), slice(None), *(slice(o, o + n) for o, n in zip(offset, shape, strict=True)))
         expected.append((first * padded[window]).sum(dim=1))
-    torch.testing.assert_close(correlate(first, second, radius), torch.stack(expected, dim=1))
+    torch.testing.assert_close(correlate(first, second, radius), torch.stack(expected, dim=-1))
+
+
+@pytest.mark.parametrize("radius", [1, 3])
+@pytest.mark.parametrize("shape", [(5, 7), (6, 2), (3, 4, 5)], ids=["2-D", "narrow", "3-D"])
+def test_turned_products_are_those_of_the_images_in_the_other_order(shape: tuple[int, ...], radius: int) -> None:
+    first, second = torch.randn(2, 2, 3, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
+    first.requires_grad_()
+    ours, expected = turned(correlate(first, second, radius), radius), correlate(second, first, radius)
+    torch.testing.assert_close(ours, expected)
+    weights = torch.randn_like(ours)
+    slopes = [torch.autograd.grad((values * weights).sum(), first)[0] for values in (ours, expected)]
+    torch.testing.assert_close(*slopes)
 
 
 def test_space_to_depth_equals_pixel_unshuffle() -> None:

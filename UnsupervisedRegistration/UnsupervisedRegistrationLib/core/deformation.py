@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import math
 from typing import Literal
 
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Interpolation = Literal["bilinear", "nearest"]
+_KEPT = 2**18  # Voxels of a grid whose positions are kept for the next call, at most.
 _COARSEST = 16  # Voxels; below twice that an inverse begins from the negative displacement.
 _LONGEST = 2.0  # Voxels that an inverse moves in one iteration at most.
 _SINGULAR = 0.05  # Determinant below which Newton's method takes a plain fixed-point step.
@@ -36,29 +38,33 @@ def warp(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear") 
         )
     if min(shape) < 2:
         raise ValueError(f"An image of the shape {shape} cannot be warped: every axis needs two voxels.")
-    positions, voxel = _sampling_grid(shape, displacement)
-    return _sample(image, positions, voxel, displacement, mode)
+    return _sample(image, displacement, mode)
 
 
-def sampler(like: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """``warp`` without its checks, for many calls with displacements like ``like``, ``(B, d, *spatial)``."""
-    positions, voxel = _sampling_grid(tuple(like.shape[2:]), like)
-    return lambda image, displacement: _sample(image, positions, voxel, displacement)
-
-
-def _sampling_grid(shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
-    """Position of every voxel as ``grid_sample`` counts, ``(1, *shape, d)`` in -1..1, and the length of a voxel."""
-    axes = [torch.linspace(-1, 1, size, dtype=like.dtype, device=like.device) for size in shape]
-    positions = torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)[None]
-    return positions, torch.tensor([2 / (size - 1) for size in reversed(shape)], dtype=like.dtype, device=like.device)
-
-
-def _sample(
-    image: Tensor, positions: Tensor, voxel: Tensor, displacement: Tensor, mode: Interpolation = "bilinear"
-) -> Tensor:
-    points = torch.addcmul(positions, displacement.flip(1).movedim(1, -1), voxel)
+def _sample(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear") -> Tensor:
+    """``warp`` without its checks."""
+    positions, voxel = _positions(tuple(image.shape[2:]), displacement)
     # Clamped here, which is what padding with the border does, because not every device offers that.
-    return F.grid_sample(image, points.clamp(-1, 1), mode=mode, align_corners=True)
+    points = torch.addcmul(positions, displacement, voxel).clamp(-1, 1).movedim(1, -1)
+    # grid_sample counts the axes backwards. To turn those of the image is free, to turn the vectors a copy.
+    turned = image.permute(0, 1, *reversed(range(2, image.ndim)))
+    return F.grid_sample(turned, points, mode=mode, align_corners=True)
+
+
+def _positions(shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
+    """Position of every voxel in -1..1, ``(1, d, *shape)``, and the length of a voxel, ``(1, d, 1, ..)``."""
+    make = _kept_positions if math.prod(shape) <= _KEPT else _new_positions
+    return make(shape, like.dtype, like.device)
+
+
+def _new_positions(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(False):  # What is kept may be needed for a gradient later.
+        axes = [torch.linspace(-1, 1, size, dtype=dtype, device=device) for size in shape]
+        voxel = torch.tensor([2 / (size - 1) for size in shape], dtype=dtype, device=device)
+        return torch.stack(torch.meshgrid(*axes, indexing="ij"))[None], voxel.view(1, -1, *[1] * len(shape))
+
+
+_kept_positions = functools.lru_cache(maxsize=16)(_new_positions)
 
 
 def lengths(vectors: Tensor) -> Tensor:
@@ -93,11 +99,32 @@ def exponentiate(velocity: Tensor, steps: int) -> Tensor:
     Source:
         Arsigny et al., A Log-Euclidean Framework for Statistics on Diffeomorphisms, MICCAI 2006.
     """
-    positions, voxel = _sampling_grid(tuple(velocity.shape[2:]), velocity)
     displacement = velocity / 2**steps
     for _ in range(steps):
-        displacement = displacement + _sample(displacement, positions, voxel, displacement)
+        displacement = displacement + _sample(displacement, displacement)
     return displacement
+
+
+def symmetric_flows(velocity: Tensor, steps: int) -> Tensor:
+    """Displacements of the flow of a stationary velocity at time 1 and -1, on a grid twice as fine.
+
+    Each goes half-way there by the inverse of the flow from the other side, and on by its own, so that they undo each
+    other by construction; those of ``exponentiate`` do so only as far as the grid resolves the velocity.
+
+    Args:
+        velocity: ``(B, d, *spatial)``, voxels.
+        steps: Squarings as in ``exponentiate``, at least 1.
+
+    Returns:
+        ``(2 * B, d, *(2 * spatial))``, voxels of the finer grid, those at time 1 first.
+    """
+    finer = tuple(2 * size for size in velocity.shape[2:])
+    halves = resize_displacement(exponentiate(torch.cat([velocity, -velocity]) / 2, steps - 1), finer)
+    others = halves.roll(len(velocity), dims=0)
+    inverse = halves  # Of the others, as far as the grid resolves it; two iterations make it so.
+    for _ in range(2):
+        inverse = -_sample(others, inverse)
+    return compose(halves, inverse)
 
 
 def invert(displacement: Tensor, iterations: int = 4) -> Tensor:
@@ -117,9 +144,9 @@ def invert(displacement: Tensor, iterations: int = 4) -> Tensor:
         inverse = -displacement
     dimension = len(shape)
     solve = _inverse_matrices(_jacobian(displacement)).flatten(-2).movedim(-1, 1)
-    both, sample = torch.cat([displacement, solve], dim=1), sampler(displacement)
+    both = torch.cat([displacement, solve], dim=1)
     for _ in range(iterations):
-        there = sample(both, inverse)
+        there = _sample(both, inverse)
         missed = inverse + there[:, :dimension]
         rows = there[:, dimension:].unflatten(1, (dimension, dimension))
         step = (rows * missed[:, None]).sum(dim=2)
@@ -169,8 +196,14 @@ def _inverse_matrices(matrices: Tensor) -> Tensor:
 
 
 def resize_displacement(displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The same deformation on a grid of another ``shape`` over the same extent, in voxels of the new grid."""
+    """The same deformation on a grid of another ``shape`` over the same extent, in voxels of the new grid.
+
+    A displacement that lies on such a grid comes back as it is.
+    """
+    if tuple(displacement.shape[2:]) == shape:
+        return displacement
     scale = [new / old for new, old in zip(shape, displacement.shape[2:], strict=True)]
     factor = torch.tensor(scale, dtype=displacement.dtype, device=displacement.device)
-    resized = F.interpolate(displacement, shape, mode="bilinear" if len(shape) == 2 else "trilinear")
+    # With the channels last, as a convolution may leave them, interpolating two takes three times as long.
+    resized = F.interpolate(displacement.contiguous(), shape, mode="bilinear" if len(shape) == 2 else "trilinear")
     return resized * factor.view(1, -1, *[1] * len(shape))

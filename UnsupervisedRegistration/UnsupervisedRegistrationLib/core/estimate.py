@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .deformation import compose, invert, resize_displacement, warp
 from .grid import ImageGrid
-from .mending import flows, unfolded
+from .mending import unfolded, unfolded_flows
 from .model import Model
 from .network import Network
 from .preprocessing import PreparedPair
@@ -93,7 +93,7 @@ def _velocity(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | 
 
 
 def _flows(network: Network, velocity: Tensor, shape: tuple[int, ...]) -> Deformation:
-    forward, backward = resize_displacement(flows(velocity, network.configuration.integration_steps), shape).chunk(2)
+    forward, backward = resize_displacement(unfolded_flows(network.flows, velocity), shape).chunk(2)
     return forward, backward
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .deformation import sample_at, sampler
+from .deformation import sample_at, compose
 from .measures import folded_cells
 
 _REACH = 1 / 16  # Of the longest side: standard deviation of the bump by which a landmark pulls.
@@ -62,7 +62,6 @@ class LandmarkPull:
         self._landmarks = LandmarkPairs(landmarks.fixed.to(like), landmarks.moving.to(like))
         self._spacing = torch.tensor(spacing, dtype=like.dtype, device=like.device)
         reach = max(max(like.shape[2:]) * _REACH, 1.5)
-        self._sample = sampler(like)
         axes = [torch.arange(size, dtype=like.dtype, device=like.device) for size in like.shape[2:]]
         places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
         points = self._landmarks.fixed
@@ -85,7 +84,7 @@ class LandmarkPull:
             if float(self._landmarks.distances(displacement, self._spacing).max()) < _REACHED_MM:
                 break
             step = self.step(displacement, share)
-            further = step + self._sample(displacement, step)
+            further = compose(displacement, step)
             if bool(folded_cells(further).any()) and not bool(folded_cells(displacement).any()):
                 break
             displacement = further

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .deformation import exponentiate
 from .measures import folded_cells
 
 _ROUNDS = 40  # Of smoothing, at most.
@@ -48,17 +47,17 @@ def unfolded(displacement: Tensor) -> Tensor | None:
     return None
 
 
-def flows(velocity: Tensor, steps: int) -> Tensor:
-    """Displacements of the flow of a stationary velocity and of its reverse, ``(2 * B, d, *spatial)``.
+def unfolded_flows(flows: Callable[[Tensor], Tensor], velocity: Tensor) -> Tensor:
+    """Displacements of a velocity and of its reverse, ``(2 * B, d, *finer)``.
 
     Where either folds the velocity is made smoother, so that both remain inverse to each other.
 
     Args:
+        flows: Makes them of a velocity.
         velocity: ``(B, d, *spatial)``, voxels.
-        steps: Squarings, see ``exponentiate``.
     """
     for _ in range(_ROUNDS):
-        ways = exponentiate(torch.cat([velocity, -velocity]), steps)
+        ways = flows(velocity)
         folded = folded_cells(ways)
         if not bool(folded.any()):
             break
@@ -68,9 +67,10 @@ def flows(velocity: Tensor, steps: int) -> Tensor:
 
 
 def _smoothed(field: Tensor, folded: Tensor) -> Tensor:
-    """``(B, d, *spatial)``, smoother around the folded cells ``(B, 1, *cells)``."""
+    """``(B, d, *spatial)``, smoother around the folded cells ``(B, 1, *cells)`` of a grid as fine or finer."""
     smooth = gaussian(_SIGMA)
-    pool = F.max_pool2d if field.ndim == 4 else F.max_pool3d
-    cells = F.pad(folded.to(field), [0, 1] * (field.ndim - 2))
+    flat = field.ndim == 4
+    pool, coarser = (F.max_pool2d, F.adaptive_max_pool2d) if flat else (F.max_pool3d, F.adaptive_max_pool3d)
+    cells = coarser(F.pad(folded.to(field), [0, 1] * (field.ndim - 2)), field.shape[2:])
     around = smooth(pool(cells, _AROUND, stride=1, padding=_AROUND // 2))
     return field + around * (smooth(field) - field)

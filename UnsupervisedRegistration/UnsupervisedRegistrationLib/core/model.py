@@ -19,7 +19,7 @@ from .network import Network, NetworkConfiguration
 from .preprocessing import PreprocessingConfiguration
 
 _FORMAT = "unsupervised-registration-model"
-_VERSION = 1
+_VERSION = 2
 # What the reading of a zip file with a senseless content has been seen to raise.
 _DAMAGED = (
     *(RuntimeError, EOFError, zipfile.BadZipFile, LookupError, TypeError, AttributeError),

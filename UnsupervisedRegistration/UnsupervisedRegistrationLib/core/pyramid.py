@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .deformation import exponentiate, lengths, resize_displacement, warp
+from .deformation import exponentiate, lengths, resize_displacement, symmetric_flows, warp
 from .forces import contrasts, mutual_force
 from .mending import gaussian
 from .network import Network, NetworkConfiguration, convolution
@@ -20,8 +21,7 @@ _DEPTHS = (1, 1, 2, 1)  # Wide convolutions of the decoders there.
 _LONGEST = 0.5  # Voxels of the finest level that a step of demons goes at most,
 _GAIN = 1.7  # and what it goes at a force of 1.
 _FLUID = 1.2  # Standard deviation of the Gaussian that smooths it, voxels at half the resolution.
-_smooth = gaussian(_FLUID)
-_SQUARINGS = 4  # Half of the velocity inside the network spans few voxels of its level.
+_SQUARINGS = 2  # Half of the velocity inside the network spans few voxels of its level.
 
 
 class Pyramid(Network):
@@ -49,7 +49,7 @@ class Pyramid(Network):
             for level, (i, o) in enumerate(zip(inputs, channels, strict=True))
         )
         self.decoder = nn.ModuleList(
-            _decoder(dimension, (2 * radius + 1) ** dimension + 2 * features + dimension, features, depth)
+            _Decoder(dimension, (2 * radius + 1) ** dimension + 2 * features + dimension, features, depth)
             for radius, features, depth in zip(_RADII, reversed(channels), _DEPTHS, strict=True)
         )
 
@@ -64,7 +64,7 @@ class Pyramid(Network):
         ):
             velocity = resize_displacement(velocity, tuple(features.shape[2:]))
             for repeat in range(self.configuration.repeats if level == _LEVELS - 1 else 1):
-                moved = features if level == repeat == 0 else _halfway(features, velocity)
+                moved = features if level == repeat == 0 else _channels_last(_halfway(features, velocity))
                 velocity = velocity + _residual(moved, velocity, decoder, radius)
             outcomes.append(velocity)
         if self.configuration.demons_steps:
@@ -75,14 +75,14 @@ class Pyramid(Network):
             outcomes[-1] = velocity
         return outcomes
 
+    def flows(self, velocity: Tensor) -> Tensor:
+        return symmetric_flows(velocity, self.configuration.integration_steps)
+
 
 def _halfway(features: Tensor, velocity: Tensor) -> Tensor:
     """Features of both images ``(2 * B, C, *spatial)``, warped half-way towards each other."""
     both_ways = exponentiate(torch.cat([-velocity, velocity]) / 2, _SQUARINGS)
-    shape = tuple(features.shape[2:])
-    if shape != velocity.shape[2:]:
-        both_ways = resize_displacement(both_ways, shape)
-    return _channels_last(warp(features, both_ways))
+    return warp(features, resize_displacement(both_ways, tuple(features.shape[2:])))
 
 
 def _demons(images: Tensor, velocity: Tensor) -> Tensor:
@@ -93,26 +93,42 @@ def _demons(images: Tensor, velocity: Tensor) -> Tensor:
         velocity: ``(B, d, *coarser)``.
     """
     with torch.no_grad():
-        force = _smooth(mutual_force(_halfway(images, velocity)))
-        step = _GAIN * F.interpolate(force, velocity.shape[2:], mode="area")
+        step = _GAIN * _smooth_and_halve(mutual_force(_halfway(images, velocity)))
         furthest = lengths(step).flatten(1).amax(dim=1).clamp_min(_LONGEST)
         return step * (_LONGEST / furthest).view(-1, *[1] * (step.ndim - 1))
 
 
-def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module, radius: int) -> Tensor:
+def _smooth_and_halve(force: Tensor) -> Tensor:
+    """``(B, d, *spatial)`` at half the resolution; a product of matrices along each axis is the fastest way."""
+    for axis in range(2, force.ndim):
+        force = (force.movedim(axis, -1) @ _halving(force.shape[axis], force.device)).movedim(-1, axis)
+    return force
+
+
+@functools.lru_cache(maxsize=32)
+def _halving(size: int, device: torch.device) -> Tensor:
+    """What a Gaussian and the mean of every two voxels make of a row: ``(size, size / 2)``."""
+    with torch.inference_mode(False):
+        smooth = gaussian(_FLUID)(torch.eye(size, device=device)[:, None])
+        return F.interpolate(smooth, size // 2, mode="area")[:, 0]
+
+
+def _residual(features: Tensor, velocity: Tensor, decoder: _Decoder, radius: int) -> Tensor:
     """Antisymmetric update of the velocity.
 
     Args:
         features: ``(2 * B, C, *spatial)``, of both images, stacked in the batch and warped half-way.
         velocity: ``(B, d, *spatial)`` so far.
-        decoder: Sees either image as the first.
+        decoder: Of this level.
         radius: Of the correlation.
     """
-    swapped = features.roll(velocity.shape[0], dims=0)
     directions = features * torch.rsqrt(features.square().sum(dim=1, keepdim=True) + 1e-6)
-    matches = correlate(directions, directions.roll(velocity.shape[0], dims=0), radius)
-    there, back = decoder(torch.cat([matches, features, swapped, torch.cat([velocity, -velocity])], dim=1)).chunk(2)
-    return (there - back) / 2
+    matches = correlate(*directions.chunk(2), radius)
+    fixed, moving = features.movedim(1, -1).chunk(2)
+    onward = velocity.movedim(1, -1).contiguous()
+    there = torch.cat([matches, fixed, moving, onward], dim=-1)
+    back = torch.cat([turned(matches, radius), moving, fixed, -onward], dim=-1)
+    return decoder(there, back)
 
 
 def space_to_depth(image: Tensor, factor: int) -> Tensor:
@@ -133,7 +149,7 @@ def correlate(first: Tensor, second: Tensor, radius: int) -> Tensor:
         radius: Reach along each axis, voxels.
 
     Returns:
-        ``(B, (2 * radius + 1) ** d, *spatial)``; neighbours outside the image count as zero.
+        ``(B, *spatial, (2 * radius + 1) ** d)``; neighbours outside the image count as zero.
     """
     dimension, spatial, size = first.ndim - 2, tuple(first.shape[2:]), 2 * radius + 1
     block = next(side for side in (4, 2, 1) if not any(length % side for length in spatial))
@@ -151,7 +167,21 @@ def correlate(first: Tensor, second: Tensor, radius: int) -> Tensor:
         [len(first), *[n for number in numbers for n in (number, block)], *[size] * dimension],
         [numbers[0] * skips[0], *[step for pair in zip(skips, inside, strict=True) for step in pair], *around],
     )
-    return view.reshape(len(first), *spatial, size**dimension).movedim(-1, 1)
+    return view.reshape(len(first), *spatial, size**dimension)
+
+
+def turned(matches: Tensor, radius: int) -> Tensor:
+    """What ``correlate`` gives for both images in the other order, from what it gave: the same products, elsewhere.
+
+    Voxel ``x`` of the second image with its neighbour ``x + o`` in the first is ``x + o`` of the first with ``-o``.
+    """
+    dimension, size = matches.ndim - 2, 2 * radius + 1
+    spatial, count = matches.shape[1:-1], size**dimension
+    padded = F.pad(matches, [0, 0] + [radius] * 2 * dimension)
+    steps = padded.stride()[:-1]
+    offsets = [steps[1 + axis] - size ** (dimension - 1 - axis) for axis in range(dimension)]
+    view = padded.as_strided([*padded.shape[:1], *spatial, *[size] * dimension], [*steps, *offsets], count - 1)
+    return view.reshape(matches.shape)
 
 
 def _blocks(image: Tensor, side: int, step: int) -> Tensor:
@@ -183,8 +213,8 @@ def _encoder(dimension: int, inputs: int, outputs: int, stride: int) -> nn.Seque
 class _InstanceNorm(nn.Module):
     """Every channel of every image to mean 0 and variance 1, then scaled and shifted.
 
-    PyTorch's own puts the channels first again, and the next convolution has to put them last; with that, the time of
-    an encoder is a quarter longer.
+    PyTorch's own puts the channels first again, and the next convolution has to put them last; its batch norm of one
+    image at a time does not.
     """
 
     def __init__(self, channels: int) -> None:
@@ -192,24 +222,35 @@ class _InstanceNorm(nn.Module):
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
 
     def forward(self, features: Tensor) -> Tensor:
-        rows = features.movedim(1, -1)
-        flat = rows.flatten(1, -2)
-        mean = flat.mean(dim=1, keepdim=True)
-        variance = (flat.square().mean(dim=1, keepdim=True) - mean.square()).clamp_min(0)
-        scale = self.weight * torch.rsqrt(variance + 1e-5)
-        return torch.addcmul(self.bias - mean * scale, flat, scale).view_as(rows).movedim(-1, 1)
+        normal = [F.batch_norm(one, None, None, self.weight, self.bias, training=True) for one in features.split(1)]
+        return torch.cat(normal)
 
 
 def _activation() -> nn.Module:
     return nn.LeakyReLU(0.2, inplace=True)  # Of what nobody else needs.
 
 
-def _decoder(dimension: int, inputs: int, width: int, depth: int) -> nn.Sequential:
-    """From matches and features to a velocity; the last layer starts almost at zero."""
-    conv = convolution(dimension)
-    last = conv(width, dimension, 3, padding=1)
-    nn.init.normal_(last.weight, std=1e-3)
-    layers: list[nn.Module] = [conv(inputs, width, 1), _activation()]
-    for _ in range(depth):
-        layers += [conv(width, width, 3, padding=1), _activation()]
-    return nn.Sequential(*layers, last)
+class _Decoder(nn.Sequential):
+    """From matches and features, seen from either image, to an antisymmetric velocity.
+
+    The last layer starts almost at zero. It is linear, so both outcomes are subtracted before it.
+    """
+
+    def __init__(self, dimension: int, inputs: int, width: int, depth: int) -> None:
+        conv = convolution(dimension)
+        last = conv(width, dimension, 3, padding=1, bias=False)
+        nn.init.normal_(last.weight, std=1e-3)
+        layers: list[nn.Module] = [conv(inputs, width, 1), _activation()]
+        for _ in range(depth):
+            layers += [conv(width, width, 3, padding=1), _activation()]
+        super().__init__(*layers, last)
+
+    def forward(self, there: Tensor, back: Tensor) -> Tensor:  # type: ignore[override]
+        """Velocity ``(B, d, *spatial)`` from what either image sees, ``(B, *spatial, inputs)``."""
+        first, *middle, last = self
+        weight = first.weight.flatten(1)  # Of one voxel, so no convolution is needed.
+        features = torch.cat([F.linear(seen, weight, first.bias) for seen in (there, back)]).movedim(-1, 1)
+        for layer in middle:
+            features = layer(features)
+        onward, backward = features.chunk(2)
+        return last(onward - backward) / 2

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .deformation import invert, resize_displacement, sampler
+from .deformation import compose, invert, resize_displacement, warp
 from .estimate import Deformation
 from .forces import AnyContrast, Force, SameContrast
 from .grid import ImageGrid
@@ -150,10 +150,9 @@ class _Level:
         self._start = resize_displacement(start, shape)
         weight = pair.weight(resize_displacement(start, full)) if pair.moving_mask is not None else pair.mask
         self._weight = None if weight is None else _coarse(weight, shape)
-        self._sample = sampler(self._start)
         self._smooth = gaussian(_FLUID)
         self._diffuse = _diffusion(self._fixed, settings)
-        kind = _similarity_for(settings, self._sample(self._moving, self._start), self._fixed)
+        kind = _similarity_for(settings, warp(self._moving, self._start), self._fixed)
         self._force = _FORCES[kind](self._fixed)
         spacing = tuple(factor * step for step in pair.spacing(grid))
         self._pull = None if landmarks is None else LandmarkPull(landmarks.on_grid(full, shape), self._start, spacing)
@@ -165,7 +164,7 @@ class _Level:
         for number in range(count):
             if clock.over():
                 break
-            warped = self._sample(self._moving, displacement)
+            warped = warp(self._moving, displacement)
             equal = float((warped - self._fixed).abs().max()) < _EQUAL
             force = self._pulling(warped)
             length = float(force.square().sum(dim=1).amax().sqrt())
@@ -184,7 +183,7 @@ class _Level:
     def _step(self, displacement: Tensor, step: Tensor) -> Tensor:
         if self._pull is not None:
             step = step + self._pull.step(displacement, self._closing)
-        return self._diffuse(step + self._sample(displacement, step))
+        return self._diffuse(compose(displacement, step))
 
 
 def _coarse(image: Tensor, shape: tuple[int, ...]) -> Tensor:
