@@ -166,7 +166,7 @@ def test_symmetric_flows_of_a_smooth_velocity_are_its_exponential(shape: tuple[i
 
 
 def test_symmetric_flows_undo_each_other_where_squared_ones_do_not() -> None:
-    velocity = 0.3 * torch.randn(1, 2, 24, 24, generator=torch.Generator().manual_seed(3))
+    velocity = 0.5 * torch.randn(1, 2, 24, 24, generator=torch.Generator().manual_seed(3))
     finer = (48, 48)
 
     def left(flows: Tensor) -> float:
@@ -174,7 +174,7 @@ def test_symmetric_flows_undo_each_other_where_squared_ones_do_not() -> None:
         return float(compose(back, there)[..., 8:-8, 8:-8].norm(dim=1).mean())
 
     squared = left(exponentiate(torch.cat([velocity, -velocity]), 6))
-    assert left(symmetric_flows(velocity, 6)) < squared / 3
+    assert left(symmetric_flows(velocity, 6)) < squared / 2
 
 
 def test_swapping_the_sign_of_the_velocity_swaps_the_symmetric_flows() -> None:

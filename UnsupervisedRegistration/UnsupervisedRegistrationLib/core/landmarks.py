@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .deformation import sample_at, compose
+from .deformation import compose, sample_at
 from .measures import folded_cells
 
 _REACH = 1 / 16  # Of the longest side: standard deviation of the bump by which a landmark pulls.

@@ -101,19 +101,19 @@ def _demons(images: Tensor, velocity: Tensor) -> Tensor:
 def _smooth_and_halve(force: Tensor) -> Tensor:
     """``(B, d, *spatial)`` at half the resolution; a product of matrices along each axis is the fastest way."""
     for axis in range(2, force.ndim):
-        force = (force.movedim(axis, -1) @ _halving(force.shape[axis], force.device)).movedim(-1, axis)
+        force = (force.movedim(axis, -1) @ _halving(force.shape[axis], force.dtype, force.device)).movedim(-1, axis)
     return force
 
 
 @functools.lru_cache(maxsize=32)
-def _halving(size: int, device: torch.device) -> Tensor:
+def _halving(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """What a Gaussian and the mean of every two voxels make of a row: ``(size, size / 2)``."""
     with torch.inference_mode(False):
-        smooth = gaussian(_FLUID)(torch.eye(size, device=device)[:, None])
+        smooth = gaussian(_FLUID)(torch.eye(size, dtype=dtype, device=device)[:, None])
         return F.interpolate(smooth, size // 2, mode="area")[:, 0]
 
 
-def _residual(features: Tensor, velocity: Tensor, decoder: _Decoder, radius: int) -> Tensor:
+def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module, radius: int) -> Tensor:
     """Antisymmetric update of the velocity.
 
     Args:
@@ -123,12 +123,14 @@ def _residual(features: Tensor, velocity: Tensor, decoder: _Decoder, radius: int
         radius: Of the correlation.
     """
     directions = features * torch.rsqrt(features.square().sum(dim=1, keepdim=True) + 1e-6)
-    matches = correlate(*directions.chunk(2), radius)
+    first, second = directions.chunk(2)
+    matches = correlate(first, second, radius)
     fixed, moving = features.movedim(1, -1).chunk(2)
     onward = velocity.movedim(1, -1).contiguous()
     there = torch.cat([matches, fixed, moving, onward], dim=-1)
     back = torch.cat([turned(matches, radius), moving, fixed, -onward], dim=-1)
-    return decoder(there, back)
+    step: Tensor = decoder(there, back)
+    return step
 
 
 def space_to_depth(image: Tensor, factor: int) -> Tensor:
@@ -248,9 +250,10 @@ class _Decoder(nn.Sequential):
     def forward(self, there: Tensor, back: Tensor) -> Tensor:  # type: ignore[override]
         """Velocity ``(B, d, *spatial)`` from what either image sees, ``(B, *spatial, inputs)``."""
         first, *middle, last = self
-        weight = first.weight.flatten(1)  # Of one voxel, so no convolution is needed.
-        features = torch.cat([F.linear(seen, weight, first.bias) for seen in (there, back)]).movedim(-1, 1)
+        weight, bias = first.get_parameter("weight").flatten(1), first.get_parameter("bias")  # Of one voxel.
+        features = torch.cat([F.linear(seen, weight, bias) for seen in (there, back)]).movedim(-1, 1)
         for layer in middle:
             features = layer(features)
         onward, backward = features.chunk(2)
-        return last(onward - backward) / 2
+        step: Tensor = last(onward - backward)
+        return step / 2
