@@ -109,7 +109,7 @@ def network(model: Model, refinement: Refinement | None = None) -> Method:
                     configuration=model.configuration.preprocessing,
                     multiple=model.network.multiple,
                 )
-                outcome = align(ready, model, pair.grid)
+                outcome = align(ready, model, pair.grid, twice=refinement is not None)
                 if refinement is not None:
                     outcome = refine(ready, outcome, refinement, pair.grid)
                 return ready.restore(outcome[0], pair.grid.shape)

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from UnsupervisedRegistrationLib.core import pyramid
 from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.deformation import symmetric_flows, warp
+from UnsupervisedRegistrationLib.core.deformation import exponentiate, symmetric_flows, warp
 from UnsupervisedRegistrationLib.core.network import Architecture, Network, NetworkConfiguration
 from UnsupervisedRegistrationLib.core.pyramid import _InstanceNorm, correlate, space_to_depth, turned
 
@@ -181,6 +181,7 @@ def test_the_displacement_integrates_with_the_steps_of_the_configuration() -> No
     velocity = torch.randn(1, 2, 16, 16, generator=torch.Generator().manual_seed(1))
     network = build_network(NetworkConfiguration(width=4, integration_steps=3))
     torch.testing.assert_close(network.displacement(velocity, (32, 32)), symmetric_flows(velocity, 3)[:1])
+    torch.testing.assert_close(network.displacement(velocity, (16, 16)), exponentiate(velocity, 3))
 
 
 def test_the_default_network_has_less_than_two_and_a_half_million_weights() -> None:

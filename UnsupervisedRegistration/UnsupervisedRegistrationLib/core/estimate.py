@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -19,23 +20,29 @@ _LARGE = 320  # Voxels on the longest side; networks learn on 160 to 256.
 _FADE_MM = 20.0  # Outside the mask the deformation fades out over about this distance.
 
 
-def align(pair: PreparedPair, model: Model, grid: ImageGrid) -> Deformation:
+def align(pair: PreparedPair, model: Model, grid: ImageGrid, twice: bool = False) -> Deformation:
     """The network alone: displacements from fixed to moving and back, ``(B, d, *padded)`` working voxels.
 
     Args:
         pair: Prepared for the model, on the device to use.
         model: What to use.
         grid: The images came on.
+        twice: Whether the network sees the images once more, warped half-way towards each other; see ``estimate``.
     """
     network = model.network
     if next(network.parameters()).device != pair.fixed.device:  # Moving it where it is already takes milliseconds.
         network.to(pair.fixed.device)
     weight = fade(pair.region, _FADE_MM / min(pair.spacing(grid))) if pair.region is not None else None
-    return estimate(network, pair.fixed, pair.moving, model.configuration.passes, weight)
+    return estimate(network, pair.fixed, pair.moving, model.configuration.passes, weight, twice)
 
 
 def estimate(
-    network: Network, fixed: Tensor, moving: Tensor, passes: int = 1, weight: Tensor | None = None
+    network: Network,
+    fixed: Tensor,
+    moving: Tensor,
+    passes: int = 1,
+    weight: Tensor | None = None,
+    twice: bool = False,
 ) -> Deformation:
     """Displacements from fixed to moving and back, from one or several passes of the network.
 
@@ -45,46 +52,43 @@ def estimate(
         moving: Like ``fixed``.
         passes: After the first, the network sees the moving image as warped so far.
         weight: ``(1 or B, 1, *spatial)``, factor of the velocity, or ``None``.
+        twice: Whether every pass looks again half-way between both images, which finds more and is rougher. Large
+            images are always looked at twice, the first time at half their size: a network reaches as many voxels as
+            it had to while it learned, and a large image moves by more.
     """
-    forward, backward = _pass(network, fixed, moving, weight)
+    forward, backward = _pass(network, fixed, moving, weight, twice)
     for _ in range(passes - 1):
-        step, back = _pass(network, fixed, warp(moving, forward), weight)
+        step, back = _pass(network, fixed, warp(moving, forward), weight, twice)
         forward, backward = compose(forward, step), compose(back, backward)
     return forward, backward
 
 
-def _pass(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None) -> Deformation:
+def _pass(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None, twice: bool) -> Deformation:
+    shape = tuple(fixed.shape[2:])
     if not network.configuration.integration_steps:
-        velocity = _velocity(network, fixed, moving, weight)
-        forward = network.displacement(velocity, tuple(fixed.shape[2:]))
+        forward = network.displacement(_velocity(network, fixed, moving, weight), shape)
         return forward, invert(forward)
-    if max(fixed.shape[2:]) <= _LARGE:
-        return _flows(network, _velocity(network, fixed, moving, weight), tuple(fixed.shape[2:]))
-    return _coarse_first(network, fixed, moving, weight)
+    large = max(shape) > _LARGE
+    if not (large or twice):
+        return _flows(network, _velocity(network, fixed, moving, weight), shape)
+    half = tuple(-(-size // (2 * network.multiple)) * network.multiple for size in shape)
+    seen = [F.interpolate(image, half, mode="area") if large else image for image in (fixed, moving)]
+    return _onward(network, fixed, moving, weight, _velocity(network, seen[0], seen[1], weight))
 
 
-def _coarse_first(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None) -> Deformation:
-    """At half the size, and what is left at the whole, between both images warped half-way towards each other.
+def _onward(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None, velocity: Tensor) -> Deformation:
+    """What a first velocity leaves is found between both images, warped by it half-way towards each other.
 
-    A network reaches as many voxels as it had to while it learned, and a large image moves by more. Half-way, the
-    inverse and the outcome of the swapped pair stay each other's.
+    Half-way, the inverse and the outcome of the swapped pair stay each other's.
     """
-    shape, step = tuple(fixed.shape[2:]), network.multiple
-    half = tuple(-(-size // (2 * step)) * step for size in shape)
-    coarse_fixed, coarse_moving = (F.interpolate(image, half, mode="area") for image in (fixed, moving))
-    velocity = _velocity(network, coarse_fixed, coarse_moving, weight)
-    finer = tuple(2 * size for size in velocity.shape[2:])  # Enlarged flows of it invert each other better.
-    there, back = _flows(network, resize_displacement(velocity / 2, finer), shape)
+    shape = tuple(fixed.shape[2:])
+    there, back = _flows(network, velocity / 2, shape)
     rest = _velocity(network, warp(fixed, back), warp(moving, there), weight)
     onward, backward = _flows(network, rest, shape)
-    forward, backward = compose(there, compose(onward, there)), compose(back, compose(backward, back))
-    return _mended(forward), _mended(backward)
-
-
-def _mended(displacement: Tensor) -> Tensor:
-    """Without the folds that a composition may have between the voxels of its parts, if they can be taken out."""
-    outcome = unfolded(displacement)
-    return displacement if outcome is None else outcome
+    ways = torch.cat([compose(there, compose(onward, there)), compose(back, compose(backward, back))])
+    mended = unfolded(ways)  # A composition may have folds between the voxels of its parts.
+    forward, backward = _flows(network, velocity, shape) if mended is None else mended.chunk(2)
+    return forward, backward
 
 
 def _velocity(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None) -> Tensor:

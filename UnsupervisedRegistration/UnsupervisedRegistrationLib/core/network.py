@@ -86,6 +86,8 @@ class Network(nn.Module):
 
     def displacement(self, velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
         """The displacement ``(B, d, *shape)`` from fixed to moving that one of the outcomes stands for."""
+        if shape == tuple(velocity.shape[2:]):  # Made coarser again, a finer flow would hide how rough the velocity is.
+            return exponentiate(velocity, self.configuration.integration_steps)
         return resize_displacement(self.flows(velocity)[: len(velocity)], shape)
 
 

@@ -48,7 +48,7 @@ class Refinement:
     similarity: Literal["auto", "local_ncc", "mind"] = "auto"
     smoothness: Literal["diffusion", "edge_aware"] = "diffusion"
     smoothness_weight: float = 1.0
-    iterations: tuple[int, ...] = (10, 20, 25, 15)
+    iterations: tuple[int, ...] = (25, 15)
     seconds: float = 10.0
     landmark_weight: float = 0.3
 
@@ -72,14 +72,14 @@ def refine(
     landmarks: LandmarkPairs | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Deformation:
-    """Climbs the similarity from coarse to fine by small smooth steps, each followed by the next.
+    """Climbs the similarity by small smooth steps, each followed by the next, at half the resolution and at the whole.
 
     Every step is the smoothed force of the similarity, no longer than a voxel, and is composed with what was there,
     so the whole stays invertible however far it goes; a little diffusion of the displacement keeps it regular.
 
     Args:
         pair: One prepared pair.
-        start: Of the network.
+        start: Of the network, best of two looks; coarser levels would only lead away from it.
         settings: Similarity, smoothness, time.
         grid: The images came on.
         landmarks: In working voxels.

@@ -105,8 +105,8 @@ def register(
             multiple=model.network.multiple,
         ).to(target)
         clock.begin("network", 0.05)
-        forward, backward = align(pair, model, grid)
         refined = refinement is not None or landmarks is not None
+        forward, backward = align(pair, model, grid, twice=refined)
         if refined:
             clock.begin("refine", 0.1)
             working = None if landmarks is None else landmarks.on_grid(grid.shape, pair.shape)
