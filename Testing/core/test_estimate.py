@@ -84,20 +84,22 @@ def test_every_pair_of_a_batch_is_estimated() -> None:
     torch.testing.assert_close(both[0][0], both[1][1], rtol=0, atol=1e-4)  # Voxels; each is the inverse of the other.
 
 
-def large_pair() -> tuple[Tensor, Tensor, Tensor]:
-    """The drawn head at twice its size, what a known displacement of 40 voxels makes of it, and that displacement."""
+def drawn_pair(shape: tuple[int, int], motion: tuple[float, float]) -> tuple[Tensor, Tensor, Tensor]:
+    """The drawn head, what a known displacement of up to that many voxels makes of it, and that displacement."""
     slices = draw_phantom("head").fixed
     image = torch.from_numpy(slices[len(slices) // 2].astype("float32"))[None, None]
-    shape = (416, 352)
     fixed = torch.nn.functional.interpolate(image / image.max(), shape, mode="bilinear")
     coarse = torch.zeros(1, 2, 4, 4)
-    coarse[0, 0, 1:3, 1:3], coarse[0, 1, 1:3, 1:3] = 40.0, -25.0
+    coarse[0, 0, 1:3, 1:3], coarse[0, 1, 1:3, 1:3] = motion
     displacement = torch.nn.functional.interpolate(coarse, shape, mode="bicubic", align_corners=True)
     return fixed, warp(fixed, invert(displacement)), displacement
 
 
+LARGE: Any = ((416, 352), (40.0, -25.0))
+
+
 def test_a_large_image_is_followed_further_because_its_half_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    fixed, moving, truth = large_pair()
+    fixed, moving, truth = drawn_pair(*LARGE)
     network, inside = load_model(MODELS / "any-contrast.pt").network, fixed > 0.05
     with torch.no_grad():
         coarse_first = endpoint_error(estimate(network, fixed, moving)[0], truth, inside)
@@ -107,13 +109,33 @@ def test_a_large_image_is_followed_further_because_its_half_comes_first(monkeypa
 
 
 def test_swapping_large_images_gives_the_inverse_and_nothing_folds() -> None:
-    fixed, moving, _ = large_pair()
+    fixed, moving, _ = drawn_pair(*LARGE)
     network = load_model(MODELS / "any-contrast.pt").network
     with torch.no_grad():
         (forward, backward), (swapped, _) = estimate(network, fixed, moving), estimate(network, moving, fixed)
     assert float((swapped - backward).abs().max()) < 1e-2  # Voxels.
     assert float(lengths(compose(swapped, forward)).mean()) < 0.1
     assert folding(forward) == folding(backward) == 0
+
+
+def test_a_second_look_comes_closer_and_its_outcome_undoes_that_of_the_swapped_images() -> None:
+    fixed, moving, truth = drawn_pair((208, 176), (14.0, -9.0))
+    network, inside = load_model(MODELS / "any-contrast.pt").network, fixed > 0.05
+    with torch.no_grad():
+        once, _ = estimate(network, fixed, moving)
+        (forward, backward), (swapped, _) = (
+            estimate(network, *images, twice=True) for images in ((fixed, moving), (moving, fixed))
+        )
+    assert endpoint_error(forward, truth, inside) < 0.8 * endpoint_error(once, truth, inside)
+    assert float((swapped - backward).abs().max()) < 1e-2  # Voxels.
+    assert float(lengths(compose(swapped, forward)).mean()) < 0.1
+    assert folding(forward) == folding(backward) == 0
+
+
+def test_a_second_look_that_would_fold_leaves_what_the_first_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimation, "unfolded", lambda ways: None)
+    network, pair = loud_network(), smooth_pair(64, 64)
+    torch.testing.assert_close(estimate(network, *pair, twice=True), estimate(network, *pair))
 
 
 def test_the_cpu_is_there() -> None:

@@ -40,7 +40,7 @@ class Refinement:
         smoothness: Of the displacement; ``"edge_aware"`` spares the edges of the fixed image.
         smoothness_weight: The larger, the stiffer.
         iterations: Steps at each of the levels, each twice as fine as the one before, the last at the working
-            resolution; most levels end earlier.
+            resolution; most levels end earlier. Where the network finds next to nothing, coarser ones help.
         seconds: After this time no further step is taken.
         landmark_weight: Share of its distance that a landmark closes in a step, 0..1.
     """
