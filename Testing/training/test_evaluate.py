@@ -35,7 +35,6 @@ def still() -> Model:
     network = build_network(NetworkConfiguration("pyramid", 2, 4, 3))
     for decoder in network.decoder:  # type: ignore[union-attr]
         torch.nn.init.zeros_(decoder[-1].weight)
-        torch.nn.init.zeros_(decoder[-1].bias)
     return Model("still", network.eval(), ModelConfiguration(network.configuration), Card())
 
 
