@@ -203,7 +203,9 @@ def resize_displacement(displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
     if tuple(displacement.shape[2:]) == shape:
         return displacement
     scale = [new / old for new, old in zip(shape, displacement.shape[2:], strict=True)]
-    factor = torch.tensor(scale, dtype=displacement.dtype, device=displacement.device)
     # With the channels last, as a convolution may leave them, interpolating two takes three times as long.
     resized = F.interpolate(displacement.contiguous(), shape, mode="bilinear" if len(shape) == 2 else "trilinear")
+    if len(set(scale)) == 1:  # A number is there at once, a tensor has to be made.
+        return resized * scale[0]
+    factor = torch.tensor(scale, dtype=displacement.dtype, device=displacement.device)
     return resized * factor.view(1, -1, *[1] * len(shape))

@@ -68,8 +68,7 @@ class Pyramid(Network):
                 velocity = velocity + _residual(moved, velocity, decoder, radius)
             outcomes.append(velocity)
         if self.configuration.demons_steps:
-            half = tuple(size // 2 for size in fixed.shape[2:])
-            images = contrasts(F.interpolate(torch.cat([fixed, moving]), half, mode="area"))
+            images = contrasts(_halved(torch.cat([fixed, moving])))
             for _ in range(self.configuration.demons_steps):
                 velocity = velocity + _demons(images, velocity)
             outcomes[-1] = velocity
@@ -77,6 +76,10 @@ class Pyramid(Network):
 
     def flows(self, velocity: Tensor) -> Tensor:
         return symmetric_flows(velocity, self.configuration.integration_steps)
+
+
+def _halved(images: Tensor) -> Tensor:
+    return F.avg_pool2d(images, 2) if images.ndim == 4 else F.avg_pool3d(images, 2)
 
 
 def _halfway(features: Tensor, velocity: Tensor) -> Tensor:
