@@ -140,7 +140,10 @@ def load_model(path: Path) -> Model:
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"'{path}' is a PyTorch file but not a model of this extension; pick a file made by 'export'.")
     if content.get("version") != _VERSION:
-        raise ValueError(f"'{path}' has the model version {content.get('version')}; this release reads {_VERSION}.")
+        raise ValueError(
+            f"'{path}' has the model version {content.get('version')}; this release reads {_VERSION}."
+            " Train it again, or take the release that made it."
+        )
     try:
         configuration = read_configuration(ModelConfiguration, content["configuration"])
         card = read_configuration(Card, content["card"])
