@@ -50,7 +50,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is damaged, or not a checkpoint of ``fit``.
+        ValueError: It is damaged, not a checkpoint of ``fit``, or of a release whose networks were built otherwise.
     """
     try:
         state = read_archive(path)
@@ -58,6 +58,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise ValueError(f"The checkpoint '{path}' cannot be read: {error}") from error
     if not isinstance(state, dict) or not {"state_dict", "run", "global_step"} <= state.keys():
         raise ValueError(f"'{path}' is no checkpoint of 'fit'; give its last.ckpt or best.ckpt.")
+    wanted = {_PREFIX + name for name in build_network(run_from(state["run"]).network).state_dict()}
+    if wanted != {name for name in state["state_dict"] if name.startswith(_PREFIX)}:
+        raise ValueError(
+            f"The checkpoint '{path}' was made by another release, whose networks were built otherwise;"
+            " train in another folder, or take that release."
+        )
     return state
 
 

@@ -126,6 +126,19 @@ def test_other_settings_do_not_continue_a_checkpoint(finished: Path) -> None:
         fit(settings, finished / "run")
 
 
+def test_a_checkpoint_of_a_network_built_otherwise_is_refused_and_stays(finished: Path, tmp_path: Path) -> None:
+    content = torch.load(finished / "run" / "last.ckpt", weights_only=True)
+    content["state_dict"]["network.decoder.0.last.bias"] = torch.zeros(2)
+    path = tmp_path / "last.ckpt"
+    torch.save(content, path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"last.ckpt' was made by another release.*train in another folder"):
+        fit(run_from(content["run"]), tmp_path)
+    with pytest.raises(ValueError, match="was made by another release"):
+        export(path, tmp_path / "model.pt")
+    assert path.read_bytes() == before
+
+
 def test_a_size_that_the_network_cannot_halve_is_refused(tmp_path: Path) -> None:
     settings = run_from({"network": {"architecture": "fcn", "width": 4}, "synthesis": {"size": (160, 160)}})
     with pytest.raises(
