@@ -1,4 +1,4 @@
-"""Random labelmaps: shapes without a meaning, and slices that look like a head, an abdomen, a heart, a thorax."""
+"""Random labelmaps: shapes without a meaning, and slices that look like a head, an abdomen, a heart, a thorax, a section."""
 
 from __future__ import annotations
 
@@ -158,4 +158,21 @@ def thorax(batch: int, shape: tuple[int, int]) -> Tensor:
     return labels
 
 
-ANATOMIES = (random_shapes, head, abdomen, heart, thorax)
+def section(batch: int, shape: tuple[int, int]) -> Tensor:
+    """A stained section of a lung: solid tissue with clefts, thin walls around air, holes with a rim, glass beside it."""
+    points = wavy_points(batch, shape)
+    zoom, pores = (float(torch.empty(1).uniform_(*bounds)) for bounds in ((0.4, 1.6), (5, 14)))
+    labels = torch.where(smooth_noise(batch, 1, shape, pores).abs() < 0.3, 1, 2)
+    for _ in range(4):
+        centre = (float(torch.empty(1).uniform_(-0.9, 0.9)), float(torch.empty(1).uniform_(-0.9, 0.9)))
+        hole = inside(points, centre, (0.12, 0.12), 0.7)
+        labels[hole < 1.3] = 3
+        labels[hole < 1] = 2
+    solid = inside(points, (0, 0), (0.6 * zoom, 0.7 * zoom), 0.4)
+    labels[solid + 0.05 * smooth_noise(batch, 1, shape, pores) < 1] = 4
+    labels[(solid < 0.95) & (smooth_noise(batch, 1, shape, 2 * pores).abs() < 0.05)] = 2
+    labels[inside(points, (0, 0), (1.2, 1.2), 0.4) > 1] = 0
+    return labels
+
+
+ANATOMIES = (random_shapes, head, abdomen, heart, thorax, section)

@@ -57,6 +57,7 @@ class SynthesisConfiguration:
         same_contrast: Share of the pairs in which both images have the same contrast.
         remapped: Share of those in which the intensities of the moving image then pass through a random curve, so that
             the texture of the tissue is the same as well, but inverted, compressed or folded.
+        strange: Share of all pairs in which the moving image has a texture of its own, as another person has.
     """
 
     size: tuple[int, int] = (160, 160)
@@ -65,6 +66,7 @@ class SynthesisConfiguration:
     affine: tuple[float, float, float] = (0.05, 0.15, 0.1)
     same_contrast: float = 0.5
     remapped: float = 0.0
+    strange: float = 0.0
 
 
 def bend(batch: int, configuration: SynthesisConfiguration) -> Tensor:
@@ -136,6 +138,11 @@ def _paint(labels: Tensor, texture: Tensor, contrast: Tensor) -> Tensor:
     return mean + strength * texture
 
 
+def _texture(batch: int, shape: tuple[int, int]) -> Tensor:
+    """What varies within a tissue, ``(B, 1, H, W)``."""
+    return smooth_noise(batch, 1, shape, 3.0) + smooth_noise(batch, 1, shape, 9.0)
+
+
 def _remapped(image: Tensor, labels: Tensor) -> Tensor:
     """Intensities through a random curve, falling in half of the images; the background keeps its own.
 
@@ -185,7 +192,9 @@ def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
     """
     shape, first = configuration.size, int(torch.randint(len(ANATOMIES), (1,)))
     anatomy = torch.cat([ANATOMIES[(first + n) % len(ANATOMIES)](1, shape) for n in range(batch)]).float()
-    texture = smooth_noise(batch, 1, shape, 3.0) + smooth_noise(batch, 1, shape, 9.0)
+    texture = _texture(batch, shape)
+    strange = torch.rand(batch, 1, 1, 1) < configuration.strange
+    textures = texture, torch.where(strange, _texture(batch, shape), texture)
     contrasts = _contrast(batch), _contrast(batch)
     same = torch.rand(batch, 1, 1) < configuration.same_contrast
     bent = same[..., None] & (torch.rand(batch, 1, 1, 1) < configuration.remapped)
@@ -203,9 +212,10 @@ def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
     images, hiddens = [], []
     for number, (deformation, contrast) in enumerate(zip(to_canonical, contrasts, strict=True)):
         labels = warp(anatomy, deformation, "nearest").long()
-        moved = warp(texture, deformation)
+        moved = warp(textures[number], deformation)
         painted = _paint(labels, moved, contrast)
         images.append(_scan(torch.where(bent, _remapped(painted, labels), painted) if number else painted))
-        hiddens.append(_blur(torch.cat([_paint(labels, moved, c) for c in hidden], dim=1), 0.7))
+        common = warp(texture, deformation)
+        hiddens.append(_blur(torch.cat([_paint(labels, common, c) for c in hidden], dim=1), 0.7))
     weight = torch.where(warp(anatomy, to_canonical[0], "nearest") > 0, 1.0, 0.1)
     return Pair(images[0], images[1], displacement, hiddens[0], hiddens[1], weight)

@@ -121,9 +121,8 @@ def symmetric_flows(velocity: Tensor, steps: int) -> Tensor:
     finer = tuple(2 * size for size in velocity.shape[2:])
     halves = resize_displacement(exponentiate(torch.cat([velocity, -velocity]) / 2, steps - 1), finer)
     others = halves.roll(len(velocity), dims=0)
-    inverse = halves  # Of the others, as far as the grid resolves it; two iterations make it so.
-    for _ in range(2):
-        inverse = -_sample(others, inverse)
+    missed = compose(others, halves)  # Little: each half is almost the inverse of the other,
+    inverse = compose(halves, -missed)  # and is made so by going back first what both together miss.
     return compose(halves, inverse)
 
 

@@ -87,9 +87,19 @@ def contrasts(images: Tensor) -> Tensor:
     Returns:
         ``(B, 2, *spatial)``, weighted.
     """
-    mean, square = box_mean(torch.cat([images, images.square()], dim=1), _SMALL_WINDOW).split(1, dim=1)
-    normal = (images - mean) * torch.rsqrt((square - mean.square()).clamp_min(0) + _FLAT**2)
+    normal = normalised(images, _SMALL_WINDOW)
     return torch.cat([images * math.sqrt(_PHOTOMETRIC), normal * math.sqrt(_NORMAL)], dim=1)
+
+
+def normalised(images: Tensor, window: int) -> Tensor:
+    """Distance of every voxel from the mean around it, in standard deviations: faint borders look like strong ones.
+
+    Args:
+        images: ``(B, 1, *spatial)``, about 0..1.
+        window: Side of what counts as around, voxels.
+    """
+    mean, square = box_mean(torch.cat([images, images.square()], dim=1), window).split(1, dim=1)
+    return (images - mean) * torch.rsqrt((square - mean.square()).clamp_min(0) + _FLAT**2)
 
 
 def mutual_force(halfway: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ class NetworkConfiguration:
             gives the displacement itself, as the paper's does.
         repeats: How often the pyramid decodes its finest level, each time from features warped by what it found so far.
         demons_steps: How many steps of symmetric demons close the pyramid, for images of the same contrast only.
+        normalised: Whether the pyramid sees, beside each image, the same normalised in small windows.
     """
 
     architecture: Architecture = "pyramid"
@@ -34,6 +35,7 @@ class NetworkConfiguration:
     integration_steps: int = 6
     repeats: int = 1
     demons_steps: int = 0
+    normalised: bool = False
 
     def __post_init__(self) -> None:
         if self.architecture not in typing.get_args(Architecture):
@@ -42,11 +44,11 @@ class NetworkConfiguration:
             )
         if self.dimension not in (2, 3) or self.width < 4 or not 0 <= self.integration_steps <= 10:
             raise ValueError(f"A network needs dimension 2 or 3, width 4 or more, 0 to 10 integration steps: {self}.")
-        closing = (self.repeats, self.demons_steps)
-        if self.repeats < 1 or self.demons_steps < 0 or (closing != (1, 0) and self.architecture != "pyramid"):
+        special = (self.repeats, self.demons_steps, self.normalised)
+        if self.repeats < 1 or self.demons_steps < 0 or (special != (1, 0, False) and self.architecture != "pyramid"):
             raise ValueError(
-                "repeats is 1 or more and demons_steps 0 or more; only the pyramid repeats its finest level and closes"
-                f" with demons: {self}."
+                "repeats is 1 or more and demons_steps 0 or more; only the pyramid repeats its finest level, closes"
+                f" with demons and sees normalised images: {self}."
             )
 
 

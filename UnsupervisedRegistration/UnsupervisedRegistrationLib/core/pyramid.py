@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .deformation import exponentiate, lengths, resize_displacement, symmetric_flows, warp
-from .forces import contrasts, mutual_force
+from .forces import contrasts, mutual_force, normalised
 from .mending import gaussian
 from .network import Network, NetworkConfiguration, convolution
 
@@ -21,6 +21,7 @@ _DEPTHS = (1, 1, 2, 1)  # Wide convolutions of the decoders there.
 _LONGEST = 0.5  # Voxels of the finest level that a step of demons goes at most,
 _GAIN = 1.7  # and what it goes at a force of 1.
 _FLUID = 1.2  # Standard deviation of the Gaussian that smooths it, voxels at half the resolution.
+_AROUND = 9  # Side of the window in which the images are normalised, voxels at half the resolution.
 _SQUARINGS = 2  # Half of the velocity inside the network spans few voxels of its level.
 
 
@@ -43,7 +44,8 @@ class Pyramid(Network):
         super().__init__(configuration)
         dimension, width = configuration.dimension, configuration.width
         channels = [width, width * 2, width * 3, width * 4]
-        inputs = [_STEM**dimension, *channels[:-1]]
+        normal = (_STEM // 2) ** dimension if configuration.normalised else 0
+        inputs = [_STEM**dimension + normal, *channels[:-1]]
         self.encoder = nn.ModuleList(
             _encoder(dimension, i, o, stride=1 if level == 0 else 2)
             for level, (i, o) in enumerate(zip(inputs, channels, strict=True))
@@ -54,7 +56,7 @@ class Pyramid(Network):
         )
 
     def forward(self, fixed: Tensor, moving: Tensor) -> list[Tensor]:
-        levels = [_channels_last(space_to_depth(torch.cat([fixed, moving]) - 0.5, _STEM))]
+        levels = [_channels_last(self._seen(torch.cat([fixed, moving])))]
         for stage in self.encoder:
             levels.append(stage(levels[-1]))
         velocity = fixed.new_zeros(fixed.shape[0], self.configuration.dimension, *levels[-1].shape[2:])
@@ -73,6 +75,13 @@ class Pyramid(Network):
                 velocity = velocity + _demons(images, velocity)
             outcomes[-1] = velocity
         return outcomes
+
+    def _seen(self, images: Tensor) -> Tensor:
+        """What the encoder gets of the images, at a quarter of the resolution."""
+        blocks = space_to_depth(images - 0.5, _STEM)
+        if not self.configuration.normalised:
+            return blocks
+        return torch.cat([blocks, space_to_depth(normalised(_halved(images), _AROUND), _STEM // 2)], dim=1)
 
     def flows(self, velocity: Tensor) -> Tensor:
         return symmetric_flows(velocity, self.configuration.integration_steps)
