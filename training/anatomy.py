@@ -1,4 +1,4 @@
-"""Random labelmaps: shapes without a meaning, and slices that look like a head, an abdomen, a heart, a thorax, a section."""
+"""Random labelmaps: meaningless shapes, and slices that look like a head, an abdomen, a heart, a thorax, a section."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def thorax(batch: int, shape: tuple[int, int]) -> Tensor:
 
 
 def section(batch: int, shape: tuple[int, int]) -> Tensor:
-    """A stained section of a lung: solid tissue with clefts, thin walls around air, holes with a rim, glass beside it."""
+    """A stained section of a lung: solid tissue with clefts, thin walls around air, rimmed holes, glass beside it."""
     points = wavy_points(batch, shape)
     zoom, pores = (float(torch.empty(1).uniform_(*bounds)) for bounds in ((0.4, 1.6), (5, 14)))
     labels = torch.where(smooth_noise(batch, 1, shape, pores).abs() < 0.3, 1, 2)

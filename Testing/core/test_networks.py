@@ -165,9 +165,9 @@ def test_a_step_of_demons_is_short_and_that_of_almost_equal_images_shorter(share
     assert longest > 0
 
 
-@pytest.mark.parametrize("values", [{"repeats": 2}, {"demons_steps": 1}])
-def test_a_network_without_levels_to_repeat_refuses_repeats_and_demons(values: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="only the pyramid repeats its finest level and closes with demons"):
+@pytest.mark.parametrize("values", [{"repeats": 2}, {"demons_steps": 1}, {"normalised": True}])
+def test_only_the_pyramid_repeats_closes_with_demons_and_sees_normalised_images(values: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="only the pyramid repeats its finest level, closes with demons and sees"):
         NetworkConfiguration("fcn", **values)  # type: ignore[arg-type]
 
 

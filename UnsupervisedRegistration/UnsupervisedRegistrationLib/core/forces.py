@@ -16,7 +16,8 @@ the intensity of each voxel, of the same shape and of a scale of its own."""
 
 _WINDOW = 13  # Side of the window of the correlation, voxels of the level.
 _NOISE = 0.01  # Standard deviation of what both images share in every window, so that none is quite flat.
-_PHOTOMETRIC = 10.0  # Of the squared difference of two voxels beside their squared correlation.
+_PHOTOMETRIC = 30.0  # Of the squared difference of two voxels beside their squared correlation,
+_CLOSING = 10.0  # and beside the squared difference of two normalised voxels when a network closes.
 _SMALL_WINDOW = 5  # Side of the window in which an image is normalised, voxels at half the resolution.
 _FLAT = 0.02  # Standard deviation of noise there.
 _NORMAL = 0.25  # Of the squared difference of two normalised voxels.
@@ -88,7 +89,7 @@ def contrasts(images: Tensor) -> Tensor:
         ``(B, 2, *spatial)``, weighted.
     """
     normal = normalised(images, _SMALL_WINDOW)
-    return torch.cat([images * math.sqrt(_PHOTOMETRIC), normal * math.sqrt(_NORMAL)], dim=1)
+    return torch.cat([images * math.sqrt(_CLOSING), normal * math.sqrt(_NORMAL)], dim=1)
 
 
 def normalised(images: Tensor, window: int) -> Tensor:

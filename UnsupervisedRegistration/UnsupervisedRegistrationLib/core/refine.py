@@ -21,10 +21,13 @@ from .mending import gaussian, unfolded
 from .preprocessing import PreparedPair
 
 _FORCES: dict[str, Callable[[Tensor], Force]] = {"local_ncc": SameContrast, "mind": AnyContrast}
-_SAME_CONTRAST = 0.3  # Correlation of the intensities above which both images are taken to show the same contrast.
+_AIR = 0.05  # Intensity up to which a voxel may be background, which looks alike in most contrasts.
+_DEGREE = 4  # Of the polynomial between the intensities of both images,
+_RIDGE = 1e-6  # what keeps it stable where few intensities occur,
+_DIFFERENT = 1.5  # and how many times the squared difference it leaves they must differ for it to be used.
 _STEP = 1.0  # Voxels of the level that the first step goes where it goes furthest.
-_FLUID = 1.73  # Standard deviation of the Gaussian that smooths every step, voxels of the level.
-_DIFFUSION = 0.06  # Of the displacement in every step, at a smoothness weight of 1.
+_FLUID = 1.0  # Standard deviation of the Gaussian that smooths every step, voxels of the level.
+_DIFFUSION = 0.04  # Of the displacement in every step, at a smoothness weight of 1.
 _STILL = 0.1  # Share of the longest step at which a level has converged.
 _WEAK = 1.0  # Force, of 10 or so usually, below which steps are shorter.
 _EQUAL = 0.5 / 255  # Difference of the intensities below which no voxel needs a step.
@@ -153,6 +156,8 @@ class _Level:
         self._smooth = gaussian(_FLUID)
         self._diffuse = _diffusion(self._fixed, settings)
         kind = _similarity_for(settings, warp(self._moving, self._start), self._fixed)
+        if kind == "local_ncc":
+            self._moving = _in_greys_of(self._fixed, self._moving, self._start)
         self._force = _FORCES[kind](self._fixed)
         spacing = tuple(factor * step for step in pair.spacing(grid))
         self._pull = None if landmarks is None else LandmarkPull(landmarks.on_grid(full, shape), self._start, spacing)
@@ -186,6 +191,22 @@ class _Level:
         return self._diffuse(compose(displacement, step))
 
 
+def _in_greys_of(fixed: Tensor, moving: Tensor, displacement: Tensor) -> Tensor:
+    """The moving image with the intensities that the fixed one has at the same places, where that tells much more.
+
+    A polynomial of the intensities is fitted to the images as warped so far. It flattens where they do not match yet,
+    so images that look the same already stay as they are.
+    """
+    warped, wanted = (image.flatten().double() for image in (warp(moving, displacement).cpu(), fixed.cpu()))
+    powers = torch.stack([warped**power for power in range(_DEGREE + 1)], dim=1)
+    scatter = powers.T @ powers + _RIDGE * len(powers) * torch.eye(_DEGREE + 1, dtype=powers.dtype)
+    factors = torch.linalg.solve(scatter, powers.T @ wanted)
+    left = (powers @ factors - wanted).square().mean()
+    if bool((warped - wanted).square().mean() < _DIFFERENT * left):
+        return moving
+    return sum((factor * moving**power for power, factor in enumerate(factors.tolist())), torch.zeros_like(moving))
+
+
 def _coarse(image: Tensor, shape: tuple[int, ...]) -> Tensor:
     return image if tuple(image.shape[2:]) == shape else F.interpolate(image, shape, mode="area")
 
@@ -217,7 +238,15 @@ def _conductance(fixed: Tensor, axis: int, smoothness: str) -> Tensor:
 
 
 def _similarity_for(settings: Refinement, warped: Tensor, fixed: Tensor) -> str:
+    """The similarity of the settings; of itself the one for the same contrast if tissue is brighter where tissue is."""
     if settings.similarity != "auto":
         return settings.similarity
     both = torch.stack([warped.flatten(), fixed.flatten()])
-    return "local_ncc" if float(torch.corrcoef(both)[0, 1]) > _SAME_CONTRAST else "mind"
+    tissue = both[:, (both > _AIR).all(dim=0)]
+    return "local_ncc" if min(_correlation(both), _correlation(tissue)) > 0 else "mind"
+
+
+def _correlation(both: Tensor) -> float:
+    """Of two rows; 1 where one of them does not vary."""
+    found = torch.corrcoef(both)[0, 1] if both.shape[1] > 1 else both.new_tensor(torch.nan)
+    return float(found.nan_to_num(1.0))

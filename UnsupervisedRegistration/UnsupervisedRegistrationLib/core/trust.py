@@ -21,7 +21,7 @@ _HALF_MM = 2.0  # An expected error that halves the trust.
 _WINDOW = 9  # Voxels over which the signs are averaged.
 _FLOOR_MM = 0.05
 # Constant and factors of the signs, fitted by `python -m training calibrate` with the model any-contrast.
-_WEIGHTS = (0.020, 0.291, 0.524, 0.946, -0.168)
+_WEIGHTS = (-0.092, 0.237, 0.429, 1.014, -0.262)
 
 
 def trust_map(expected_error: Tensor) -> Tensor:
