@@ -12,7 +12,7 @@ import yaml
 
 from training.kinds import fitted
 from training.synthesis import SynthesisConfiguration
-from UnsupervisedRegistrationLib.core.model import read_configuration
+from UnsupervisedRegistrationLib.core.model import load_model, read_configuration
 from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
 from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
 
@@ -154,7 +154,7 @@ class RunConfiguration:
     """A whole run; the defaults are the run of the default model.
 
     Attributes:
-        network: What is trained.
+        network: What is trained; what is not said of it is as in the model of ``optimisation.start``.
         data: Real slices, if any.
         synthesis: Drawn pairs.
         loss: What is minimised.
@@ -202,9 +202,19 @@ def run_from(values: dict[str, Any]) -> RunConfiguration:
     """A run from nested plain values, as in a YAML file or a checkpoint.
 
     Raises:
+        OSError: The model to start from cannot be read.
         ValueError: A name is unknown, or a value is of the wrong kind or makes no sense.
     """
-    return read_configuration(RunConfiguration, fitted(RunConfiguration, values))
+    return read_configuration(RunConfiguration, fitted(RunConfiguration, values | _network(values)))
+
+
+def _network(values: dict[str, Any]) -> dict[str, Any]:
+    """The part ``network`` with what the model to start from says of it; nothing if there is none or it is no part."""
+    optimisation, named = values.get("optimisation"), values.get("network", {})
+    start = optimisation.get("start") if isinstance(optimisation, dict) else None
+    if not isinstance(start, str) or not Path(start).is_file() or not isinstance(named, dict):
+        return {}
+    return {"network": dataclasses.asdict(load_model(Path(start)).configuration.network) | named}
 
 
 def plain(run: RunConfiguration) -> dict[str, Any]:

@@ -24,11 +24,11 @@ def small(architecture: Architecture, dimension: int, width: int = 4) -> Network
     return build_network(NetworkConfiguration(architecture, dimension, width))
 
 
-def loud(dimension: int, repeats: int = 1, demons_steps: int = 0) -> Network:
+def loud(dimension: int, repeats: int = 1, demons_steps: int = 0, normalised: bool = False) -> Network:
     """A pyramid with fresh weights, of which the last layers are scaled up so that it moves by about a voxel."""
     torch.manual_seed(11)
-    configuration = NetworkConfiguration("pyramid", dimension, 4, repeats=repeats, demons_steps=demons_steps)
-    network = build_network(configuration)
+    special = {"repeats": repeats, "demons_steps": demons_steps, "normalised": normalised}
+    network = build_network(NetworkConfiguration("pyramid", dimension, 4, **special))  # type: ignore[arg-type]
     for name, weight in network.named_parameters():
         if name.startswith("decoder") and ".4." in name:
             weight.data *= 500
@@ -163,6 +163,20 @@ def test_a_step_of_demons_is_short_and_that_of_almost_equal_images_shorter(share
     longest = float((ended - without).square().sum(dim=1).max().sqrt())
     assert longest == pytest.approx(pyramid._LONGEST, rel=1e-5) if share == 1 else longest < 0.1
     assert longest > 0
+
+
+@dimensions
+def test_a_pyramid_that_sees_normalised_images_looks_at_them_and_stays_antisymmetric(dimension: int) -> None:
+    network = loud(dimension, normalised=True)
+    torch.manual_seed(3)
+    pair = torch.rand(2, 1, 1, *[64] * dimension)
+    with torch.no_grad():
+        there, back = network(*pair)[-1], network(*pair.flip(0))[-1]
+        torch.testing.assert_close(there, -back, rtol=1e-3, atol=1e-4)
+        assert float(there.abs().max()) > 0.01
+        first = network.get_parameter("encoder.0.0.weight")
+        first[:, 4**dimension :] = 0  # What belongs to the normalised images.
+        assert float((network(*pair)[-1] - there).abs().max()) > 1e-3
 
 
 @pytest.mark.parametrize("values", [{"repeats": 2}, {"demons_steps": 1}, {"normalised": True}])

@@ -66,6 +66,33 @@ def test_a_shift_of_two_voxels_is_found_within_half_a_voxel(
     assert float(inner.mean()) == pytest.approx(2, abs=0.5)
 
 
+def in_air(image: Tensor) -> Tensor:
+    """The image as a disc of tissue, brighter than 0.15, on black."""
+    rows, columns = torch.meshgrid(*(torch.arange(float(size)) - size / 2 for size in SHAPE), indexing="ij")
+    return torch.where(rows.hypot(columns) < 26, 0.15 + 0.7 * image, 0.0)
+
+
+@pytest.mark.parametrize(("inverted", "expected"), [(False, "local_ncc"), (True, "mind")])
+def test_the_contrast_is_told_by_the_tissue_and_not_by_the_air(
+    untrained: Model, pair: tuple[Tensor, Tensor], inverted: bool, expected: str
+) -> None:
+    fixed, moving = (in_air(image) for image in pair)
+    if inverted:
+        moving = torch.where(moving > 0, 1 - moving, 0.0)
+    found = [refined(untrained, (fixed, moving), Refinement(kind)) for kind in ("auto", expected)]  # type: ignore[arg-type]
+    assert torch.equal(found[0].displacement, found[1].displacement)
+
+
+@pytest.mark.parametrize("power", [0.4, 2.5])
+def test_other_greys_of_the_same_contrast_are_matched(
+    untrained: Model, pair: tuple[Tensor, Tensor], power: float
+) -> None:
+    fixed, moving = (in_air(image) for image in pair)
+    outcome = refined(untrained, (fixed, moving**power), Refinement("local_ncc", iterations=(20, 25, 15)))
+    missed = outcome.displacement[..., 20:44, 20:44] - torch.tensor([2.0, 0.0]).view(1, 2, 1, 1)
+    assert float(missed.norm(dim=1).mean()) < 1  # Without, above 3.
+
+
 def test_refinement_raises_the_similarity_and_folds_nowhere(untrained: Model, pair: tuple[Tensor, Tensor]) -> None:
     outcome = refined(untrained, pair, Refinement(smoothness_weight=0.0))
     assert outcome.similarity_after > outcome.similarity_before + 0.05

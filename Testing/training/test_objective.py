@@ -123,6 +123,13 @@ def test_a_run_may_close_its_network_otherwise_than_the_model_it_starts_from(
     assert learner.model("x").configuration.network == NetworkConfiguration("pyramid", 2, 4, **more)  # type: ignore[arg-type]
 
 
+def test_a_run_that_says_nothing_of_its_network_has_that_of_the_model_it_starts_from(tmp_path: Path) -> None:
+    start = model_file(tmp_path / "start.pt", 4)
+    values = {"synthesis": {"size": (64, 64)}, "optimisation": {"start": str(start)}}
+    assert run_from(values).network == load_model(start).configuration.network
+    assert run_from(values | {"network": {"repeats": 2}}).network.repeats == 2
+
+
 def test_a_model_file_of_another_network_starts_nothing(tmp_path: Path) -> None:
     start = model_file(tmp_path / "start.pt", 4)
     wanted = run_from({"network": {"width": 8}, "optimisation": {"start": str(start)}})

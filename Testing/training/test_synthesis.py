@@ -1,16 +1,20 @@
-"""Drawn pairs: intensities that pass through a curve leave the rest of the pair as it is."""
+"""Drawn pairs: labelmaps, and what a curve of the intensities or a strange texture changes and what not."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 import torch
 
-from training.synthesis import Pair, SynthesisConfiguration, _remapped, synthesise
+from training.anatomy import ANATOMIES
+from training.synthesis import _LABELS, Pair, SynthesisConfiguration, _remapped, synthesise
 from UnsupervisedRegistrationLib.core.deformation import warp
 
 
-def drawn(remapped: float) -> Pair:
+def drawn(remapped: float, strange: float = 0.0) -> Pair:
     torch.manual_seed(5)
-    return synthesise(8, SynthesisConfiguration(size=(64, 64), same_contrast=1.0, remapped=remapped))
+    return synthesise(12, SynthesisConfiguration((64, 64), same_contrast=1.0, remapped=remapped, strange=strange))
 
 
 def correlations(pair: Pair) -> torch.Tensor:
@@ -28,6 +32,21 @@ def test_remapped_pairs_no_longer_correlate() -> None:
 
 def test_the_truth_of_a_remapped_pair_is_that_of_the_plain_one() -> None:
     assert torch.equal(drawn(1.0).displacement, drawn(0.0).displacement)
+
+
+def test_a_strange_texture_correlates_less_but_as_the_tissue_does() -> None:
+    plain, strange = correlations(drawn(0.0)), correlations(drawn(0.0, strange=1.0))
+    assert float(strange.median()) < float(plain.median()) - 0.02
+    assert float(strange.median()) > 0.5
+
+
+@pytest.mark.parametrize("draw", ANATOMIES, ids=[draw.__name__ for draw in ANATOMIES])
+def test_every_anatomy_has_several_tissues_and_no_label_beyond_the_contrasts(draw: Callable[..., torch.Tensor]) -> None:
+    torch.manual_seed(4)
+    labels = draw(1, (96, 96))
+    assert labels.shape == (1, 1, 96, 96)
+    assert len(labels.unique()) > 3
+    assert 0 <= int(labels.min()) <= int(labels.max()) < _LABELS
 
 
 def test_a_curve_maps_equal_intensities_equally_and_spares_the_background() -> None:
