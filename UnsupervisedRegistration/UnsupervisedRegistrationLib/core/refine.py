@@ -238,7 +238,7 @@ def _conductance(fixed: Tensor, axis: int, smoothness: str) -> Tensor:
 
 
 def _similarity_for(settings: Refinement, warped: Tensor, fixed: Tensor) -> str:
-    """The similarity of the settings; of itself the one for the same contrast if tissue is brighter where tissue is."""
+    """The similarity of the settings; ``"auto"`` asks whether bright tissue lies on bright tissue."""
     if settings.similarity != "auto":
         return settings.similarity
     both = torch.stack([warped.flatten(), fixed.flatten()])
