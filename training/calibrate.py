@@ -70,7 +70,7 @@ def _sample(model: Model) -> tuple[Tensor, Tensor, Tensor]:
     drawn = synthesise(4, SynthesisConfiguration())
     shape = tuple(drawn.fixed.shape[2:])
     grid = ImageGrid(shape, torch.eye(4))
-    pair = PreparedPair(drawn.fixed, drawn.moving, None, None, shape)
+    pair = PreparedPair(drawn.fixed, drawn.moving, None, None, shape, (0,) * len(shape))
     outcome = estimate(model.network, pair.fixed, pair.moving)
     error = (outcome[0] - drawn.displacement).norm(dim=1, keepdim=True)
     signs = signs_of_doubt(pair, model, outcome, grid)

@@ -71,7 +71,7 @@ def _methods(own: Path, models: Path, others: Path, name: str) -> dict[str, peer
         (own.stem, own),
     ):
         if path.is_file():
-            methods[title] = peers.network(load_model(path))
+            methods[title] = peers.network(load_model(path), whole=path.parent == others)
     if own.is_file():
         methods[f"{own.stem} + refine"] = peers.network(load_model(own), Refinement())
     return methods

@@ -96,8 +96,11 @@ def elastix(pair: LabelledPair) -> tuple[Call, Read]:
     return call, read
 
 
-def network(model: Model, refinement: Refinement | None = None) -> Method:
-    """A model, with or without refinement, from the intensities as they come to the displacement on the fixed grid."""
+def network(model: Model, refinement: Refinement | None = None, whole: bool = False) -> Method:
+    """A model, with or without refinement, from the intensities as they come to the displacement on the fixed grid.
+
+    With ``whole`` it sees the whole images, as the papers' networks do, and not the box in which they show something.
+    """
 
     def method(pair: LabelledPair) -> tuple[Call, Read]:
         def call() -> Tensor:
@@ -108,6 +111,7 @@ def network(model: Model, refinement: Refinement | None = None) -> Method:
                     grid=pair.grid,
                     configuration=model.configuration.preprocessing,
                     multiple=model.network.multiple,
+                    whole=whole,
                 )
                 outcome = align(ready, model, pair.grid, twice=refinement is not None)
                 if refinement is not None:

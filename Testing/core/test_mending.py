@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from UnsupervisedRegistrationLib.core.deformation import compose, symmetric_flows
@@ -26,6 +27,18 @@ def test_a_fold_is_smoothed_away_and_the_rest_stays(shape: tuple[int, ...]) -> N
     assert folding(displacement) > 0
     assert folding(mended) == 0
     assert torch.equal(mended[..., :4], displacement[..., :4])
+
+
+def test_a_fold_that_shows_only_where_the_border_is_repeated_is_mended() -> None:
+    rows, columns = torch.meshgrid(torch.arange(48.0) - 24, torch.arange(48.0), indexing="ij")
+    angle = 1.6 * torch.exp(-(rows.square() + columns.square()) / 200)  # A swirl around a point of the border.
+    turned = torch.stack([angle.cos() * rows - angle.sin() * columns, angle.sin() * rows + angle.cos() * columns])
+    displacement = (turned - torch.stack([rows, columns]))[None]
+    assert folding(displacement) == 0
+    assert folding(F.pad(displacement, [4] * 4, mode="replicate")) > 0
+    mended = unfolded(displacement)
+    assert mended is not None
+    assert folding(F.pad(mended, [4] * 4, mode="replicate")) == 0
 
 
 def test_without_a_fold_nothing_changes() -> None:

@@ -53,8 +53,7 @@ def test_the_outcomes_double_from_coarse_to_fine(architecture: Architecture, dim
     with torch.no_grad():
         outcomes = network(*images(*size))
     finest = 1 if architecture == "fcn" else 4
-    steps = [network.multiple // 2**level for level in range(len(outcomes))]
-    assert steps[-1] == finest
+    steps = [finest * 2**level for level in reversed(range(len(outcomes)))]
     assert [tuple(o.shape) for o in outcomes] == [(1, dimension, *(n // step for n in size)) for step in steps]
 
 
@@ -64,6 +63,17 @@ def test_the_fcn_predicts_at_seven_scales() -> None:
 
 def test_the_pyramid_predicts_at_four_scales() -> None:
     assert len(small("pyramid", 2)(*images(64, 64))) == 4
+
+
+@dimensions
+def test_the_pyramid_takes_sides_that_only_its_finest_level_divides(dimension: int) -> None:
+    network = small("pyramid", dimension)
+    first, second = images(*((68, 108) if dimension == 2 else (68, 72, 76)))
+    with torch.no_grad():
+        there, back = network(first, second)[-1], network(second, first)[-1]
+    assert there.shape[2:] == tuple(side // 4 for side in first.shape[2:])
+    assert float(there.abs().max()) > 0
+    torch.testing.assert_close(there, -back)
 
 
 @architectures

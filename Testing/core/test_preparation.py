@@ -51,6 +51,52 @@ def test_the_padding_goes_to_the_next_multiple_but_at_least_to_two(size: int, pa
     assert prepared((size, 64), (1.0, 1.0)).fixed.shape == (1, 1, padded, 64)
 
 
+def shown_in(rows: slice, columns: slice, multiple: int = 4, whole: bool = False) -> PreparedPair:
+    """Images of 120 x 150 that show something in a part of them alone."""
+    fixed, moving = torch.full((1, 1, 120, 150), -7.0), torch.zeros(1, 1, 120, 150)
+    fixed[..., rows, columns], moving[..., rows, columns] = (noise(120, 150, seed=s)[..., rows, columns] for s in (0, 1))
+    grid, configuration = ImageGrid((120, 150), torch.eye(4)), PreprocessingConfiguration()
+    return prepare(
+        fixed=fixed, moving=moving, grid=grid, configuration=configuration, multiple=multiple, whole=whole
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "start", "box"),
+    [
+        (slice(20, 100), slice(30, 120), (12, 22), (96, 108)),
+        (slice(20, 99), slice(30, 119), (12, 22), (96, 108)),
+        (slice(0, 120), slice(91, 150), (0, 82), (120, 68)),  # It grows inwards where the image ends.
+        (slice(50, 60), slice(70, 80), (42, 62), (64, 64)),
+    ],
+)
+def test_what_shows_nothing_is_left_out(
+    rows: slice, columns: slice, start: tuple[int, int], box: tuple[int, int]
+) -> None:
+    pair = shown_in(rows, columns)
+    assert (pair.shape, pair.start, pair.fixed.shape[2:]) == ((120, 150), start, box)
+    everything = shown_in(rows, columns, whole=True)
+    assert (everything.start, everything.fixed.shape[2:]) == ((0, 0), (120, 152))
+    for part, image in ((pair.fixed, everything.fixed), (pair.moving, everything.moving)):
+        assert torch.equal(pair.whole(part), image[..., :150])
+
+
+def test_a_displacement_goes_on_outside_the_box_as_at_its_border() -> None:
+    pair = shown_in(slice(20, 100), slice(30, 120))
+    displacement = noise(96, 108).expand(1, 2, -1, -1)
+    restored = pair.restore(displacement, (120, 150))
+    assert torch.equal(restored[..., 12:108, 22:130], displacement)
+    assert torch.equal(restored[..., :12, 22:130], displacement[..., :1, :].expand(-1, -1, 12, -1))
+    assert torch.equal(restored[..., 108:, 130:], displacement[..., -1:, -1:].expand(-1, -1, 12, 20))
+
+
+def test_images_that_become_constant_at_the_working_resolution_are_taken_whole() -> None:
+    board = (torch.arange(4096) % 2).float().view(1, 1, 64, 64)
+    grid, configuration = ImageGrid((64, 64), torch.eye(4)), PreprocessingConfiguration(working_spacing=2.0)
+    pair = prepare(fixed=board, moving=board, grid=grid, configuration=configuration, multiple=4)
+    assert (pair.start, pair.fixed.shape[2:]) == ((0, 0), (64, 64))
+
+
 def test_the_padding_repeats_the_border() -> None:
     fixed = prepared((40, 60), (1.0, 1.0)).fixed
     assert torch.equal(fixed[:, :, 40:], fixed[:, :, 39:40].expand(-1, -1, 24, -1))

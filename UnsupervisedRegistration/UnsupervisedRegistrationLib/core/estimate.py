@@ -21,7 +21,7 @@ _FADE_MM = 20.0  # Outside the mask the deformation fades out over about this di
 
 
 def align(pair: PreparedPair, model: Model, grid: ImageGrid, twice: bool = False) -> Deformation:
-    """The network alone: displacements from fixed to moving and back, ``(B, d, *padded)`` working voxels.
+    """The network alone: displacements from fixed to moving and back, ``(B, d, *box)`` working voxels.
 
     Args:
         pair: Prepared for the model, on the device to use.
@@ -33,7 +33,10 @@ def align(pair: PreparedPair, model: Model, grid: ImageGrid, twice: bool = False
     if next(network.parameters()).device != pair.fixed.device:  # Moving it where it is already takes milliseconds.
         network.to(pair.fixed.device)
     weight = fade(pair.region, _FADE_MM / min(pair.spacing(grid))) if pair.region is not None else None
-    return estimate(network, pair.fixed, pair.moving, model.configuration.passes, weight, twice)
+    with torch.inference_mode():
+        ways = estimate(network, pair.fixed, pair.moving, model.configuration.passes, weight, twice)
+    forward, backward = (way.clone() for way in ways)  # What is made in that mode takes part in no gradient.
+    return forward, backward
 
 
 def estimate(

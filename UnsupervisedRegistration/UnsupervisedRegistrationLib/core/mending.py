@@ -40,7 +40,7 @@ def gaussian(sigma: float) -> Callable[[Tensor], Tensor]:
 def unfolded(displacement: Tensor) -> Tensor | None:
     """A displacement ``(B, d, *spatial)`` smoothed around its folds until it has none; ``None`` if that fails."""
     for _ in range(_ROUNDS):
-        folded = folded_cells(displacement)
+        folded = _folded(displacement)
         if not bool(folded.any()):
             return displacement
         displacement = _smoothed(displacement, folded)
@@ -58,7 +58,7 @@ def unfolded_flows(flows: Callable[[Tensor], Tensor], velocity: Tensor) -> Tenso
     """
     for _ in range(_ROUNDS):
         ways = flows(velocity)
-        folded = folded_cells(ways)
+        folded = _folded(ways)
         if not bool(folded.any()):
             break
         there, back = folded.chunk(2)
@@ -66,11 +66,16 @@ def unfolded_flows(flows: Callable[[Tensor], Tensor], velocity: Tensor) -> Tenso
     return ways
 
 
+def _folded(displacement: Tensor) -> Tensor:
+    """Cells ``(B, 1, *cells)`` that fold, those included in which the border is repeated outside the grid."""
+    return folded_cells(F.pad(displacement, [1, 1] * (displacement.ndim - 2), mode="replicate"))
+
+
 def _smoothed(field: Tensor, folded: Tensor) -> Tensor:
     """``(B, d, *spatial)``, smoother around the folded cells ``(B, 1, *cells)`` of a grid as fine or finer."""
     smooth = gaussian(_SIGMA)
     flat = field.ndim == 4
     pool, coarser = (F.max_pool2d, F.adaptive_max_pool2d) if flat else (F.max_pool3d, F.adaptive_max_pool3d)
-    cells = coarser(F.pad(folded.to(field), [0, 1] * (field.ndim - 2)), field.shape[2:])
+    cells = coarser(folded.to(field), field.shape[2:])
     around = smooth(pool(cells, _AROUND, stride=1, padding=_AROUND // 2))
     return field + around * (smooth(field) - field)

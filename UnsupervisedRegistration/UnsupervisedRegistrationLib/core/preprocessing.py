@@ -15,6 +15,8 @@ from .deformation import resize_displacement, warp
 from .grid import ImageGrid
 from .losses import local_correlation, local_ncc
 
+_LEAST = 64  # Voxels on a side that a network gets at least.
+_MARGIN = 8  # Voxels of background that it sees around what an image shows.
 _WINDOW_STEP = 3  # Voxels between the windows that measure the similarity of whole images; they overlap still.
 
 
@@ -49,14 +51,15 @@ class PreprocessingConfiguration:
 
 @dataclass(frozen=True)
 class PreparedPair:
-    """What the network sees.
+    """What the network sees: the box of the images outside which neither shows anything.
 
     Attributes:
-        fixed: ``(B, 1, *padded)``, 0..1, at the working spacing.
+        fixed: ``(B, 1, *box)``, 0..1, at the working spacing.
         moving: Like ``fixed``.
         mask: Like ``fixed``, or ``None``.
         moving_mask: Like ``mask``.
-        shape: Working voxels without the padding.
+        shape: Working voxels of the whole images.
+        start: First voxel of the box among them; its end may lie beyond theirs.
     """
 
     fixed: Tensor
@@ -64,6 +67,7 @@ class PreparedPair:
     mask: Tensor | None
     moving_mask: Tensor | None
     shape: tuple[int, ...]
+    start: tuple[int, ...]
 
     @property
     def region(self) -> Tensor | None:
@@ -77,10 +81,10 @@ class PreparedPair:
     def to(self, device: torch.device) -> PreparedPair:
         """The same on a device."""
         mask, moving_mask = (m if m is None else m.to(device) for m in (self.mask, self.moving_mask))
-        return PreparedPair(self.fixed.to(device), self.moving.to(device), mask, moving_mask, self.shape)
+        return PreparedPair(self.fixed.to(device), self.moving.to(device), mask, moving_mask, self.shape, self.start)
 
     def weight(self, displacement: Tensor | None) -> Tensor | None:
-        """Where both images count once the moving one is warped: both masks, ``(B, 1, *padded)``, or ``None``."""
+        """Where both images count once the moving one is warped: both masks, ``(B, 1, *box)``, or ``None``."""
         if self.moving_mask is None:
             return self.mask
         inside = self.moving_mask if displacement is None else warp(self.moving_mask, displacement)
@@ -89,20 +93,23 @@ class PreparedPair:
     def similarity(self, displacement: Tensor | None) -> float:
         """Mean squared local correlation with the warped moving image, 0..1, where both count."""
         warped = self.moving if displacement is None else warp(self.moving, displacement)
-        images, weight = (self.crop(warped), self.crop(self.fixed)), self.weight(displacement)
+        images, weight = (self.whole(warped), self.whole(self.fixed)), self.weight(displacement)
         if weight is None:
             return float(local_correlation(*images, step=_WINDOW_STEP).mean())
-        return 1 - float(local_ncc(*images, self.crop(weight)))
+        return 1 - float(local_ncc(*images, self.whole(weight)))
 
-    def crop(self, values: Tensor) -> Tensor:
-        """Takes the padding away from ``(B, C, *padded)``."""
-        for axis, size in enumerate(self.shape):
-            values = values.narrow(axis + 2, 0, size)
-        return values
+    def whole(self, values: Tensor) -> Tensor:
+        """Values ``(B, C, *box)`` on the whole working grid; outside the box those at its border are repeated."""
+        pads: list[int] = []
+        for axis in reversed(range(len(self.shape))):
+            inside = min(values.shape[axis + 2], self.shape[axis] - self.start[axis])
+            values = values.narrow(axis + 2, 0, inside)
+            pads += [self.start[axis], self.shape[axis] - self.start[axis] - inside]
+        return F.pad(values, pads, mode="replicate") if any(pads) else values
 
     def restore(self, displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """A displacement ``(B, d, *padded)`` in working voxels as one on the original grid, in voxels of it."""
-        return resize_displacement(self.crop(displacement), shape)
+        """A displacement ``(B, d, *box)`` in working voxels as one on the original grid, in voxels of it."""
+        return resize_displacement(self.whole(displacement), shape)
 
 
 def prepare(
@@ -114,8 +121,11 @@ def prepare(
     grid: ImageGrid,
     configuration: PreprocessingConfiguration,
     multiple: int,
+    whole: bool = False,
 ) -> PreparedPair:
-    """Brings a pair to the working spacing and intensity and to a size that the network can halve.
+    """Brings a pair to the working spacing and intensity, and to a box of a size that the network takes.
+
+    Columns and rows at the border in which neither image shows anything are left out: they cost time alone.
 
     Args:
         fixed: ``(B, 1, *grid.shape)``, any intensities.
@@ -126,11 +136,9 @@ def prepare(
         grid: Of all four.
         configuration: The model's.
         multiple: The network's.
+        whole: Whether the box is the whole image, whatever it shows.
     """
     shape = working_shape(grid, configuration)
-
-    def fit(image: Tensor) -> Tensor:
-        return _pad(resample(image, shape), multiple)
 
     images = [
         torch.cat([to_unit_range(image, configuration, part, name) for image, part in _each(batch, inside)])
@@ -139,9 +147,12 @@ def prepare(
             (moving, mask if moving_mask is None else moving_mask, "moving"),
         )
     ]
-    masks = [None if inside is None else fit(inside.to(fixed)) for inside in (mask, moving_mask)]
-    ready = [fit(image) for image in images]
-    return PreparedPair(ready[0], ready[1], masks[0], masks[1], shape)
+    images = [resample(image, shape) for image in images]
+    spans = [(0, size) if whole else _span(images, axis) for axis, size in enumerate(shape, start=2)]
+    box = [_widened(span, size, multiple) for span, size in zip(spans, shape, strict=True)]
+    masks = [None if m is None else _boxed(resample(m.to(fixed), shape), box) for m in (mask, moving_mask)]
+    ready = [_boxed(image, box) for image in images]
+    return PreparedPair(ready[0], ready[1], masks[0], masks[1], shape, tuple(start for start, _ in box))
 
 
 def _each(batch: Tensor, mask: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
@@ -212,9 +223,29 @@ def _triangle_weights(old: int, new: int) -> Tensor:
     return weights / weights.sum(dim=1, keepdim=True)
 
 
-def _pad(image: Tensor, multiple: int) -> Tensor:
-    """Repeats the border at the end of each axis, to at least two steps of the coarsest level."""
+def _span(images: list[Tensor], axis: int) -> tuple[int, int]:
+    """First and last but one place along an axis where an image differs from its corner."""
+    others = tuple(n for n in range(images[0].ndim) if n != axis)
+    shown = torch.zeros(images[0].shape[axis], dtype=torch.bool, device=images[0].device)
+    for image in images:
+        corner = image[(..., *[slice(1)] * (image.ndim - 2))]
+        shown |= (image != corner).any(dim=others)
+    places = shown.nonzero()
+    return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, len(shown))
+
+
+def _widened(span: tuple[int, int], size: int, multiple: int) -> tuple[int, int]:
+    """Start and length along an axis of ``size`` voxels: a margin more than the span, inside the image if it can be."""
+    start, end = max(span[0] - _MARGIN, 0), min(span[1] + _MARGIN, size)
+    length = max(-(-(end - start) // multiple), 2, -(-_LEAST // multiple)) * multiple
+    return max(min(start, size - length), 0), length
+
+
+def _boxed(image: Tensor, box: list[tuple[int, int]]) -> Tensor:
+    """The box of an image; what lies beyond the image repeats its border."""
     pads: list[int] = []
-    for size in reversed(image.shape[2:]):
-        pads += [0, max(-(-size // multiple), 2) * multiple - size]
-    return F.pad(image, pads, mode="replicate")
+    for axis, (start, length) in enumerate(box, start=2):
+        inside = min(length, image.shape[axis] - start)
+        image = image.narrow(axis, start, inside)
+        pads = [0, length - inside, *pads]
+    return F.pad(image, pads, mode="replicate") if any(pads) else image.contiguous()

@@ -22,6 +22,7 @@ _LONGEST = 0.5  # Voxels of the finest level that a step of demons goes at most,
 _GAIN = 1.7  # and what it goes at a force of 1.
 _FLUID = 1.2  # Standard deviation of the Gaussian that smooths it, voxels at half the resolution.
 _AROUND = 9  # Side of the window in which the images are normalised, voxels at half the resolution.
+_BLOCK = 4  # Voxels on a side of the blocks that are correlated at once.
 _SQUARINGS = 2  # Half of the velocity inside the network spans few voxels of its level.
 
 
@@ -38,7 +39,7 @@ class Pyramid(Network):
         and Marttinen, SITReg, MELBA 2024; Greer et al., Inverse consistency by construction, MICCAI 2023.
     """
 
-    multiple = _STEM * 2 ** (_LEVELS - 1)
+    multiple = _STEM
 
     def __init__(self, configuration: NetworkConfiguration) -> None:
         super().__init__(configuration)
@@ -57,14 +58,15 @@ class Pyramid(Network):
 
     def forward(self, fixed: Tensor, moving: Tensor) -> list[Tensor]:
         levels = [_channels_last(self._seen(torch.cat([fixed, moving])))]
-        for stage in self.encoder:
-            levels.append(stage(levels[-1]))
+        for number, stage in enumerate(self.encoder):
+            levels.append(stage(_even(levels[-1]) if number else levels[-1]))
         velocity = fixed.new_zeros(fixed.shape[0], self.configuration.dimension, *levels[-1].shape[2:])
         outcomes: list[Tensor] = []
         for level, (features, decoder, radius) in enumerate(
             zip(reversed(levels[1:]), self.decoder, _RADII, strict=True)
         ):
-            velocity = resize_displacement(velocity, tuple(features.shape[2:]))
+            if level:
+                velocity = _finer(velocity, tuple(features.shape[2:]))
             for repeat in range(self.configuration.repeats if level == _LEVELS - 1 else 1):
                 moved = features if level == repeat == 0 else _channels_last(_halfway(features, velocity))
                 velocity = velocity + _residual(moved, velocity, decoder, radius)
@@ -85,6 +87,18 @@ class Pyramid(Network):
 
     def flows(self, velocity: Tensor) -> Tensor:
         return symmetric_flows(velocity, self.configuration.integration_steps)
+
+
+def _even(features: Tensor) -> Tensor:
+    """The border repeated where a side cannot be halved."""
+    pads = [n for size in reversed(features.shape[2:]) for n in (0, size % 2)]
+    return _channels_last(F.pad(features, pads, mode="replicate")) if any(pads) else features
+
+
+def _finer(velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The velocity at twice the resolution; what ``_even`` had added is cut off."""
+    velocity = resize_displacement(velocity, tuple(2 * size for size in velocity.shape[2:]))
+    return velocity[(..., *(slice(size) for size in shape))]
 
 
 def _halved(images: Tensor) -> Tensor:
@@ -166,22 +180,23 @@ def correlate(first: Tensor, second: Tensor, radius: int) -> Tensor:
         ``(B, *spatial, (2 * radius + 1) ** d)``; neighbours outside the image count as zero.
     """
     dimension, spatial, size = first.ndim - 2, tuple(first.shape[2:]), 2 * radius + 1
-    block = next(side for side in (4, 2, 1) if not any(length % side for length in spatial))
-    outer, axes = block + 2 * radius, range(dimension)
-    left = _blocks(first, block, block)
-    right = _blocks(F.pad(second, [radius] * 2 * dimension), outer, block)
+    outer, axes = _BLOCK + 2 * radius, range(dimension)
+    numbers = [-(-length // _BLOCK) for length in spatial]
+    ends = [number * _BLOCK - length for number, length in zip(numbers, spatial, strict=True)]
+    left = _blocks(F.pad(first, [n for end in reversed(ends) for n in (0, end)]), _BLOCK, _BLOCK)
+    right = _blocks(F.pad(second, [n for end in reversed(ends) for n in (radius, radius + end)]), outer, _BLOCK)
     products = left @ right.transpose(1, 2)  # (blocks, voxels inside, voxels inside and around)
     # The neighbours of a voxel stand on a diagonal: a step inside the block moves both indices of the product.
     count = outer**dimension
-    numbers = [length // block for length in spatial]
-    skips = [math.prod(numbers[axis + 1 :]) * block**dimension * count for axis in axes]
+    skips = [math.prod(numbers[axis + 1 :]) * _BLOCK**dimension * count for axis in axes]
     around = [outer ** (dimension - 1 - axis) for axis in axes]
-    inside = [block ** (dimension - 1 - axis) * count + around[axis] for axis in axes]
+    inside = [_BLOCK ** (dimension - 1 - axis) * count + around[axis] for axis in axes]
     view = products.as_strided(
-        [len(first), *[n for number in numbers for n in (number, block)], *[size] * dimension],
+        [len(first), *[n for number in numbers for n in (number, _BLOCK)], *[size] * dimension],
         [numbers[0] * skips[0], *[step for pair in zip(skips, inside, strict=True) for step in pair], *around],
     )
-    return view.reshape(len(first), *spatial, size**dimension)
+    whole = view.reshape(len(first), *(number * _BLOCK for number in numbers), size**dimension)
+    return whole[(slice(None), *(slice(length) for length in spatial))]
 
 
 def turned(matches: Tensor, radius: int) -> Tensor:

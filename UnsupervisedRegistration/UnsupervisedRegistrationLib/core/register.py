@@ -103,6 +103,7 @@ def register(
             grid=grid,
             configuration=model.configuration.preprocessing,
             multiple=model.network.multiple,
+            whole=landmarks is not None,  # They may lie where neither image shows anything.
         ).to(target)
         clock.begin("network", 0.05)
         refined = refinement is not None or landmarks is not None
@@ -116,7 +117,7 @@ def register(
         error = None
         if trust:
             clock.begin("trust", 0.8)
-            error = resample(pair.crop(expected_error(pair, model, (forward, backward), grid)).cpu(), grid.shape)
+            error = resample(pair.whole(expected_error(pair, model, (forward, backward), grid)).cpu(), grid.shape)
         clock.begin("warp", 0.85)
         displacement, inverse = (pair.restore(way, grid.shape).cpu() for way in (forward, backward))
         if refined and pair.shape != grid.shape:  # Another grid may fold where the working one does not.

@@ -30,7 +30,7 @@ def trust_map(expected_error: Tensor) -> Tensor:
 
 
 def expected_error(pair: PreparedPair, model: Model, outcome: Deformation, grid: ImageGrid) -> Tensor:
-    """Error of the displacement that the signs of doubt let expect, ``(B, 1, *padded)`` mm."""
+    """Error of the displacement that the signs of doubt let expect, ``(B, 1, *box)`` mm."""
     signs = signs_of_doubt(pair, model, outcome, grid)
     weights = torch.tensor(_WEIGHTS, device=signs.device)
     logarithm = weights[0] + (signs * weights[1:].view(1, -1, *[1] * (signs.ndim - 2))).sum(dim=1, keepdim=True)
@@ -38,7 +38,7 @@ def expected_error(pair: PreparedPair, model: Model, outcome: Deformation, grid:
 
 
 def signs_of_doubt(pair: PreparedPair, model: Model, outcome: Deformation, grid: ImageGrid) -> Tensor:
-    """What goes along with the logarithm of the error, ``(B, 4, *padded)``.
+    """What goes along with the logarithm of the error, ``(B, 4, *box)``.
 
     In this order: logarithm of the distance in mm from what the network finds for the mirrored pair; of what it would
     still add to the outcome; one minus the local correlation; flatness of the fixed image. The last two are 0..1.
