@@ -54,11 +54,11 @@ def test_the_padding_goes_to_the_next_multiple_but_at_least_to_two(size: int, pa
 def shown_in(rows: slice, columns: slice, multiple: int = 4, whole: bool = False) -> PreparedPair:
     """Images of 120 x 150 that show something in a part of them alone."""
     fixed, moving = torch.full((1, 1, 120, 150), -7.0), torch.zeros(1, 1, 120, 150)
-    fixed[..., rows, columns], moving[..., rows, columns] = (noise(120, 150, seed=s)[..., rows, columns] for s in (0, 1))
-    grid, configuration = ImageGrid((120, 150), torch.eye(4)), PreprocessingConfiguration()
-    return prepare(
-        fixed=fixed, moving=moving, grid=grid, configuration=configuration, multiple=multiple, whole=whole
+    fixed[..., rows, columns], moving[..., rows, columns] = (
+        noise(120, 150, seed=s)[..., rows, columns] for s in (0, 1)
     )
+    grid, configuration = ImageGrid((120, 150), torch.eye(4)), PreprocessingConfiguration()
+    return prepare(fixed=fixed, moving=moving, grid=grid, configuration=configuration, multiple=multiple, whole=whole)
 
 
 @pytest.mark.parametrize(

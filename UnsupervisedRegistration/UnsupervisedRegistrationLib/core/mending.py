@@ -13,7 +13,8 @@ from .measures import folded_cells
 
 _ROUNDS = 40  # Of smoothing, at most.
 _SIGMA = 0.8  # Voxels; the least that smooths.
-_AROUND = 3  # Voxels on a side of what is smoothed around a fold.
+_AROUND = 3  # Voxels on a side of what is smoothed around a fold at first,
+_WIDER = 2  # and what they grow by in every round, as long as something folds.
 
 
 def gaussian(sigma: float) -> Callable[[Tensor], Tensor]:
@@ -39,11 +40,11 @@ def gaussian(sigma: float) -> Callable[[Tensor], Tensor]:
 
 def unfolded(displacement: Tensor) -> Tensor | None:
     """A displacement ``(B, d, *spatial)`` smoothed around its folds until it has none; ``None`` if that fails."""
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         folded = _folded(displacement)
         if not bool(folded.any()):
             return displacement
-        displacement = _smoothed(displacement, folded)
+        displacement = _smoothed(displacement, folded, number)
     return None
 
 
@@ -56,13 +57,13 @@ def unfolded_flows(flows: Callable[[Tensor], Tensor], velocity: Tensor) -> Tenso
         flows: Makes them of a velocity.
         velocity: ``(B, d, *spatial)``, voxels.
     """
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         ways = flows(velocity)
         folded = _folded(ways)
         if not bool(folded.any()):
             break
         there, back = folded.chunk(2)
-        velocity = _smoothed(velocity, there | back)
+        velocity = _smoothed(velocity, there | back, number)
     return ways
 
 
@@ -71,11 +72,15 @@ def _folded(displacement: Tensor) -> Tensor:
     return folded_cells(F.pad(displacement, [1, 1] * (displacement.ndim - 2), mode="replicate"))
 
 
-def _smoothed(field: Tensor, folded: Tensor) -> Tensor:
-    """``(B, d, *spatial)``, smoother around the folded cells ``(B, 1, *cells)`` of a grid as fine or finer."""
+def _smoothed(field: Tensor, folded: Tensor, number: int) -> Tensor:
+    """``(B, d, *spatial)``, smoother around the folded cells ``(B, 1, *cells)`` of a grid as fine or finer.
+
+    The higher the ``number`` of the round, the wider.
+    """
+    width = _AROUND + _WIDER * number
     smooth = gaussian(_SIGMA)
     flat = field.ndim == 4
     pool, coarser = (F.max_pool2d, F.adaptive_max_pool2d) if flat else (F.max_pool3d, F.adaptive_max_pool3d)
     cells = coarser(folded.to(field), field.shape[2:])
-    around = smooth(pool(cells, _AROUND, stride=1, padding=_AROUND // 2))
+    around = smooth(pool(cells, width, stride=1, padding=width // 2))
     return field + around * (smooth(field) - field)

@@ -228,7 +228,7 @@ def _span(images: list[Tensor], axis: int) -> tuple[int, int]:
     others = tuple(n for n in range(images[0].ndim) if n != axis)
     shown = torch.zeros(images[0].shape[axis], dtype=torch.bool, device=images[0].device)
     for image in images:
-        corner = image[(..., *[slice(1)] * (image.ndim - 2))]
+        corner = image.flatten(2)[..., 0].view(*image.shape[:2], *[1] * (image.ndim - 2))
         shown |= (image != corner).any(dim=others)
     places = shown.nonzero()
     return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, len(shown))

@@ -22,6 +22,7 @@ _LONGEST = 0.5  # Voxels of the finest level that a step of demons goes at most,
 _GAIN = 1.7  # and what it goes at a force of 1.
 _FLUID = 1.2  # Standard deviation of the Gaussian that smooths it, voxels at half the resolution.
 _AROUND = 9  # Side of the window in which the images are normalised, voxels at half the resolution.
+_SMALL = 1e-5  # Beside the variance of a channel.
 _BLOCK = 4  # Voxels on a side of the blocks that are correlated at once.
 _SQUARINGS = 2  # Half of the velocity inside the network spans few voxels of its level.
 
@@ -98,7 +99,9 @@ def _even(features: Tensor) -> Tensor:
 def _finer(velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The velocity at twice the resolution; what ``_even`` had added is cut off."""
     velocity = resize_displacement(velocity, tuple(2 * size for size in velocity.shape[2:]))
-    return velocity[(..., *(slice(size) for size in shape))]
+    for axis, size in enumerate(shape, start=2):
+        velocity = velocity.narrow(axis, 0, size)
+    return velocity
 
 
 def _halved(images: Tensor) -> Tensor:
@@ -151,11 +154,15 @@ def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module, radius: in
     directions = features * torch.rsqrt(features.square().sum(dim=1, keepdim=True) + 1e-6)
     first, second = directions.chunk(2)
     matches = correlate(first, second, radius)
-    fixed, moving = features.movedim(1, -1).chunk(2)
-    onward = velocity.movedim(1, -1).contiguous()
-    there = torch.cat([matches, fixed, moving, onward], dim=-1)
-    back = torch.cat([turned(matches, radius), moving, fixed, -onward], dim=-1)
-    step: Tensor = decoder(there, back)
+    both = features.movedim(1, -1)
+    onward = velocity.movedim(1, -1)
+    parts = [
+        torch.cat([matches, turned(matches, radius)]),
+        both,
+        both.roll(len(velocity), dims=0),
+        torch.cat([onward, -onward]),
+    ]
+    step: Tensor = decoder(torch.cat(parts, dim=-1))
     return step
 
 
@@ -242,8 +249,8 @@ def _encoder(dimension: int, inputs: int, outputs: int, stride: int) -> nn.Seque
 class _InstanceNorm(nn.Module):
     """Every channel of every image to mean 0 and variance 1, then scaled and shifted.
 
-    PyTorch's own puts the channels first again, and the next convolution has to put them last; its batch norm of one
-    image at a time does not.
+    PyTorch's own puts the channels first again, and the next convolution has to put them last. Products with a row of
+    equal numbers are the fastest sums.
     """
 
     def __init__(self, channels: int) -> None:
@@ -251,8 +258,11 @@ class _InstanceNorm(nn.Module):
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
 
     def forward(self, features: Tensor) -> Tensor:
-        normal = [F.batch_norm(one, None, None, self.weight, self.bias, training=True) for one in features.split(1)]
-        return torch.cat(normal)
+        spatial, last = features.shape[2:], features.movedim(1, -1).flatten(1, -2)  # (B, voxels, C)
+        share = last.new_full((1, last.shape[1]), 1 / last.shape[1])
+        mean, square = share @ last, share @ last.square()
+        scale = self.weight * torch.rsqrt((square - mean.square()).clamp_min(0) + _SMALL)
+        return torch.addcmul(self.bias - mean * scale, last, scale).unflatten(1, spatial).movedim(-1, 1)
 
 
 def _activation() -> nn.Module:
@@ -274,11 +284,11 @@ class _Decoder(nn.Sequential):
             layers += [conv(width, width, 3, padding=1), _activation()]
         super().__init__(*layers, last)
 
-    def forward(self, there: Tensor, back: Tensor) -> Tensor:  # type: ignore[override]
-        """Velocity ``(B, d, *spatial)`` from what either image sees, ``(B, *spatial, inputs)``."""
+    def forward(self, seen: Tensor) -> Tensor:
+        """Velocity ``(B, d, *spatial)`` from what either image sees, ``(2 * B, *spatial, inputs)``."""
         first, *middle, last = self
         weight, bias = first.get_parameter("weight").flatten(1), first.get_parameter("bias")  # Of one voxel.
-        features = torch.cat([F.linear(seen, weight, bias) for seen in (there, back)]).movedim(-1, 1)
+        features = F.linear(seen, weight, bias).movedim(-1, 1)
         for layer in middle:
             features = layer(features)
         onward, backward = features.chunk(2)
