@@ -26,6 +26,7 @@ from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.losses import endpoint_error
 from UnsupervisedRegistrationLib.core.measures import folding
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model
+from UnsupervisedRegistrationLib.core.preprocessing import LEAST
 
 _VALIDATION_STEP = 10**9  # Numbers of steps that no run reaches, so validation sees pairs that training does not.
 
@@ -47,10 +48,11 @@ class Learner(lightning.LightningModule):
         self.run = run
         self._folder = folder
         self.network = build_network(run.network)
-        if any(side % self.network.multiple or side < 2 * self.network.multiple for side in run.synthesis.size):
+        least = max(2 * self.network.multiple, LEAST)
+        if any(side % self.network.multiple or side < least for side in run.synthesis.size):
             raise ValueError(
                 f"synthesis.size is {run.synthesis.size}, but the network '{run.network.architecture}' needs"
-                f" multiples of {self.network.multiple}, two at least."
+                f" multiples of {self.network.multiple}, {least} at least."
             )
         if run.optimisation.start:
             self._start_from(load_model(Path(run.optimisation.start)))

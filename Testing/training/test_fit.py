@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -139,11 +140,20 @@ def test_a_checkpoint_of_a_network_built_otherwise_is_refused_and_stays(finished
     assert path.read_bytes() == before
 
 
-def test_a_size_that_the_network_cannot_halve_is_refused(tmp_path: Path) -> None:
-    settings = run_from({"network": {"architecture": "fcn", "width": 4}, "synthesis": {"size": (160, 160)}})
-    with pytest.raises(
-        ValueError, match=r"synthesis.size is \(160, 160\), but the network 'fcn' needs multiples of 64"
-    ):
+@pytest.mark.parametrize(
+    ("architecture", "size", "needed"),
+    [
+        ("fcn", (160, 160), "multiples of 64, 128 at least"),
+        ("pyramid", (60, 160), "multiples of 4, 64 at least"),
+        ("pyramid", (90, 160), "multiples of 4, 64 at least"),
+    ],
+)
+def test_a_size_that_the_network_cannot_halve_is_refused(
+    architecture: str, size: tuple[int, int], needed: str, tmp_path: Path
+) -> None:
+    settings = run_from({"network": {"architecture": architecture, "width": 4}, "synthesis": {"size": size}})
+    sentence = f"synthesis.size is {size}, but the network '{architecture}' needs {needed}."
+    with pytest.raises(ValueError, match=re.escape(sentence)):
         fit(settings, tmp_path)
 
 

@@ -15,7 +15,7 @@ from .deformation import resize_displacement, warp
 from .grid import ImageGrid
 from .losses import local_correlation, local_ncc
 
-_LEAST = 64  # Voxels on a side that a network gets at least.
+LEAST = 64  # Voxels on a side that a network gets at least.
 _MARGIN = 8  # Voxels of background that it sees around what an image shows.
 _WINDOW_STEP = 3  # Voxels between the windows that measure the similarity of whole images; they overlap still.
 
@@ -237,7 +237,7 @@ def _span(images: list[Tensor], axis: int) -> tuple[int, int]:
 def _widened(span: tuple[int, int], size: int, multiple: int) -> tuple[int, int]:
     """Start and length along an axis of ``size`` voxels: a margin more than the span, inside the image if it can be."""
     start, end = max(span[0] - _MARGIN, 0), min(span[1] + _MARGIN, size)
-    length = max(-(-(end - start) // multiple), 2, -(-_LEAST // multiple)) * multiple
+    length = max(-(-(end - start) // multiple), 2, -(-LEAST // multiple)) * multiple
     return max(min(start, size - length), 0), length
 
 
