@@ -58,7 +58,7 @@ def arguments(**changes: Any) -> Any:
 def test_the_backward_displacement_inverts_the_forward_one(passes: int, integration_steps: int) -> None:
     fixed, moving = smooth_pair(64, 64)
     network = loud_network(integration_steps=integration_steps)
-    forward, backward = estimate(network, fixed, moving, passes, torch.ones(1, 1, 64, 64))
+    forward, backward = estimate(network, fixed, moving, passes)
     inner = (slice(None), slice(None), slice(8, -8), slice(8, -8))  # Points from outside take the border.
     assert float(forward.abs().max()) > 1
     assert float(compose(forward, backward)[inner].abs().max()) < 0.2  # Voxels: interpolation at every composition.
@@ -67,20 +67,23 @@ def test_the_backward_displacement_inverts_the_forward_one(passes: int, integrat
 
 def test_the_second_pass_goes_on_from_the_image_warped_by_the_first() -> None:
     fixed, moving = smooth_pair(64, 64)
-    network, weight = loud_network(), torch.ones(1, 1, 64, 64)
-    first, _ = estimate(network, fixed, moving, 1, weight)
-    second, _ = estimate(network, fixed, warp(moving, first), 1, weight)
-    torch.testing.assert_close(estimate(network, fixed, moving, 2, weight)[0], compose(first, second))
+    network = loud_network()
+    first, _ = estimate(network, fixed, moving)
+    second, _ = estimate(network, fixed, warp(moving, first))
+    torch.testing.assert_close(estimate(network, fixed, moving, 2)[0], compose(first, second))
 
 
-def test_no_weight_means_no_displacement() -> None:
-    forward, backward = estimate(loud_network(), *smooth_pair(64, 64), 2, torch.zeros(1, 1, 64, 64))
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("integration_steps", [6, 0])
+def test_every_velocity_is_shaped_as_asked(integration_steps: int, twice: bool) -> None:
+    network = loud_network(integration_steps=integration_steps)
+    forward, backward = estimate(network, *smooth_pair(64, 64), 2, torch.zeros_like, twice)
     assert float(forward.abs().max()) == float(backward.abs().max()) == 0
 
 
 def test_every_pair_of_a_batch_is_estimated() -> None:
     fixed, moving = smooth_pair(64, 64)
-    both = estimate(loud_network(), torch.cat([fixed, moving]), torch.cat([moving, fixed]), 1, torch.ones(1, 1, 64, 64))
+    both = estimate(loud_network(), torch.cat([fixed, moving]), torch.cat([moving, fixed]))
     torch.testing.assert_close(both[0][0], both[1][1], rtol=0, atol=1e-4)  # Voxels; each is the inverse of the other.
 
 
@@ -130,6 +133,20 @@ def test_a_second_look_comes_closer_and_its_outcome_undoes_that_of_the_swapped_i
     assert float((swapped - backward).abs().max()) < 1e-2  # Voxels.
     assert float(lengths(compose(swapped, forward)).mean()) < 0.1
     assert folding(forward) == folding(backward) == 0
+
+
+def test_outside_of_what_the_images_show_both_ways_undo_each_other_too() -> None:
+    fixed, moving, _ = drawn_pair((128, 112), (14.0, -9.0))  # The head moves at the border of the box, too.
+    fixed, moving = (torch.nn.functional.pad(image, [60, 40, 50, 70]) for image in (fixed, moving))
+    model, grid = load_model(MODELS / "any-contrast.pt"), ImageGrid(tuple(fixed.shape[2:]), torch.eye(4))
+    there, back = (
+        register(fixed=images[0], moving=images[1], grid=grid, model=model, device="cpu").displacement
+        for images in ((fixed, moving), (moving, fixed))
+    )
+    assert float(lengths(there).amax(dim=(1, 2, 3))) > 5
+    missed = lengths(compose(there, back))
+    assert float(missed.mean()) < 0.05
+    assert float(missed.max()) < 1
 
 
 def test_a_second_look_that_would_fold_leaves_what_the_first_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from UnsupervisedRegistrationLib.core.deformation import compose, symmetric_flows
 from UnsupervisedRegistrationLib.core.measures import folding
-from UnsupervisedRegistrationLib.core.mending import gaussian, unfolded, unfolded_flows
+from UnsupervisedRegistrationLib.core.mending import gaussian, unfolded, unfolded_ways
 
 
 def folded_field(shape: tuple[int, ...]) -> Tensor:
@@ -53,10 +53,12 @@ def test_a_mirror_image_cannot_be_mended() -> None:
 
 
 def test_flows_of_a_rough_velocity_fold_nowhere_and_undo_each_other() -> None:
-    velocity = 3 * gaussian(1.5)(torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(1)))
+    velocity = 5 * gaussian(1.0)(torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(1)))
     velocity[1] = 0
-    there, back = unfolded_flows(lambda v: symmetric_flows(v, 6), velocity).chunk(2)
+    flows = symmetric_flows(velocity, 6)
+    assert folding(flows[:1]) > 0
+    there, back = unfolded_ways(flows).chunk(2)
     assert folding(there[:1]) == folding(back[:1]) == 0
     assert not there[1].any()
     inner = compose(there, back)[:1, :, 12:-12, 12:-12]
-    assert float(inner.norm(dim=1).mean()) < 0.2
+    assert float(inner.norm(dim=1).mean()) < 0.1

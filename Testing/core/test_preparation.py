@@ -90,6 +90,21 @@ def test_a_displacement_goes_on_outside_the_box_as_at_its_border() -> None:
     assert torch.equal(restored[..., 108:, 130:], displacement[..., -1:, -1:].expand(-1, -1, 12, 20))
 
 
+def test_in_the_margin_a_velocity_goes_on_as_where_the_images_begin_to_show_something() -> None:
+    pair = shown_in(slice(0, 100), slice(30, 120))
+    velocity = noise(27, 27).expand(1, 2, -1, -1)
+    assert pair.fixed.shape[2:] == (108, 108)
+    outward = pair.outward(velocity)
+    assert torch.equal(outward[..., :25, 2:25], velocity[..., :25, 2:25])  # Nothing is cut off above the images.
+    assert torch.equal(outward[..., :25, :2], velocity[..., :25, 2:3].expand(-1, -1, -1, 2))
+    assert torch.equal(outward[..., 25:, 25:], velocity[..., 24:25, 24:25].expand(-1, -1, 2, 2))
+
+
+def test_where_the_box_is_the_image_a_velocity_stays_as_it_is() -> None:
+    velocity = noise(30, 38).expand(1, 2, -1, -1)
+    assert torch.equal(shown_in(slice(20, 100), slice(30, 120), whole=True).outward(velocity), velocity)
+
+
 def test_images_that_become_constant_at_the_working_resolution_are_taken_whole() -> None:
     board = (torch.arange(4096) % 2).float().view(1, 1, 64, 64)
     grid, configuration = ImageGrid((64, 64), torch.eye(4)), PreprocessingConfiguration(working_spacing=2.0)

@@ -44,11 +44,13 @@ def warp(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear") 
 def _sample(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear") -> Tensor:
     """``warp`` without its checks."""
     positions, voxel = _positions(tuple(image.shape[2:]), displacement)
-    # Clamped here, which is what padding with the border does, because not every device offers that.
-    points = torch.addcmul(positions, displacement, voxel).clamp(-1, 1).movedim(1, -1)
+    points = torch.addcmul(positions, displacement, voxel).movedim(1, -1)
+    padding = "border"
+    if image.device.type == "mps":  # Which has no such padding; to clamp does the same.
+        points, padding = points.clamp(-1, 1), "zeros"
     # grid_sample counts the axes backwards. To turn those of the image is free, to turn the vectors a copy.
     turned = image.permute(0, 1, *reversed(range(2, image.ndim)))
-    return F.grid_sample(turned, points, mode=mode, align_corners=True)
+    return F.grid_sample(turned, points, mode=mode, padding_mode=padding, align_corners=True)
 
 
 def _positions(shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,6 +126,15 @@ def symmetric_flows(velocity: Tensor, steps: int) -> Tensor:
     missed = compose(others, halves)  # Little: each half is almost the inverse of the other,
     inverse = compose(halves, -missed)  # and is made so by going back first what both together miss.
     return compose(halves, inverse)
+
+
+def mutual(ways: Tensor) -> Tensor:
+    """Displacements there and back ``(2 * B, d, *spatial)``, almost each other's inverse, as closer ones.
+
+    Each goes back first by half of what both together miss, so that neither leads.
+    """
+    missed = compose(ways.roll(len(ways) // 2, dims=0), ways)
+    return compose(ways, missed / -2)
 
 
 def invert(displacement: Tensor, iterations: int = 4) -> Tensor:

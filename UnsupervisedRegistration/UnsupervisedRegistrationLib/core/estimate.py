@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .deformation import compose, invert, resize_displacement, warp
 from .grid import ImageGrid
-from .mending import unfolded, unfolded_flows
+from .mending import unfolded, unfolded_ways
 from .model import Model
 from .network import Network
 from .preprocessing import PreparedPair
 
 Deformation = tuple[Tensor, Tensor]
 """Displacements from fixed to moving and back, ``(B, d, *spatial)`` voxels each."""
+
+Shaping = Callable[[Tensor], Tensor]
+"""What becomes of a velocity ``(B, d, *coarser)`` before the images follow it."""
 
 _LARGE = 320  # Voxels on the longest side; networks learn on 160 to 256.
 _FADE_MM = 20.0  # Outside the mask the deformation fades out over about this distance.
@@ -32,9 +37,13 @@ def align(pair: PreparedPair, model: Model, grid: ImageGrid, twice: bool = False
     network = model.network
     if next(network.parameters()).device != pair.fixed.device:  # Moving it where it is already takes milliseconds.
         network.to(pair.fixed.device)
-    weight = fade(pair.region, _FADE_MM / min(pair.spacing(grid))) if pair.region is not None else None
+    weight = None if pair.region is None else fade(pair.region, _FADE_MM / min(pair.spacing(grid)))
+
+    def shaped(velocity: Tensor) -> Tensor:
+        return pair.outward(velocity if weight is None else velocity * F.interpolate(weight, velocity.shape[2:]))
+
     with torch.inference_mode():
-        ways = estimate(network, pair.fixed, pair.moving, model.configuration.passes, weight, twice)
+        ways = estimate(network, pair.fixed, pair.moving, model.configuration.passes, shaped, twice)
     forward, backward = (way.clone() for way in ways)  # What is made in that mode takes part in no gradient.
     return forward, backward
 
@@ -44,7 +53,7 @@ def estimate(
     fixed: Tensor,
     moving: Tensor,
     passes: int = 1,
-    weight: Tensor | None = None,
+    shaped: Shaping | None = None,
     twice: bool = False,
 ) -> Deformation:
     """Displacements from fixed to moving and back, from one or several passes of the network.
@@ -54,39 +63,40 @@ def estimate(
         fixed: ``(B, 1, *spatial)``, 0..1.
         moving: Like ``fixed``.
         passes: After the first, the network sees the moving image as warped so far.
-        weight: ``(1 or B, 1, *spatial)``, factor of the velocity, or ``None``.
+        shaped: Applied to every velocity that the network finds.
         twice: Whether every pass looks again half-way between both images, which finds more and is rougher. Large
             images are always looked at twice, the first time at half their size: a network reaches as many voxels as
             it had to while it learned, and a large image moves by more.
     """
-    forward, backward = _pass(network, fixed, moving, weight, twice)
+    shaped = shaped or (lambda velocity: velocity)
+    forward, backward = _pass(network, fixed, moving, shaped, twice)
     for _ in range(passes - 1):
-        step, back = _pass(network, fixed, warp(moving, forward), weight, twice)
+        step, back = _pass(network, fixed, warp(moving, forward), shaped, twice)
         forward, backward = compose(forward, step), compose(back, backward)
     return forward, backward
 
 
-def _pass(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None, twice: bool) -> Deformation:
+def _pass(network: Network, fixed: Tensor, moving: Tensor, shaped: Shaping, twice: bool) -> Deformation:
     shape = tuple(fixed.shape[2:])
     if not network.configuration.integration_steps:
-        forward = network.displacement(_velocity(network, fixed, moving, weight), shape)
+        forward = network.displacement(shaped(network(fixed, moving)[-1]), shape)
         return forward, invert(forward)
     large = max(shape) > _LARGE
     if not (large or twice):
-        return _flows(network, _velocity(network, fixed, moving, weight), shape)
+        return _flows(network, shaped(network(fixed, moving)[-1]), shape)
     half = tuple(-(-size // (2 * network.multiple)) * network.multiple for size in shape)
     seen = [F.interpolate(image, half, mode="area") if large else image for image in (fixed, moving)]
-    return _onward(network, fixed, moving, weight, _velocity(network, seen[0], seen[1], weight))
+    return _onward(network, fixed, moving, shaped, shaped(network(seen[0], seen[1])[-1]))
 
 
-def _onward(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None, velocity: Tensor) -> Deformation:
+def _onward(network: Network, fixed: Tensor, moving: Tensor, shaped: Shaping, velocity: Tensor) -> Deformation:
     """What a first velocity leaves is found between both images, warped by it half-way towards each other.
 
     Half-way, the inverse and the outcome of the swapped pair stay each other's.
     """
     shape = tuple(fixed.shape[2:])
     there, back = _flows(network, velocity / 2, shape)
-    rest = _velocity(network, warp(fixed, back), warp(moving, there), weight)
+    rest = shaped(network(warp(fixed, back), warp(moving, there))[-1])
     onward, backward = _flows(network, rest, shape)
     ways = torch.cat([compose(there, compose(onward, there)), compose(back, compose(backward, back))])
     mended = unfolded(ways)  # A composition may have folds between the voxels of its parts.
@@ -94,13 +104,8 @@ def _onward(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | No
     return forward, backward
 
 
-def _velocity(network: Network, fixed: Tensor, moving: Tensor, weight: Tensor | None) -> Tensor:
-    velocity = network(fixed, moving)[-1]
-    return velocity if weight is None else velocity * F.interpolate(weight, velocity.shape[2:])
-
-
 def _flows(network: Network, velocity: Tensor, shape: tuple[int, ...]) -> Deformation:
-    forward, backward = resize_displacement(unfolded_flows(network.flows, velocity), shape).chunk(2)
+    forward, backward = resize_displacement(unfolded_ways(network.flows(velocity)), shape).chunk(2)
     return forward, backward
 
 

@@ -142,8 +142,14 @@ def _triangle_ratios(displacement: Tensor) -> Tensor:
     along_rows, along_columns = displacement.diff(dim=2), displacement.diff(dim=3)
     yy, xy = 1 + along_rows[:, 0], along_rows[:, 1]
     yx, xx = along_columns[:, 0], 1 + along_columns[:, 1]
-    ends = slice(None, -1), slice(1, None)
-    return torch.stack([yy[:, :, c] * xx[:, r] - yx[:, r] * xy[:, :, c] for r in ends for c in ends])
+    (yy, xy), (yx, xx) = (_ends(yy, 2), _ends(xy, 2)), (_ends(yx, 1), _ends(xx, 1))
+    return (yy[None] * xx[:, None] - yx[:, None] * xy[None]).flatten(0, 1)
+
+
+def _ends(values: Tensor, axis: int) -> Tensor:
+    """What stands at the near and at the far end of the cells along an axis, ``(2, ..)``."""
+    cells = values.shape[axis] - 1
+    return torch.stack([values.narrow(axis, 0, cells), values.narrow(axis, 1, cells)])
 
 
 def _simplex_ratios(displacement: Tensor) -> Tensor:
@@ -197,7 +203,7 @@ def folding(displacement: Tensor) -> float:
 
 def folded_cells(displacement: Tensor) -> Tensor:
     """Which cells have at least one simplex that is turned inside out, ``(B, 1, *cells)``; see ``folding``."""
-    return (_simplex_ratios(displacement) <= 0).any(dim=0)[:, None]
+    return (_simplex_ratios(displacement).amin(dim=0) <= 0)[:, None]
 
 
 def folded_fraction(displacement: Tensor) -> float:

@@ -9,12 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .deformation import mutual
 from .measures import folded_cells
 
 _ROUNDS = 40  # Of smoothing, at most.
 _SIGMA = 0.8  # Voxels; the least that smooths.
-_AROUND = 3  # Voxels on a side of what is smoothed around a fold at first,
-_WIDER = 2  # and what they grow by in every round, as long as something folds.
+_AROUND = 1.4  # Voxels; standard deviation of the Gaussian that says how much is smoothed around a fold at first,
+_WIDER = 0.6  # and what it grows by in every round, as long as something folds.
+_WHOLE = 4.0  # What it is multiplied with; from 1 on a voxel is smoothed wholly.
 
 
 def gaussian(sigma: float) -> Callable[[Tensor], Tensor]:
@@ -48,22 +50,14 @@ def unfolded(displacement: Tensor) -> Tensor | None:
     return None
 
 
-def unfolded_flows(flows: Callable[[Tensor], Tensor], velocity: Tensor) -> Tensor:
-    """Displacements of a velocity and of its reverse, ``(2 * B, d, *finer)``.
-
-    Where either folds the velocity is made smoother, so that both remain inverse to each other.
-
-    Args:
-        flows: Makes them of a velocity.
-        velocity: ``(B, d, *spatial)``, voxels.
-    """
+def unfolded_ways(ways: Tensor) -> Tensor:
+    """Displacements there and back ``(2 * B, d, *spatial)``, smoothed where either folds, still inverse."""
     for number in range(_ROUNDS):
-        ways = flows(velocity)
         folded = _folded(ways)
         if not bool(folded.any()):
             break
         there, back = folded.chunk(2)
-        velocity = _smoothed(velocity, there | back, number)
+        ways = mutual(_smoothed(ways, (there | back).repeat(2, *[1] * (ways.ndim - 1)), number))
     return ways
 
 
@@ -73,14 +67,8 @@ def _folded(displacement: Tensor) -> Tensor:
 
 
 def _smoothed(field: Tensor, folded: Tensor, number: int) -> Tensor:
-    """``(B, d, *spatial)``, smoother around the folded cells ``(B, 1, *cells)`` of a grid as fine or finer.
-
-    The higher the ``number`` of the round, the wider.
-    """
-    width = _AROUND + _WIDER * number
-    smooth = gaussian(_SIGMA)
-    flat = field.ndim == 4
-    pool, coarser = (F.max_pool2d, F.adaptive_max_pool2d) if flat else (F.max_pool3d, F.adaptive_max_pool3d)
-    cells = coarser(folded.to(field), field.shape[2:])
-    around = smooth(pool(cells, width, stride=1, padding=width // 2))
-    return field + around * (smooth(field) - field)
+    """``(B, d, *spatial)``, smoother around the folded cells, see ``_folded``; the wider the higher the ``number``."""
+    for axis, size in enumerate(field.shape[2:], start=2):
+        folded = folded.narrow(axis, 0, size) | folded.narrow(axis, 1, size)  # Now the voxels that such a cell touches.
+    around = gaussian(_AROUND + _WIDER * number)(folded.to(field))
+    return torch.lerp(field, gaussian(_SIGMA)(field), (_WHOLE * around).clamp_max(1))

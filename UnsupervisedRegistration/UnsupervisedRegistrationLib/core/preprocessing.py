@@ -107,6 +107,20 @@ class PreparedPair:
             pads += [self.start[axis], self.shape[axis] - self.start[axis] - inside]
         return F.pad(values, pads, mode="replicate") if any(pads) else values
 
+    def outward(self, velocity: Tensor) -> Tensor:
+        """A velocity ``(B, d, *coarser)`` that in the margin goes on as where the images begin to show something.
+
+        What ``restore`` repeats outside the box then goes on as inside, and flows there and back still undo each other.
+        """
+        pads: list[int] = []
+        for axis, (start, size) in enumerate(zip(self.start, self.shape, strict=True), start=2):
+            cells, length = velocity.shape[axis], self.fixed.shape[axis]
+            margin = _MARGIN * cells // length
+            before, behind = margin * (start > 0), margin * (start + length < size)
+            velocity = velocity.narrow(axis, before, cells - before - behind)
+            pads = [before, behind, *pads]
+        return F.pad(velocity, pads, mode="replicate") if any(pads) else velocity
+
     def restore(self, displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
         """A displacement ``(B, d, *box)`` in working voxels as one on the original grid, in voxels of it."""
         return resize_displacement(self.whole(displacement), shape)
@@ -148,7 +162,7 @@ def prepare(
         )
     ]
     images = [resample(image, shape) for image in images]
-    spans = [(0, size) if whole else _span(images, axis) for axis, size in enumerate(shape, start=2)]
+    spans = [(0, size) for size in shape] if whole else _spans(images)
     box = [_widened(span, size, multiple) for span, size in zip(spans, shape, strict=True)]
     masks = [None if m is None else _boxed(resample(m.to(fixed), shape), box) for m in (mask, moving_mask)]
     ready = [_boxed(image, box) for image in images]
@@ -223,15 +237,18 @@ def _triangle_weights(old: int, new: int) -> Tensor:
     return weights / weights.sum(dim=1, keepdim=True)
 
 
-def _span(images: list[Tensor], axis: int) -> tuple[int, int]:
-    """First and last but one place along an axis where an image differs from its corner."""
-    others = tuple(n for n in range(images[0].ndim) if n != axis)
-    shown = torch.zeros(images[0].shape[axis], dtype=torch.bool, device=images[0].device)
+def _spans(images: list[Tensor]) -> list[tuple[int, int]]:
+    """First and last but one place along each axis where an image differs from its corner."""
+    shown = np.zeros(images[0].shape[2:], dtype=bool)  # NumPy finds them in a tenth of the time.
     for image in images:
-        corner = image.flatten(2)[..., 0].view(*image.shape[:2], *[1] * (image.ndim - 2))
-        shown |= (image != corner).any(dim=others)
-    places = shown.nonzero()
-    return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, len(shown))
+        values = image.flatten(0, 1).cpu().numpy()
+        corner = values[(slice(None), *[slice(1)] * shown.ndim)]
+        shown |= (values != corner).any(axis=0)
+    spans = []
+    for axis, size in enumerate(shown.shape):
+        places = np.flatnonzero(shown.any(axis=tuple(n for n in range(shown.ndim) if n != axis)))
+        spans.append((int(places[0]), int(places[-1]) + 1) if len(places) else (0, size))
+    return spans
 
 
 def _widened(span: tuple[int, int], size: int, multiple: int) -> tuple[int, int]:
