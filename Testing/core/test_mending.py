@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from UnsupervisedRegistrationLib.core.deformation import compose, symmetric_flows
-from UnsupervisedRegistrationLib.core.measures import folding
+from UnsupervisedRegistrationLib.core.measures import folded_cells, folding
 from UnsupervisedRegistrationLib.core.mending import gaussian, unfolded, unfolded_ways
 
 
@@ -29,6 +29,15 @@ def test_a_fold_is_smoothed_away_and_the_rest_stays(shape: tuple[int, ...]) -> N
     assert torch.equal(mended[..., :4], displacement[..., :4])
 
 
+def test_a_wide_fold_is_mended() -> None:
+    places = torch.stack(torch.meshgrid(torch.arange(64.0) - 32, torch.arange(64.0) - 32, indexing="ij"))
+    lens = -2 * (places * torch.exp(-places.square().sum(dim=0) / 200))[None]  # Turns what is around its middle over.
+    assert int(folded_cells(lens).sum()) > 300
+    mended = unfolded(lens)
+    assert mended is not None
+    assert folding(mended) == 0
+
+
 def test_a_fold_that_shows_only_where_the_border_is_repeated_is_mended() -> None:
     rows, columns = torch.meshgrid(torch.arange(48.0) - 24, torch.arange(48.0), indexing="ij")
     angle = 1.6 * torch.exp(-(rows.square() + columns.square()) / 200)  # A swirl around a point of the border.
@@ -47,8 +56,8 @@ def test_without_a_fold_nothing_changes() -> None:
 
 
 def test_a_mirror_image_cannot_be_mended() -> None:
-    rows = torch.arange(32.0)[:, None].expand(32, 32)
-    mirror = torch.stack([31 - 2 * rows, torch.zeros(32, 32)])[None]
+    rows = torch.arange(128.0)[:, None].expand(128, 128)
+    mirror = torch.stack([127 - 2 * rows, torch.zeros(128, 128)])[None]
     assert unfolded(mirror) is None
 
 

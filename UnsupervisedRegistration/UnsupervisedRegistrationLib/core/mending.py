@@ -13,10 +13,10 @@ from .deformation import mutual
 from .measures import folded_cells
 
 _ROUNDS = 40  # Of smoothing, at most.
-_SIGMA = 0.8  # Voxels; the least that smooths.
-_AROUND = 1.4  # Voxels; standard deviation of the Gaussian that says how much is smoothed around a fold at first,
-_WIDER = 0.6  # and what it grows by in every round, as long as something folds.
-_WHOLE = 4.0  # What it is multiplied with; from 1 on a voxel is smoothed wholly.
+_SIGMA = 0.8  # Voxels; standard deviation of the Gaussian that smooths at first; a smaller one would not smooth.
+_STRONGER = 0.08  # What it grows by in every round.
+_AROUND = 1.4  # Voxels; that of the Gaussian that says how much is smoothed around a fold at first,
+_WIDER = 0.6  # and what it grows by in every round.
 
 
 def gaussian(sigma: float) -> Callable[[Tensor], Tensor]:
@@ -70,5 +70,6 @@ def _smoothed(field: Tensor, folded: Tensor, number: int) -> Tensor:
     """``(B, d, *spatial)``, smoother around the folded cells, see ``_folded``; the wider the higher the ``number``."""
     for axis, size in enumerate(field.shape[2:], start=2):
         folded = folded.narrow(axis, 0, size) | folded.narrow(axis, 1, size)  # Now the voxels that such a cell touches.
-    around = gaussian(_AROUND + _WIDER * number)(folded.to(field))
-    return torch.lerp(field, gaussian(_SIGMA)(field), (_WHOLE * around).clamp_max(1))
+    reach = _AROUND + _WIDER * number
+    around = gaussian(reach)(folded.to(field)) * (math.sqrt(2 * math.pi) * reach) ** (field.ndim - 2)  # 1 at a voxel.
+    return torch.lerp(field, gaussian(_SIGMA + _STRONGER * number)(field), around.clamp_max(1))
