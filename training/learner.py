@@ -150,9 +150,8 @@ class Learner(lightning.LightningModule):
 
     def _start_from(self, model: Model) -> None:
         wanted = self.run.network
-        found = dataclasses.replace(  # Neither has weights of its own.
-            model.configuration.network, repeats=wanted.repeats, demons_steps=wanted.demons_steps
-        )
+        # The steps have no weights.
+        found = dataclasses.replace(model.configuration.network, demons_steps=wanted.demons_steps)
         if found != wanted:
             raise ValueError(
                 f"optimisation.start '{model.name}' is a {model.configuration.network}, the run trains a"

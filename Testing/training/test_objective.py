@@ -113,21 +113,18 @@ def test_a_run_starts_with_the_weights_of_a_model_file(tmp_path: Path) -> None:
     assert all(weight.requires_grad for weight in learner.network.parameters())
 
 
-@pytest.mark.parametrize("more", [{"repeats": 2}, {"demons_steps": 1}])
-def test_a_run_may_close_its_network_otherwise_than_the_model_it_starts_from(
-    tmp_path: Path, more: dict[str, int]
-) -> None:
+def test_a_run_may_close_its_network_otherwise_than_the_model_it_starts_from(tmp_path: Path) -> None:
     start = model_file(tmp_path / "start.pt", 4)
-    values = {"network": {"width": 4} | more, "synthesis": {"size": (64, 64)}}
+    values = {"network": {"width": 4, "demons_steps": 1}, "synthesis": {"size": (64, 64)}}
     learner = Learner(run_from(values | {"optimisation": {"start": str(start)}}), tmp_path)
-    assert learner.model("x").configuration.network == NetworkConfiguration("pyramid", 2, 4, **more)  # type: ignore[arg-type]
+    assert learner.model("x").configuration.network == NetworkConfiguration("pyramid", 2, 4, demons_steps=1)
 
 
 def test_a_run_that_says_nothing_of_its_network_has_that_of_the_model_it_starts_from(tmp_path: Path) -> None:
     start = model_file(tmp_path / "start.pt", 4)
     values = {"synthesis": {"size": (64, 64)}, "optimisation": {"start": str(start)}}
     assert run_from(values).network == load_model(start).configuration.network
-    assert run_from(values | {"network": {"repeats": 2}}).network.repeats == 2
+    assert run_from(values | {"network": {"demons_steps": 2}}).network.demons_steps == 2
 
 
 def test_a_model_file_of_another_network_starts_nothing(tmp_path: Path) -> None:

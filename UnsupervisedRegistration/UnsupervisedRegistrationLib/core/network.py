@@ -24,7 +24,6 @@ class NetworkConfiguration:
         width: Channels of the finest level; the others follow from it.
         integration_steps: Squarings that turn the outcome, a velocity, into a displacement; with 0 the network
             gives the displacement itself, as the paper's does.
-        repeats: How often the pyramid decodes its finest level, each time from features warped by what it found so far.
         demons_steps: How many steps of symmetric demons close the pyramid, for images of the same contrast only.
         normalised: Whether the pyramid sees, beside each image, the same normalised in small windows.
     """
@@ -33,7 +32,6 @@ class NetworkConfiguration:
     dimension: int = 2
     width: int = 24
     integration_steps: int = 6
-    repeats: int = 1
     demons_steps: int = 0
     normalised: bool = False
 
@@ -44,11 +42,9 @@ class NetworkConfiguration:
             )
         if self.dimension not in (2, 3) or self.width < 4 or not 0 <= self.integration_steps <= 10:
             raise ValueError(f"A network needs dimension 2 or 3, width 4 or more, 0 to 10 integration steps: {self}.")
-        special = (self.repeats, self.demons_steps, self.normalised)
-        if self.repeats < 1 or self.demons_steps < 0 or (special != (1, 0, False) and self.architecture != "pyramid"):
+        if self.demons_steps < 0 or ((self.demons_steps or self.normalised) and self.architecture != "pyramid"):
             raise ValueError(
-                "repeats is 1 or more and demons_steps 0 or more; only the pyramid repeats its finest level, closes"
-                f" with demons and sees normalised images: {self}."
+                f"demons_steps is 0 or more; only the pyramid closes with demons and sees normalised images: {self}."
             )
 
 

@@ -15,12 +15,12 @@ from .mending import gaussian
 from .network import Network, NetworkConfiguration, convolution
 
 _STEM = 4  # Nothing is convolved above a quarter of the resolution; full-resolution layers would set the time.
-_LEVELS = 4
 _RADII = (3, 3, 3, 1)  # Reach of the correlation at 1/32, 1/16, 1/8, 1/4, in voxels there.
 _DEPTHS = (1, 1, 2, 1)  # Wide convolutions of the decoders there.
-_LONGEST = 0.5  # Voxels of the finest level that a step of demons goes at most,
-_GAIN = 1.7  # and what it goes at a force of 1.
-_FLUID = 1.2  # Standard deviation of the Gaussian that smooths it, voxels at half the resolution.
+_LONGEST = 0.6  # Voxels of the finest level that a step of demons goes at most,
+_GAIN = 1.7  # what it goes at a force of 1,
+_MOMENTUM = 0.7  # and how much of the step before it goes on with.
+_FLUID = 1.0  # Standard deviation of the Gaussian that smooths it, voxels at half the resolution.
 _AROUND = 9  # Side of the window in which the images are normalised, voxels at half the resolution.
 _SMALL = 1e-5  # Beside the variance of a channel.
 _BLOCK = 4  # Voxels on a side of the blocks that are correlated at once.
@@ -68,14 +68,14 @@ class Pyramid(Network):
         ):
             if level:
                 velocity = _finer(velocity, tuple(features.shape[2:]))
-            for repeat in range(self.configuration.repeats if level == _LEVELS - 1 else 1):
-                moved = features if level == repeat == 0 else _channels_last(_halfway(features, velocity))
-                velocity = velocity + _residual(moved, velocity, decoder, radius)
+            moved = _channels_last(_halfway(features, velocity)) if level else features
+            velocity = velocity + _residual(moved, velocity, decoder, radius)
             outcomes.append(velocity)
         if self.configuration.demons_steps:
-            images = contrasts(_halved(torch.cat([fixed, moving])))
+            images, step = contrasts(_halved(torch.cat([fixed, moving]))), torch.zeros_like(velocity)
             for _ in range(self.configuration.demons_steps):
-                velocity = velocity + _demons(images, velocity)
+                step = _demons(images, velocity, step)
+                velocity = velocity + step
             outcomes[-1] = velocity
         return outcomes
 
@@ -114,15 +114,16 @@ def _halfway(features: Tensor, velocity: Tensor) -> Tensor:
     return warp(features, resize_displacement(both_ways, tuple(features.shape[2:])))
 
 
-def _demons(images: Tensor, velocity: Tensor) -> Tensor:
+def _demons(images: Tensor, velocity: Tensor, before: Tensor) -> Tensor:
     """Update of the velocity by what the images themselves pull; no gradient goes through it.
 
     Args:
         images: ``(2 * B, C, *spatial)``, see ``contrasts``.
-        velocity: ``(B, d, *coarser)``.
+        velocity: ``(B, d, *coarser)`` so far.
+        before: The update before, whose momentum lets a few steps go as far as many.
     """
     with torch.no_grad():
-        step = _GAIN * _smooth_and_halve(mutual_force(_halfway(images, velocity)))
+        step = _MOMENTUM * before + _GAIN * _smooth_and_halve(mutual_force(_halfway(images, velocity)))
         furthest = lengths(step).flatten(1).amax(dim=1).clamp_min(_LONGEST)
         return step * (_LONGEST / furthest).view(-1, *[1] * (step.ndim - 1))
 
