@@ -21,7 +21,6 @@ from UnsupervisedRegistrationLib.core.grid import identity_grid
 _LABELS = 24
 _KNOTS = 6  # Of a random curve of intensities,
 _WHITE = (0.6, 1.0)  # and above which of them all is white.
-_LATE = 0.5  # Share of the curves that come after the noise.
 
 
 @dataclass(frozen=True)
@@ -168,19 +167,14 @@ def _lesion(image: Tensor) -> Tensor:
     return torch.where(chosen, torch.rand(batch, 1, 1, 1) + 0.1 * image, image)
 
 
-def _scan(image: Tensor, labels: Tensor, late: Tensor) -> Tensor:
-    """What a scanner does: blur, bias field, gamma, noise, partial field of view, and intensities to 0..1.
-
-    Where ``late``, ``(B, 1, 1, 1)``, the noisy image is remapped, so that noise near the brightest turns white.
-    """
+def _scan(image: Tensor) -> Tensor:
+    """What a scanner does: blur, bias field, gamma, noise, partial field of view, and intensities to 0..1."""
     batch, _, *shape = image.shape
     size = (shape[0], shape[1])
     image = _blur(_lesion(image), float(torch.empty(1).uniform_(0.2, 0.9)))
     image = image * torch.exp(uniform(0, 0.25, batch, 1, 1, 1) * smooth_noise(batch, 1, size, max(size) / 3))
     image = image.clamp_min(0).pow(torch.exp(uniform(-0.5, 0.5, batch, 1, 1, 1)))
     image = image + uniform(0, 0.05, batch, 1, 1, 1) * torch.randn_like(image)
-    if bool(late.any()):
-        image = torch.where(late, _remapped(image, labels), image)
     some = image.flatten(1)[:, ::7]  # Enough to tell the percentiles, and a seventh of the time.
     low = some.quantile(0.005, dim=1).view(-1, 1, 1, 1)
     high = some.quantile(0.995, dim=1).view(-1, 1, 1, 1)
@@ -204,7 +198,6 @@ def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
     contrasts = _contrast(batch), _contrast(batch)
     same = torch.rand(batch, 1, 1) < configuration.same_contrast
     bent = same[..., None] & (torch.rand(batch, 1, 1, 1) < configuration.remapped)
-    late = bent & (torch.rand(batch, 1, 1, 1) < _LATE)
     contrasts = contrasts[0], torch.where(same, contrasts[0], contrasts[1])
     hidden = [_contrast(batch) for _ in range(3)]
 
@@ -221,9 +214,7 @@ def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
         labels = warp(anatomy, deformation, "nearest").long()
         moved = warp(textures[number], deformation)
         painted = _paint(labels, moved, contrast)
-        if number:
-            painted = torch.where(bent & ~late, _remapped(painted, labels), painted)
-        images.append(_scan(painted, labels, late & bool(number)))
+        images.append(_scan(torch.where(bent, _remapped(painted, labels), painted) if number else painted))
         common = warp(texture, deformation)
         hiddens.append(_blur(torch.cat([_paint(labels, common, c) for c in hidden], dim=1), 0.7))
     weight = torch.where(warp(anatomy, to_canonical[0], "nearest") > 0, 1.0, 0.1)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .deformation import compose, invert, resize_displacement, warp
+from .greys import Greys, differ
 from .grid import ImageGrid
 from .mending import unfolded, unfolded_ways
 from .model import Model
@@ -22,6 +23,7 @@ Shaping = Callable[[Tensor], Tensor]
 """What becomes of a velocity ``(B, d, *coarser)`` before the images follow it."""
 
 _LARGE = 320  # Voxels on the longest side; networks learn on 160 to 256.
+_UNTOLD = 0.75  # Share of the variance of the tissue; beyond it nothing is gained by the greys of the other image.
 _FADE_MM = 20.0  # Outside the mask the deformation fades out over about this distance.
 
 
@@ -69,6 +71,8 @@ def estimate(
             it had to while it learned, and a large image moves by more.
     """
     shaped = shaped or (lambda velocity: velocity)
+    if network.configuration.integration_steps:
+        fixed, moving = _in_one_contrast(network, fixed, moving)
     forward, backward = _pass(network, fixed, moving, shaped, twice)
     for _ in range(passes - 1):
         step, back = _pass(network, fixed, warp(moving, forward), shaped, twice)
@@ -76,17 +80,37 @@ def estimate(
     return forward, backward
 
 
+def _in_one_contrast(network: Network, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
+    """The pairs; of those whose contrasts differ one image has the greys of the other, as far as a first look tells."""
+    both = list(fixed.split(1)), list(moving.split(1))
+    for number, pair in enumerate(zip(*both, strict=True)):
+        if differ(*pair):
+            first, second = (_first_seen(network, image) for image in pair)
+            velocity = network(*Greys(first, second).alike(first, second))[-1]
+            there, back = _flows(network, velocity / 2, tuple(first.shape[2:]))
+            greys = Greys(warp(first, back), warp(second, there))
+            if greys.left < _UNTOLD:
+                both[0][number], both[1][number] = greys.alike(*pair)
+    return torch.cat(both[0]), torch.cat(both[1])
+
+
 def _pass(network: Network, fixed: Tensor, moving: Tensor, shaped: Shaping, twice: bool) -> Deformation:
     shape = tuple(fixed.shape[2:])
     if not network.configuration.integration_steps:
         forward = network.displacement(shaped(network(fixed, moving)[-1]), shape)
         return forward, invert(forward)
-    large = max(shape) > _LARGE
-    if not (large or twice):
-        return _flows(network, shaped(network(fixed, moving)[-1]), shape)
-    half = tuple(-(-size // (2 * network.multiple)) * network.multiple for size in shape)
-    seen = [F.interpolate(image, half, mode="area") if large else image for image in (fixed, moving)]
-    return _onward(network, fixed, moving, shaped, shaped(network(seen[0], seen[1])[-1]))
+    velocity = shaped(network(_first_seen(network, fixed), _first_seen(network, moving))[-1])
+    if twice or max(shape) > _LARGE:
+        return _onward(network, fixed, moving, shaped, velocity)
+    return _flows(network, velocity, shape)
+
+
+def _first_seen(network: Network, image: Tensor) -> Tensor:
+    """A large image at half its size, any other as it is."""
+    if max(image.shape[2:]) <= _LARGE:
+        return image
+    half = tuple(-(-size // (2 * network.multiple)) * network.multiple for size in image.shape[2:])
+    return F.interpolate(image, half, mode="area")
 
 
 def _onward(network: Network, fixed: Tensor, moving: Tensor, shaped: Shaping, velocity: Tensor) -> Deformation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -15,16 +15,17 @@ from torch import Tensor
 from .deformation import compose, invert, resize_displacement, warp
 from .estimate import Deformation
 from .forces import AnyContrast, Force, SameContrast
+from .greys import AIR, Greys
 from .grid import ImageGrid
 from .landmarks import LandmarkPairs, LandmarkPull
 from .mending import gaussian, unfolded
 from .preprocessing import PreparedPair
 
 _FORCES: dict[str, Callable[[Tensor], Force]] = {"local_ncc": SameContrast, "mind": AnyContrast}
-_AIR = 0.05  # Intensity up to which a voxel may be background, which looks alike in most contrasts.
-_DEGREE = 4  # Of the polynomial between the intensities of both images,
-_RIDGE = 1e-6  # what keeps it stable where few intensities occur,
-_DIFFERENT = 1.5  # and how many times the squared difference it leaves they must differ for it to be used.
+_DIFFERENT = (
+    1.5  # Greys differ if the images do by that many times the squared difference that is left in one contrast,
+)
+_UNTOLD = 0.75  # unless that is this share of the variance of the tissue.
 _STEP = 1.0  # Voxels of the level that the first step goes where it goes furthest.
 _FLUID = 1.0  # Standard deviation of the Gaussian that smooths every step, voxels of the level.
 _DIFFUSION = 0.04  # Of the displacement in every step, at a smoothness weight of 1.
@@ -101,7 +102,8 @@ def refine(
         return start
     for number, count in enumerate(settings.iterations):
         factor = 2 ** (len(settings.iterations) - 1 - number)
-        level = _Level(pair, displacement, factor, grid, settings, landmarks)
+        seen = pair if settings.similarity == "mind" else _in_one_contrast(pair, displacement)
+        level = _Level(seen, displacement, factor, grid, settings, landmarks)
         displacement = level.climb(count, clock)
     forward = resize_displacement(displacement, tuple(pair.fixed.shape[2:]))
     if landmarks is not None:
@@ -156,8 +158,6 @@ class _Level:
         self._smooth = gaussian(_FLUID)
         self._diffuse = _diffusion(self._fixed, settings)
         kind = _similarity_for(settings, warp(self._moving, self._start), self._fixed)
-        if kind == "local_ncc":
-            self._moving = _in_greys_of(self._fixed, self._moving, self._start)
         self._force = _FORCES[kind](self._fixed)
         spacing = tuple(factor * step for step in pair.spacing(grid))
         self._pull = None if landmarks is None else LandmarkPull(landmarks.on_grid(full, shape), self._start, spacing)
@@ -191,20 +191,22 @@ class _Level:
         return self._diffuse(compose(displacement, step))
 
 
-def _in_greys_of(fixed: Tensor, moving: Tensor, displacement: Tensor) -> Tensor:
-    """The moving image with the intensities that the fixed one has at the same places, where that tells much more.
+def _in_one_contrast(pair: PreparedPair, displacement: Tensor) -> PreparedPair:
+    """The pair, one image in the greys of the other, where that tells much more.
 
-    A polynomial of the intensities is fitted to the images as warped so far. It flattens where they do not match yet,
-    so images that look the same already stay as they are.
+    The mapped image loses contrast where they do not match yet, so images that look the same already stay as they are.
     """
-    warped, wanted = (image.flatten().double() for image in (warp(moving, displacement).cpu(), fixed.cpu()))
-    powers = torch.stack([warped**power for power in range(_DEGREE + 1)], dim=1)
-    scatter = powers.T @ powers + _RIDGE * len(powers) * torch.eye(_DEGREE + 1, dtype=powers.dtype)
-    factors = torch.linalg.solve(scatter, powers.T @ wanted)
-    left = (powers @ factors - wanted).square().mean()
-    if bool((warped - wanted).square().mean() < _DIFFERENT * left):
-        return moving
-    return sum((factor * moving**power for power, factor in enumerate(factors.tolist())), torch.zeros_like(moving))
+    displacement = resize_displacement(displacement, tuple(pair.fixed.shape[2:]))
+    warped = warp(pair.moving, displacement)
+    greys = Greys(pair.fixed, warped)
+    fixed, moving = greys.alike(pair.fixed, pair.moving)
+    less = _left(pair.fixed, warped) > _DIFFERENT * _left(fixed, warp(moving, displacement))
+    return replace(pair, fixed=fixed, moving=moving) if less and greys.left < _UNTOLD else pair
+
+
+def _left(fixed: Tensor, warped: Tensor) -> float:
+    """Squared difference as a share of the variance of the fixed image."""
+    return float((warped - fixed).square().mean() / fixed.var().clamp_min(1e-12))
 
 
 def _coarse(image: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -242,7 +244,7 @@ def _similarity_for(settings: Refinement, warped: Tensor, fixed: Tensor) -> str:
     if settings.similarity != "auto":
         return settings.similarity
     both = torch.stack([warped.flatten(), fixed.flatten()])
-    tissue = both[:, (both > _AIR).all(dim=0)]
+    tissue = both[:, (both > AIR).all(dim=0)]
     return "local_ncc" if min(_correlation(both), _correlation(tissue)) > 0 else "mind"
 
 
