@@ -83,13 +83,14 @@ def _flat(image: Tensor) -> np.ndarray:
 
 
 def _curve(here: np.ndarray, there: np.ndarray) -> _Curve:
-    variance, spread = float(there.var()), float(here.var())
-    if not variance * spread > 0:
-        return _Curve(np.full(_BINS, there.mean()), 1.0, 1.0)
-    bins = np.clip((here * _BINS).astype(np.int64), 0, _BINS - 1)
-    slope = float(np.dot(here - here.mean(), there - there.mean())) / len(here) / spread
-    line = there.mean() + slope * (_MIDDLES - here.mean())
-    counts = np.bincount(bins, minlength=_BINS) + _PRIOR
-    values = (np.bincount(bins, there, _BINS) + _PRIOR * line) / counts
-    left = float(np.square(there - values[bins]).mean()) / variance
-    return _Curve(values, left, 1 - slope**2 * spread / variance)
+    middle, level = here.mean(), there.mean()
+    away, wanted = here - middle, there - level  # A product of these with themselves is a tenth of the time of var().
+    spread, variance = float(away @ away), float(wanted @ wanted)
+    if not spread * variance > 0:
+        return _Curve(np.full(_BINS, level), 1.0, 1.0)
+    slope = float(away @ wanted) / spread
+    bins = np.minimum((here * _BINS).astype(np.int64), _BINS - 1)
+    line = level + slope * (_MIDDLES - middle)
+    values = (np.bincount(bins, there, _BINS) + _PRIOR * line) / (np.bincount(bins, minlength=_BINS) + _PRIOR)
+    rest = there - values[bins]
+    return _Curve(values, float(rest @ rest) / variance, 1 - slope**2 * spread / variance)
