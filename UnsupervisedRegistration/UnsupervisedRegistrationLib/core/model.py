@@ -149,6 +149,10 @@ def load_model(path: Path) -> Model:
         card = read_configuration(Card, content["card"])
         network = build_network(configuration.network)
         network.load_state_dict({name: weight.float() for name, weight in content["weights"].items()})
+    except ValueError as error:  # A setting that this release does not know, or a value that it does not take.
+        raise ValueError(
+            f"The model file '{path}' was made by another release: {error} Train it again, or take that release."
+        ) from error
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise ValueError(
             f"The model file '{path}' is incomplete: its parts do not fit each other ({error})."
