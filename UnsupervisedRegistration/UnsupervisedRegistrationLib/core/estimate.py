@@ -23,7 +23,6 @@ Shaping = Callable[[Tensor], Tensor]
 """What becomes of a velocity ``(B, d, *coarser)`` before the images follow it."""
 
 _LARGE = 320  # Voxels on the longest side; networks learn on 160 to 256.
-_UNTOLD = 0.75  # Share of the variance of the tissue; beyond it nothing is gained by the greys of the other image.
 _FADE_MM = 20.0  # Outside the mask the deformation fades out over about this distance.
 
 
@@ -89,7 +88,7 @@ def _in_one_contrast(network: Network, fixed: Tensor, moving: Tensor) -> tuple[T
             velocity = network(*Greys(first, second).alike(first, second))[-1]
             there, back = _flows(network, velocity / 2, tuple(first.shape[2:]))
             greys = Greys(warp(first, back), warp(second, there))
-            if greys.left < _UNTOLD:
+            if greys.helpful:
                 both[0][number], both[1][number] = greys.alike(*pair)
     return torch.cat(both[0]), torch.cat(both[1])
 

@@ -16,6 +16,7 @@ _BINS = 32  # Of the intensities.
 _MIDDLES = (np.arange(_BINS) + 0.5) / _BINS
 _PRIOR = 1.0  # Voxels on the straight line that every bin has besides its own, so that none is empty.
 _STEP = 4  # Every such voxel along each axis tells whether two contrasts differ.
+_UNTOLD = 0.75  # Share of the variance of the tissue; beyond it two images match no better in one contrast.
 _DIFFERENT = 1.4  # They do if a straight line leaves that many times the squared difference that a curve leaves.
 
 
@@ -53,6 +54,11 @@ class Greys:
         tissue = (first > AIR) & (second > AIR)
         here, there = (second, first) if self._maps_moving else (first, second)
         self.left = _curve(here[tissue], there[tissue]).left if tissue.any() else 1.0
+
+    @property
+    def helpful(self) -> bool:
+        """Whether they tell enough of each other for the images to match better in one contrast."""
+        return self.left < _UNTOLD
 
     def alike(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
         """Both images in the contrast of that which the other tells more of; of swapped images the same, swapped."""

@@ -22,10 +22,7 @@ from .mending import gaussian, unfolded
 from .preprocessing import PreparedPair
 
 _FORCES: dict[str, Callable[[Tensor], Force]] = {"local_ncc": SameContrast, "mind": AnyContrast}
-_DIFFERENT = (
-    1.5  # Greys differ if the images do by that many times the squared difference that is left in one contrast,
-)
-_UNTOLD = 0.75  # unless that is this share of the variance of the tissue.
+_DIFFERENT = 1.5  # Greys differ if the images do by so many times the squared difference that one contrast leaves.
 _STEP = 1.0  # Voxels of the level that the first step goes where it goes furthest.
 _FLUID = 1.0  # Standard deviation of the Gaussian that smooths every step, voxels of the level.
 _DIFFUSION = 0.04  # Of the displacement in every step, at a smoothness weight of 1.
@@ -40,7 +37,7 @@ class Refinement:
 
     Attributes:
         similarity: What is maximised; ``"auto"`` takes ``"local_ncc"``, local correlation with squared differences,
-            for images of the same contrast, and ``"mind"`` for others.
+            for images of the same contrast or that can be brought to it, and ``"mind"`` for others.
         smoothness: Of the displacement; ``"edge_aware"`` spares the edges of the fixed image.
         smoothness_weight: The larger, the stiffer.
         iterations: Steps at each of the levels, each twice as fine as the one before, the last at the working
@@ -201,7 +198,7 @@ def _in_one_contrast(pair: PreparedPair, displacement: Tensor) -> PreparedPair:
     greys = Greys(pair.fixed, warped)
     fixed, moving = greys.alike(pair.fixed, pair.moving)
     less = _left(pair.fixed, warped) > _DIFFERENT * _left(fixed, warp(moving, displacement))
-    return replace(pair, fixed=fixed, moving=moving) if less and greys.left < _UNTOLD else pair
+    return replace(pair, fixed=fixed, moving=moving) if less and greys.helpful else pair
 
 
 def _left(fixed: Tensor, warped: Tensor) -> float:
