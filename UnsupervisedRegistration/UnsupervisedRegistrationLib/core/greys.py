@@ -90,13 +90,18 @@ def _flat(image: Tensor) -> np.ndarray:
 
 def _curve(here: np.ndarray, there: np.ndarray) -> _Curve:
     middle, level = here.mean(), there.mean()
-    away, wanted = here - middle, there - level  # A product of these with themselves is a tenth of the time of var().
-    spread, variance = float(away @ away), float(wanted @ wanted)
+    away, wanted = here - middle, there - level
+    spread, variance = _product(away, away), _product(wanted, wanted)
     if not spread * variance > 0:
         return _Curve(np.full(_BINS, level), 1.0, 1.0)
-    slope = float(away @ wanted) / spread
+    slope = _product(away, wanted) / spread
     bins = np.minimum((here * _BINS).astype(np.int64), _BINS - 1)
     line = level + slope * (_MIDDLES - middle)
     values = (np.bincount(bins, there, _BINS) + _PRIOR * line) / (np.bincount(bins, minlength=_BINS) + _PRIOR)
     rest = there - values[bins]
-    return _Curve(values, float(rest @ rest) / variance, 1 - slope**2 * spread / variance)
+    return _Curve(values, _product(rest, rest) / variance, 1 - slope**2 * spread / variance)
+
+
+def _product(first: np.ndarray, second: np.ndarray) -> float:
+    """Inner product without the threads of ``@``, which would wait busily where those of torch work next."""
+    return float(np.einsum("i,i->", first, second))
