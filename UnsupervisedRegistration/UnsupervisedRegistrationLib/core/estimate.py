@@ -59,6 +59,8 @@ def estimate(
 ) -> Deformation:
     """Displacements from fixed to moving and back, from one or several passes of the network.
 
+    A network that gives velocities sees pairs of different contrast in one contrast.
+
     Args:
         network: What to run.
         fixed: ``(B, 1, *spatial)``, 0..1.
