@@ -65,7 +65,7 @@ class Greys:
         return (fixed, self._through(moving)) if self._maps_moving else (self._through(fixed), moving)
 
     def _through(self, image: Tensor) -> Tensor:
-        mapped = np.interp(_flat(image), _MIDDLES, self._curve)
+        mapped = np.interp(_flat(image), _MIDDLES, self._curve).astype(np.float32)  # Not every device has doubles.
         return torch.from_numpy(mapped).to(image).view(image.shape)
 
 
