@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .axes import enlarged
+
 Interpolation = Literal["bilinear", "nearest"]
 _KEPT = 2**18  # Voxels of a grid whose positions are kept for the next call, at most.
 _FEW = 2**13  # Voxels up to which products of matrices interpolate faster.
@@ -206,14 +208,6 @@ def _inverse_matrices(matrices: Tensor) -> Tensor:
     return adjugate / determinant(matrices)[..., None, None]
 
 
-@functools.lru_cache(maxsize=32)
-def _interpolation(old: int, new: int, factor: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What makes of ``old`` values in a row ``new`` ones over the same extent, times a factor: ``(new, old)``."""
-    with torch.inference_mode(False):
-        unit = torch.eye(old, dtype=dtype, device=device)[:, None]
-        return factor * F.interpolate(unit, new, mode="linear")[:, 0].T.contiguous()
-
-
 def resize_displacement(displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The same deformation on a grid of another ``shape`` over the same extent, in voxels of the new grid.
 
@@ -223,11 +217,7 @@ def resize_displacement(displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
         return displacement
     scale = [new / old for new, old in zip(shape, displacement.shape[2:], strict=True)]
     if len(shape) == 2 and math.prod(shape) <= _FEW and scale[0] == scale[1]:
-        rows, columns = (
-            _interpolation(old, new, factor, displacement.dtype, displacement.device)
-            for old, new, factor in zip(displacement.shape[2:], shape, (scale[0], 1.0), strict=True)
-        )
-        return rows @ (displacement @ columns.T)
+        return enlarged(displacement, shape, scale[0])
     # With the channels last, as a convolution may leave them, interpolating two takes three times as long.
     resized = F.interpolate(displacement.contiguous(), shape, mode="bilinear" if len(shape) == 2 else "trilinear")
     if len(set(scale)) == 1:  # A number is there at once, a tensor has to be made.

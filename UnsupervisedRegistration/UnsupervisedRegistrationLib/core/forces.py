@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from .axes import slope
 from .losses import box_mean, mind
 
 Force = Callable[[Tensor, Tensor | None], Tensor]
@@ -117,18 +117,4 @@ def mutual_force(halfway: Tensor) -> Tensor:
     """
     fixed, moving = halfway.chunk(2)
     total, difference = fixed + moving, fixed - moving
-    return torch.stack([(difference * _slope(total, axis)).sum(dim=1) for axis in range(2, total.ndim)], dim=1)
-
-
-def _slope(images: Tensor, axis: int) -> Tensor:
-    """Central differences along an axis, one-sided at the border; a product of matrices is the fastest way."""
-    matrix = _differences(images.shape[axis], images.dtype, images.device)
-    return (images.movedim(axis, -1) @ matrix).movedim(-1, axis)
-
-
-@functools.lru_cache(maxsize=32)
-def _differences(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What makes central differences of a row: ``(size, size)``."""
-    with torch.inference_mode(False):
-        (differences,) = torch.gradient(torch.eye(size, dtype=dtype, device=device), dim=1)
-        return differences
+    return torch.stack([(difference * slope(total, axis)).sum(dim=1) for axis in range(2, total.ndim)], dim=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from typing import NamedTuple
 
@@ -134,26 +136,21 @@ _TETRAHEDRA: list[_Corners] = [
 ]
 
 
-def _triangle_ratios(displacement: Tensor) -> Tensor:
+def _triangle_ratios(displacement: Tensor) -> list[Tensor]:
     """``_simplex_ratios`` in 2-D, for both ways to cut a square into two triangles, one at each corner.
 
     They are the determinants of all one-sided differences, each of which is taken once.
     """
+    rows, columns = displacement.shape[2] - 1, displacement.shape[3] - 1
     along_rows, along_columns = displacement.diff(dim=2), displacement.diff(dim=3)
     yy, xy = 1 + along_rows[:, 0], along_rows[:, 1]
     yx, xx = along_columns[:, 0], 1 + along_columns[:, 1]
-    (yy, xy), (yx, xx) = (_ends(yy, 2), _ends(xy, 2)), (_ends(yx, 1), _ends(xx, 1))
-    return (yy[None] * xx[:, None] - yx[:, None] * xy[None]).flatten(0, 1)
+    ends = itertools.product((slice(rows), slice(1, None)), (slice(columns), slice(1, None)))
+    return [torch.addcmul(yy[..., x] * xx[:, y], yx[:, y], xy[..., x], value=-1) for y, x in ends]
 
 
-def _ends(values: Tensor, axis: int) -> Tensor:
-    """What stands at the near and at the far end of the cells along an axis, ``(2, ..)``."""
-    cells = values.shape[axis] - 1
-    return torch.stack([values.narrow(axis, 0, cells), values.narrow(axis, 1, cells)])
-
-
-def _simplex_ratios(displacement: Tensor) -> Tensor:
-    """Signed size of every small simplex after the deformation over its size before, ``(simplices, B, *cells)``."""
+def _simplex_ratios(displacement: Tensor) -> list[Tensor]:
+    """Signed size after the deformation over that before, ``(B, *cells)``, of every small simplex of a cell."""
     dimension = displacement.shape[1]
     if dimension == 2:
         return _triangle_ratios(displacement)
@@ -171,13 +168,12 @@ def _simplex_ratios(displacement: Tensor) -> Tensor:
         edges = torch.stack([corner(other) - corner(origin) for other in others], dim=-1)
         rest = torch.tensor(others, dtype=edges.dtype) - torch.tensor(origin, dtype=edges.dtype)
         ratios.append(determinant(edges) / float(determinant(rest.T)))
-    return torch.stack(ratios)
+    return ratios
 
 
-def _simplex_sizes(dimension: int, like: Tensor) -> Tensor:
+def _simplex_sizes(dimension: int) -> list[float]:
     """Share of a cell that each simplex of one cut takes: 1/2 for a triangle, 1/6 or 1/3 for a tetrahedron."""
-    sizes = [0.5] * 4 if dimension == 2 else [1 / 6] * 8 + [1 / 3] * 2
-    return torch.tensor(sizes, dtype=like.dtype, device=like.device)
+    return [0.5] * 4 if dimension == 2 else [1 / 6] * 8 + [1 / 3] * 2
 
 
 def folding(displacement: Tensor) -> float:
@@ -193,17 +189,20 @@ def folding(displacement: Tensor) -> float:
     Source:
         Liu et al., On finite difference Jacobian computation in deformable image registration, IJCV 2024.
     """
-    if float(_simplex_ratios(displacement).amin()) > _CLEAR:
+    if float(_least_ratio(displacement).amin()) > _CLEAR:
         return 0.0
     ratios = _simplex_ratios(displacement.double())
-    sizes = _simplex_sizes(displacement.shape[1], ratios)
-    negative = (-ratios).clamp_min(0).flatten(1).mean(dim=1)
-    return float((negative * sizes).sum() / 2)
+    parts = zip(ratios, _simplex_sizes(displacement.shape[1]), strict=True)
+    return sum(size * float((-ratio).clamp_min(0).mean()) for ratio, size in parts) / 2
 
 
 def folded_cells(displacement: Tensor) -> Tensor:
     """Which cells have at least one simplex that is turned inside out, ``(B, 1, *cells)``; see ``folding``."""
-    return (_simplex_ratios(displacement).amin(dim=0) <= 0)[:, None]
+    return (_least_ratio(displacement) <= 0)[:, None]
+
+
+def _least_ratio(displacement: Tensor) -> Tensor:
+    return functools.reduce(torch.minimum, _simplex_ratios(displacement))
 
 
 def folded_fraction(displacement: Tensor) -> float:

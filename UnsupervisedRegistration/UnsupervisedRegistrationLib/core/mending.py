@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .axes import gaussian
 from .deformation import mutual
 from .measures import folded_cells
 
@@ -17,27 +17,6 @@ _SIGMA = 0.8  # Voxels; standard deviation of the Gaussian that smooths at first
 _STRONGER = 0.08  # What it grows by in every round.
 _AROUND = 1.4  # Voxels; that of the Gaussian that says how much is smoothed around a fold at first,
 _WIDER = 0.6  # and what it grows by in every round.
-
-
-def gaussian(sigma: float) -> Callable[[Tensor], Tensor]:
-    """Smooths ``(B, C, *spatial)`` along all axes; sums of shifted images are faster here than a convolution."""
-    reach = round(2.5 * sigma)
-    values = [math.exp(-(offset**2) / (2 * sigma**2)) for offset in range(reach + 1)]
-    total = values[0] + 2 * sum(values[1:])
-    weights = [value / total for value in values]
-
-    def smooth(image: Tensor) -> Tensor:
-        for axis in range(2, image.ndim):
-            size = image.shape[axis]
-            ends = image.narrow(axis, 0, 1), image.narrow(axis, size - 1, 1)
-            padded = torch.cat([ends[0]] * reach + [image] + [ends[1]] * reach, dim=axis)
-            image = image * weights[0]
-            for offset in range(1, reach + 1):
-                for place in (reach - offset, reach + offset):
-                    image.add_(padded.narrow(axis, place, size), alpha=weights[offset])
-        return image
-
-    return smooth
 
 
 def unfolded(displacement: Tensor) -> Tensor | None:

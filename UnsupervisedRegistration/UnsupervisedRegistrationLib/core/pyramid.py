@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .axes import smoothed_half
 from .deformation import exponentiate, lengths, resize_displacement, symmetric_flows, warp
 from .forces import contrasts, mutual_force, normalised
-from .mending import gaussian
 from .network import Network, NetworkConfiguration, convolution
 
 _STEM = 4  # Nothing is convolved above a quarter of the resolution; full-resolution layers would set the time.
@@ -22,8 +19,6 @@ _GAIN = 1.7  # what it goes at a force of 1,
 _MOMENTUM = 0.7  # and how much of the step before it goes on with.
 _FLUID = 1.0  # Standard deviation of the Gaussian that smooths it, voxels at half the resolution.
 _AROUND = 9  # Side of the window in which the images are normalised, voxels at half the resolution.
-_SMALL = 1e-5  # Beside the variance of a channel.
-_BLOCK = 4  # Voxels on a side of the blocks that are correlated at once.
 _SQUARINGS = 2  # Half of the velocity inside the network spans few voxels of its level.
 
 
@@ -123,24 +118,10 @@ def _demons(images: Tensor, velocity: Tensor, before: Tensor) -> Tensor:
         before: The update before, whose momentum lets a few steps go as far as many.
     """
     with torch.no_grad():
-        step = _MOMENTUM * before + _GAIN * _smooth_and_halve(mutual_force(_halfway(images, velocity)))
-        furthest = lengths(step).flatten(1).amax(dim=1).clamp_min(_LONGEST)
-        return step * (_LONGEST / furthest).view(-1, *[1] * (step.ndim - 1))
-
-
-def _smooth_and_halve(force: Tensor) -> Tensor:
-    """``(B, d, *spatial)`` at half the resolution; a product of matrices along each axis is the fastest way."""
-    for axis in range(2, force.ndim):
-        force = (force.movedim(axis, -1) @ _halving(force.shape[axis], force.dtype, force.device)).movedim(-1, axis)
-    return force
-
-
-@functools.lru_cache(maxsize=32)
-def _halving(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What a Gaussian and the mean of every two voxels make of a row: ``(size, size / 2)``."""
-    with torch.inference_mode(False):
-        smooth = gaussian(_FLUID)(torch.eye(size, dtype=dtype, device=device)[:, None])
-        return F.interpolate(smooth, size // 2, mode="area")[:, 0]
+        pull = smoothed_half(mutual_force(_halfway(images, velocity)), _FLUID)
+        step = torch.add(_MOMENTUM * before, pull, alpha=_GAIN)
+        furthest = lengths(step).amax(dim=tuple(range(1, step.ndim)), keepdim=True)
+        return step * (_LONGEST / furthest.clamp_min(_LONGEST))
 
 
 def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module, radius: int) -> Tensor:
@@ -187,24 +168,19 @@ def correlate(first: Tensor, second: Tensor, radius: int) -> Tensor:
     Returns:
         ``(B, *spatial, (2 * radius + 1) ** d)``; neighbours outside the image count as zero.
     """
-    dimension, spatial, size = first.ndim - 2, tuple(first.shape[2:]), 2 * radius + 1
-    outer, axes = _BLOCK + 2 * radius, range(dimension)
-    numbers = [-(-length // _BLOCK) for length in spatial]
-    ends = [number * _BLOCK - length for number, length in zip(numbers, spatial, strict=True)]
-    left = _blocks(F.pad(first, [n for end in reversed(ends) for n in (0, end)]), _BLOCK, _BLOCK)
-    right = _blocks(F.pad(second, [n for end in reversed(ends) for n in (radius, radius + end)]), outer, _BLOCK)
-    products = left @ right.transpose(1, 2)  # (blocks, voxels inside, voxels inside and around)
-    # The neighbours of a voxel stand on a diagonal: a step inside the block moves both indices of the product.
-    count = outer**dimension
-    skips = [math.prod(numbers[axis + 1 :]) * _BLOCK**dimension * count for axis in axes]
-    around = [outer ** (dimension - 1 - axis) for axis in axes]
-    inside = [_BLOCK ** (dimension - 1 - axis) * count + around[axis] for axis in axes]
-    view = products.as_strided(
-        [len(first), *[n for number in numbers for n in (number, _BLOCK)], *[size] * dimension],
-        [numbers[0] * skips[0], *[step for pair in zip(skips, inside, strict=True) for step in pair], *around],
-    )
-    whole = view.reshape(len(first), *(number * _BLOCK for number in numbers), size**dimension)
-    return whole[(slice(None), *(slice(length) for length in spatial))]
+    padded = F.pad(second.movedim(1, -1), [0, 0] + [radius] * 2 * (second.ndim - 2)).contiguous()
+    batch, *lines, length, channels = first.movedim(1, -1).shape
+    size, wide = 2 * radius + 1, length + 2 * radius
+    planes, ones = [size] * (len(lines) - 1), [1] * (len(lines) - 1)
+    along = padded.stride()[:-2]
+    # What is around a line of voxels are lines that follow each other in the memory: one product for each line.
+    around = padded.as_strided([batch, *lines, *planes, size * wide, channels], [*along, *along[1:-1], channels, 1])
+    products = first.movedim(1, -1).reshape(batch, *lines, *ones, length, channels) @ around.transpose(-1, -2)
+    # The neighbours of a voxel stand on a diagonal: a step along the line moves both indices of the product.
+    *steps, step, _ = products.stride()
+    outer, inner = steps[: 1 + len(lines)], steps[1 + len(lines) :]
+    view = products.as_strided([batch, *lines, length, *planes, size, size], [*outer, step + 1, *inner, wide, 1])
+    return view.reshape(batch, *lines, length, -1)
 
 
 def turned(matches: Tensor, radius: int) -> Tensor:
@@ -221,15 +197,6 @@ def turned(matches: Tensor, radius: int) -> Tensor:
     return view.reshape(matches.shape)
 
 
-def _blocks(image: Tensor, side: int, step: int) -> Tensor:
-    """Blocks of ``side`` voxels that start every ``step`` voxels: ``(blocks, side**d, C)``, the first image first."""
-    dimension = image.ndim - 2
-    parts = image.movedim(1, -1)
-    for axis in range(1, 1 + dimension):
-        parts = parts.unfold(axis, side, step)
-    return parts.movedim(1 + dimension, -1).flatten(0, dimension).flatten(1, -2)
-
-
 def _channels_last(features: Tensor) -> Tensor:
     """The same values in the order of the memory in which convolutions are fastest."""
     return features.contiguous(memory_format=torch.channels_last if features.ndim == 4 else torch.channels_last_3d)
@@ -239,31 +206,17 @@ def _encoder(dimension: int, inputs: int, outputs: int, stride: int) -> nn.Seque
     conv = convolution(dimension)
     return nn.Sequential(
         conv(inputs, outputs, 3, stride=stride, padding=1),
-        _InstanceNorm(outputs),
+        _norm(outputs),
         _activation(),
         conv(outputs, outputs, 3, padding=1),
-        _InstanceNorm(outputs),
+        _norm(outputs),
         _activation(),
     )
 
 
-class _InstanceNorm(nn.Module):
-    """Every channel of every image to mean 0 and variance 1, then scaled and shifted.
-
-    PyTorch's own puts the channels first again, and the next convolution has to put them last. Products with a row of
-    equal numbers are the fastest sums.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
-
-    def forward(self, features: Tensor) -> Tensor:
-        spatial, last = features.shape[2:], features.movedim(1, -1).flatten(1, -2)  # (B, voxels, C)
-        share = last.new_full((1, last.shape[1]), 1 / last.shape[1])
-        mean, square = share @ last, share @ last.square()
-        scale = self.weight * torch.rsqrt((square - mean.square()).clamp_min(0) + _SMALL)
-        return torch.addcmul(self.bias - mean * scale, last, scale).unflatten(1, spatial).movedim(-1, 1)
+def _norm(channels: int) -> nn.Module:
+    """Instance norm. As a group norm of single channels it leaves them last in the memory, as convolutions like it."""
+    return nn.GroupNorm(channels, channels)
 
 
 def _activation() -> nn.Module:

@@ -12,13 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .axes import gaussian
 from .deformation import compose, invert, resize_displacement, warp
 from .estimate import Deformation
 from .forces import AnyContrast, Force, SameContrast
 from .greys import AIR, Greys
 from .grid import ImageGrid
 from .landmarks import LandmarkPairs, LandmarkPull
-from .mending import gaussian, unfolded
+from .mending import unfolded
 from .preprocessing import PreparedPair
 
 _FORCES: dict[str, Callable[[Tensor], Force]] = {"local_ncc": SameContrast, "mind": AnyContrast}
