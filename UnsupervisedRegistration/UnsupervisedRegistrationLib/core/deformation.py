@@ -99,13 +99,17 @@ def exponentiate(velocity: Tensor, steps: int) -> Tensor:
 
     Args:
         velocity: ``(B, d, *spatial)``, voxels.
-        steps: Squarings; 0 returns the velocity itself, which then is the displacement.
+        steps: Samplings, of which the first goes a short time by the midpoint rule and the others square; 0 returns
+            the velocity itself, which then is the displacement.
 
     Source:
         Arsigny et al., A Log-Euclidean Framework for Statistics on Diffeomorphisms, MICCAI 2006.
     """
-    displacement = velocity / 2**steps
-    for _ in range(steps):
+    if not steps:
+        return velocity
+    short = velocity / 2 ** (steps - 1) if steps > 1 else velocity
+    displacement = _sample(short, short / 2)
+    for _ in range(steps - 1):
         displacement = displacement + _sample(displacement, displacement)
     return displacement
 
@@ -118,13 +122,13 @@ def symmetric_flows(velocity: Tensor, steps: int) -> Tensor:
 
     Args:
         velocity: ``(B, d, *spatial)``, voxels.
-        steps: Squarings as in ``exponentiate``, at least 1.
+        steps: Samplings that ``exponentiate`` takes for the whole time; half of them are as exact for half of it.
 
     Returns:
         ``(2 * B, d, *(2 * spatial))``, voxels of the finer grid, those at time 1 first.
     """
     finer = tuple(2 * size for size in velocity.shape[2:])
-    halves = resize_displacement(exponentiate(torch.cat([velocity, -velocity]) / 2, steps - 1), finer)
+    halves = resize_displacement(exponentiate(torch.cat([velocity, -velocity]) / 2, max(steps // 2, 1)), finer)
     others = halves.roll(len(velocity), dims=0)
     missed = compose(others, halves)  # Little: each half is almost the inverse of the other,
     inverse = compose(halves, -missed)  # and is made so by going back first what both together miss.

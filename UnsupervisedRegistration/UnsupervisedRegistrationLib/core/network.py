@@ -22,7 +22,7 @@ class NetworkConfiguration:
         architecture: ``"fcn"`` (the paper's), ``"pyramid"`` (ours) or ``"voxelmorph"``.
         dimension: 2 or 3.
         width: Channels of the finest level; the others follow from it.
-        integration_steps: Squarings that turn the outcome, a velocity, into a displacement; with 0 the network
+        integration_steps: Samplings that turn the outcome, a velocity, into a displacement; with 0 the network
             gives the displacement itself, as the paper's does.
         demons_steps: How many steps of symmetric demons close the pyramid, for images of the same contrast only.
         normalised: Whether the pyramid sees, beside each image, the same normalised in small windows.

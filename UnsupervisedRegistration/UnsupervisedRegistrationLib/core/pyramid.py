@@ -19,7 +19,7 @@ _GAIN = 1.7  # what it goes at a force of 1,
 _MOMENTUM = 0.7  # and how much of the step before it goes on with.
 _FLUID = 1.0  # Standard deviation of the Gaussian that smooths it, voxels at half the resolution.
 _AROUND = 9  # Side of the window in which the images are normalised, voxels at half the resolution.
-_SQUARINGS = 2  # Half of the velocity inside the network spans few voxels of its level.
+_SAMPLINGS = 1  # Half of the velocity inside the network spans few voxels of its level.
 
 
 class Pyramid(Network):
@@ -105,7 +105,7 @@ def _halved(images: Tensor) -> Tensor:
 
 def _halfway(features: Tensor, velocity: Tensor) -> Tensor:
     """Features of both images ``(2 * B, C, *spatial)``, warped half-way towards each other."""
-    both_ways = exponentiate(torch.cat([-velocity, velocity]) / 2, _SQUARINGS)
+    both_ways = exponentiate(torch.cat([-velocity, velocity]) / 2, _SAMPLINGS)
     return warp(features, resize_displacement(both_ways, tuple(features.shape[2:])))
 
 
