@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from UnsupervisedRegistrationLib.core import forces
+from UnsupervisedRegistrationLib.core.axes import box_mean
 from UnsupervisedRegistrationLib.core.deformation import warp
 from UnsupervisedRegistrationLib.core.forces import AnyContrast, SameContrast, contrasts, mutual_force
-from UnsupervisedRegistrationLib.core.losses import box_mean, mind
+from UnsupervisedRegistrationLib.core.losses import mind
 
 
 def images(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from UnsupervisedRegistrationLib.core.axes import box_mean
 from UnsupervisedRegistrationLib.core.losses import (
-    box_mean,
     local_correlation,
     local_ncc,
     mind,

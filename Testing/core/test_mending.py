@@ -63,7 +63,7 @@ def test_a_mirror_image_cannot_be_mended() -> None:
 
 
 def test_flows_of_a_rough_velocity_fold_nowhere_and_undo_each_other() -> None:
-    velocity = 5 * gaussian(1.0)(torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(1)))
+    velocity = 5 * gaussian(torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(1)), 1.0)
     velocity[1] = 0
     flows = symmetric_flows(velocity, 6)
     assert folding(flows[:1]) > 0

@@ -1,4 +1,7 @@
-"""Linear maps along the axes of an image: products of matrices, the fastest way for rows of some hundred voxels."""
+"""Linear filters along the axes of an image: products of matrices, the fastest way for rows of some hundred voxels.
+
+Images are ``(B, C, *spatial)``.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,55 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def along(image: Tensor, axis: int, matrix: Tensor) -> Tensor:
-    """Every row of ``image`` along an axis times a ``matrix``: ``(.., old, ..)`` and ``(old, new)``."""
+def slope(image: Tensor, axis: int) -> Tensor:
+    """Central differences along an axis of the tensor, one-sided at the border."""
+    return _along(image, axis, _differences(image.shape[axis], image.dtype, image.device))
+
+
+def box_mean(image: Tensor, window: int, step: int = 1) -> Tensor:
+    """Mean over a cube of voxels, at the border over the part inside.
+
+    Args:
+        image: What to average.
+        window: Side of the cube in voxels, odd.
+        step: Of the cubes along each axis; ``(B, C, *spatial / step)``, rounded up, comes back.
+    """
+    return _along_all(image, _box, window, step)
+
+
+def gaussian(image: Tensor, sigma: float) -> Tensor:
+    """Smoothed; outside, its border is repeated."""
+    return _along_all(image, _gaussian, sigma)
+
+
+def gaussian_halved(image: Tensor, sigma: float, factor: float) -> Tensor:
+    """Smoothed, at half the resolution, and times a factor."""
+    for axis in range(2, image.ndim):
+        matrix = _gaussian_halving(image.shape[axis], sigma, factor, image.dtype, image.device)
+        image, factor = _along(image, axis, matrix), 1.0
+    return image
+
+
+def halved(image: Tensor) -> Tensor:
+    """Mean of every two voxels along each axis, whose sides are even."""
+    return _along_all(image, _halving)
+
+
+def interpolated(image: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """On a grid of another ``shape`` over the same extent."""
+    for axis, size in enumerate(shape, start=2):
+        image = _along(image, axis, _interpolation(image.shape[axis], size, image.dtype, image.device))
+    return image
+
+
+def _along_all(image: Tensor, make: Callable[..., Tensor], *settings: float) -> Tensor:
+    for axis in range(2, image.ndim):
+        image = _along(image, axis, make(image.shape[axis], *settings, image.dtype, image.device))
+    return image
+
+
+def _along(image: Tensor, axis: int, matrix: Tensor) -> Tensor:
+    """Every row of the image along an axis of the tensor times a matrix ``(old, new)``."""
     if axis == image.ndim - 1:
         return image @ matrix
     if axis == image.ndim - 2:
@@ -19,42 +69,11 @@ def along(image: Tensor, axis: int, matrix: Tensor) -> Tensor:
     return (image.movedim(axis, -1) @ matrix).movedim(-1, axis)
 
 
-def slope(image: Tensor, axis: int) -> Tensor:
-    """Central differences along an axis, one-sided at the border."""
-    return along(image, axis, _differences(image.shape[axis], image.dtype, image.device))
-
-
-def gaussian(sigma: float) -> Callable[[Tensor], Tensor]:
-    """Smooths ``(B, C, *spatial)`` along all axes; outside, its border is repeated."""
-
-    def smooth(image: Tensor) -> Tensor:
-        for axis in range(2, image.ndim):
-            image = along(image, axis, _smoothing(image.shape[axis], sigma, image.dtype, image.device))
-        return image
-
-    return smooth
-
-
-def smoothed_half(image: Tensor, sigma: float) -> Tensor:
-    """What ``gaussian`` makes of ``(B, C, *spatial)``, at half the resolution."""
-    for axis in range(2, image.ndim):
-        image = along(image, axis, _smoothing_and_halving(image.shape[axis], sigma, image.dtype, image.device))
-    return image
-
-
-def enlarged(image: Tensor, shape: tuple[int, ...], factor: float) -> Tensor:
-    """``(B, C, *spatial)`` interpolated on a grid of another ``shape`` over the same extent, times a factor."""
-    for axis, size in enumerate(shape, start=2):
-        along_axis = _interpolation(image.shape[axis], size, factor, image.dtype, image.device)
-        image, factor = along(image, axis, along_axis), 1.0
-    return image
-
-
 def _kept(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Keeps matrices for the next call, which may want a gradient; what inference mode makes can have none."""
 
     @functools.lru_cache(maxsize=256)
-    def kept(*arguments: int | float | torch.dtype | torch.device) -> Tensor:
+    def kept(*arguments: float | torch.dtype | torch.device) -> Tensor:
         with torch.inference_mode(False):
             return make(*arguments)
 
@@ -68,21 +87,32 @@ def _differences(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 @_kept
-def _smoothing(size: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _box(size: int, window: int, step: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    places = torch.arange(size, device=device)
+    inside = ((places[:, None] - places[::step]).abs() <= window // 2).to(dtype)
+    return inside / inside.sum(dim=0)
+
+
+@_kept
+def _gaussian(size: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     reach = round(2.5 * sigma)
-    offsets = torch.arange(-reach, reach + 1, dtype=dtype)
-    weights = torch.exp(-offsets.square() / (2 * sigma**2))
-    places = (torch.arange(size)[:, None] + offsets.long()).clamp(0, size - 1)
-    rows = torch.zeros(size, size, dtype=dtype).scatter_add_(1, places, (weights / weights.sum()).expand(size, -1))
-    return rows.T.contiguous().to(device)
+    offsets = torch.arange(-reach, reach + 1, device=device)
+    weights = torch.exp(-offsets.to(dtype).square() / (2 * sigma**2))
+    places = (torch.arange(size, device=device)[:, None] + offsets).clamp(0, size - 1)
+    rows = torch.zeros(size, size, dtype=dtype, device=device)
+    return rows.scatter_add_(1, places, (weights / weights.sum()).expand(size, -1)).T.contiguous()
 
 
 @_kept
-def _smoothing_and_halving(size: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return F.interpolate(_smoothing(size, sigma, dtype, device)[:, None], size // 2, mode="area")[:, 0]
+def _halving(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return F.interpolate(torch.eye(size, dtype=dtype, device=device)[:, None], size // 2, mode="area")[:, 0]
 
 
 @_kept
-def _interpolation(old: int, new: int, factor: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    rows = F.interpolate(torch.eye(old, dtype=dtype, device=device)[:, None], new, mode="linear")
-    return factor * rows[:, 0]
+def _gaussian_halving(size: int, sigma: float, factor: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return factor * _gaussian(size, sigma, dtype, device) @ _halving(size, dtype, device)
+
+
+@_kept
+def _interpolation(old: int, new: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return F.interpolate(torch.eye(old, dtype=dtype, device=device)[:, None], new, mode="linear")[:, 0]

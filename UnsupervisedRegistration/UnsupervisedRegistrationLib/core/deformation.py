@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .axes import enlarged
+from .axes import interpolated
 
 Interpolation = Literal["bilinear", "nearest"]
 _KEPT = 2**18  # Voxels of a grid whose positions are kept for the next call, at most.
@@ -44,10 +44,10 @@ def warp(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear") 
     return _sample(image, displacement, mode)
 
 
-def _sample(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear") -> Tensor:
-    """``warp`` without its checks."""
+def _sample(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear", share: float = 1.0) -> Tensor:
+    """``warp`` by a share of the displacement, without the checks."""
     positions, voxel = _positions(tuple(image.shape[2:]), displacement)
-    points = torch.addcmul(positions, displacement, voxel).movedim(1, -1)
+    points = torch.addcmul(positions, displacement, voxel, value=share).movedim(1, -1)
     padding = "border"
     if image.device.type == "mps":  # Which has no such padding; to clamp does the same.
         points, padding = points.clamp(-1, 1), "zeros"
@@ -70,6 +70,17 @@ def _new_positions(shape: tuple[int, ...], dtype: torch.dtype, device: torch.dev
 
 
 _kept_positions = functools.lru_cache(maxsize=16)(_new_positions)
+
+
+def _constants(values: tuple[float, ...], like: Tensor) -> Tensor:
+    """Numbers ``(N, 1, ..)`` with as many axes as the image has, and one; kept, as making a tensor takes its time."""
+    return _kept_constants(values, like.ndim - 2, like.dtype, like.device)
+
+
+@functools.lru_cache(maxsize=256)
+def _kept_constants(values: tuple[float, ...], axes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=dtype, device=device).view(-1, *[1] * axes)
 
 
 def lengths(vectors: Tensor) -> Tensor:
@@ -108,10 +119,15 @@ def exponentiate(velocity: Tensor, steps: int) -> Tensor:
     if not steps:
         return velocity
     short = velocity / 2 ** (steps - 1) if steps > 1 else velocity
-    displacement = _sample(short, short / 2)
+    displacement = _sample(short, short, share=0.5)
     for _ in range(steps - 1):
         displacement = displacement + _sample(displacement, displacement)
     return displacement
+
+
+def both_ways(velocity: Tensor, time: float = 1.0) -> Tensor:
+    """A velocity ``(B, d, *spatial)`` times a time, and the opposite: ``(2 * B, d, *spatial)``."""
+    return (velocity * _constants((time, -time), velocity)[:, None, None]).flatten(0, 1)
 
 
 def symmetric_flows(velocity: Tensor, steps: int) -> Tensor:
@@ -128,7 +144,7 @@ def symmetric_flows(velocity: Tensor, steps: int) -> Tensor:
         ``(2 * B, d, *(2 * spatial))``, voxels of the finer grid, those at time 1 first.
     """
     finer = tuple(2 * size for size in velocity.shape[2:])
-    halves = resize_displacement(exponentiate(torch.cat([velocity, -velocity]) / 2, max(steps // 2, 1)), finer)
+    halves = resize_displacement(exponentiate(both_ways(velocity, 0.5), max(steps // 2, 1)), finer)
     others = halves.roll(len(velocity), dims=0)
     missed = compose(others, halves)  # Little: each half is almost the inverse of the other,
     inverse = compose(halves, -missed)  # and is made so by going back first what both together miss.
@@ -219,12 +235,9 @@ def resize_displacement(displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
     """
     if tuple(displacement.shape[2:]) == shape:
         return displacement
-    scale = [new / old for new, old in zip(shape, displacement.shape[2:], strict=True)]
-    if len(shape) == 2 and math.prod(shape) <= _FEW and scale[0] == scale[1]:
-        return enlarged(displacement, shape, scale[0])
+    scale = tuple(new / old for new, old in zip(shape, displacement.shape[2:], strict=True))
+    larger = displacement * _constants(scale, displacement)
+    if math.prod(shape) <= _FEW:
+        return interpolated(larger, shape)
     # With the channels last, as a convolution may leave them, interpolating two takes three times as long.
-    resized = F.interpolate(displacement.contiguous(), shape, mode="bilinear" if len(shape) == 2 else "trilinear")
-    if len(set(scale)) == 1:  # A number is there at once, a tensor has to be made.
-        return resized * scale[0]
-    factor = torch.tensor(scale, dtype=displacement.dtype, device=displacement.device)
-    return resized * factor.view(1, -1, *[1] * len(shape))
+    return F.interpolate(larger.contiguous(), shape, mode="bilinear" if len(shape) == 2 else "trilinear")

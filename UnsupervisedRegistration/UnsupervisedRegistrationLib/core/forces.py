@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .axes import slope
-from .losses import box_mean, mind
+from .axes import box_mean, slope
+from .losses import mind
 
 Force = Callable[[Tensor, Tensor | None], Tensor]
 """From the warped image ``(1, 1, *spatial)`` and an optional weight to the derivative of the similarity with respect to
@@ -117,4 +117,5 @@ def mutual_force(halfway: Tensor) -> Tensor:
     """
     fixed, moving = halfway.chunk(2)
     total, difference = fixed + moving, fixed - moving
-    return torch.stack([(difference * slope(total, axis)).sum(dim=1) for axis in range(2, total.ndim)], dim=1)
+    slopes = torch.stack([slope(total, axis) for axis in range(2, total.ndim)], dim=1)
+    return (slopes * difference[:, None]).sum(dim=2)

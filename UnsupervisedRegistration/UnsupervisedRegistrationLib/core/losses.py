@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .axes import box_mean
 from .grid import shifted
 
 _FLAT = 1e-6  # Squared intensity below which a patch counts as flat. Published is a share of the image's mean
@@ -28,40 +29,6 @@ def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
     weights = mask.to(values).expand_as(values)
     total = weights.flatten(1).sum(dim=1).clamp_min(torch.finfo(values.dtype).eps)
     return ((values * weights).flatten(1).sum(dim=1) / total).mean()
-
-
-def box_mean(image: Tensor, window: int, step: int = 1) -> Tensor:
-    """Mean over a cube of ``window`` voxels, odd, one axis after the other; at the border over the part inside.
-
-    Differences of running sums take the same time for every window, a tenth of that of pooling on a CPU.
-
-    Args:
-        image: ``(B, C, *spatial)``.
-        window: Side of the cube.
-        step: Of the cubes along each axis; ``(B, C, *spatial / step)``, rounded up, comes back.
-    """
-    reach = window // 2
-    for axis in range(2, image.ndim):
-        size = image.shape[axis]
-        place = torch.arange(0, size, step, device=image.device)
-        inside = (place + reach).clamp(max=size - 1) - (place - reach).clamp(min=0) + 1
-        total = _box_sums(image, axis, window, step)
-        image = total / inside.view(-1, *[1] * (image.ndim - 1 - axis))
-    return image
-
-
-def _box_sums(image: Tensor, axis: int, window: int, step: int) -> Tensor:
-    """Sums over ``window`` voxels around every ``step``-th one along an axis; outside the image are zeros."""
-    reach, size = window // 2, image.shape[axis]
-    later = [0, 0] * (image.ndim - 1 - axis)
-    if step > 1 and window % step == 0:  # Sums over blocks of the step first: a third of the time.
-        count, blocks = -(-size // step), window // step
-        end = (count - 1 + blocks) * step - size - reach
-        sums = F.pad(image, [*later, reach, end]).unflatten(axis, (-1, step)).sum(dim=axis + 1)
-        return sum((sums.narrow(axis, block, count) for block in range(1, blocks)), start=sums.narrow(axis, 0, count))
-    sums = F.pad(image, [*later, reach + 1, reach]).cumsum(axis)
-    every = (slice(None),) * axis + (slice(None, None, step),)
-    return sums.narrow(axis, window, size)[every] - sums.narrow(axis, 0, size)[every]
 
 
 def _difference(values: Tensor, axis: int) -> Tensor:

@@ -50,5 +50,5 @@ def _smoothed(field: Tensor, folded: Tensor, number: int) -> Tensor:
     for axis, size in enumerate(field.shape[2:], start=2):
         folded = folded.narrow(axis, 0, size) | folded.narrow(axis, 1, size)  # Now the voxels that such a cell touches.
     reach = _AROUND + _WIDER * number
-    around = gaussian(reach)(folded.to(field)) * (math.sqrt(2 * math.pi) * reach) ** (field.ndim - 2)  # 1 at a voxel.
-    return torch.lerp(field, gaussian(_SIGMA + _STRONGER * number)(field), around.clamp_max(1))
+    around = gaussian(folded.to(field), reach) * (math.sqrt(2 * math.pi) * reach) ** (field.ndim - 2)  # 1 at a voxel.
+    return torch.lerp(field, gaussian(field, _SIGMA + _STRONGER * number), around.clamp_max(1))

@@ -6,10 +6,9 @@ import typing
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from .deformation import exponentiate, resize_displacement
+from .deformation import both_ways, exponentiate, resize_displacement
 
 Architecture = Literal["fcn", "pyramid", "voxelmorph"]
 
@@ -80,7 +79,7 @@ class Network(nn.Module):
         Returns:
             ``(2 * B, d, *finer)``, in voxels of a grid that may be finer than that of the velocity.
         """
-        return exponentiate(torch.cat([velocity, -velocity]), self.configuration.integration_steps)
+        return exponentiate(both_ways(velocity), self.configuration.integration_steps)
 
     def displacement(self, velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
         """The displacement ``(B, d, *shape)`` from fixed to moving that one of the outcomes stands for."""

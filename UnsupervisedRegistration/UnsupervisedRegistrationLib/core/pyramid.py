@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .axes import smoothed_half
-from .deformation import exponentiate, lengths, resize_displacement, symmetric_flows, warp
+from .axes import gaussian_halved, halved
+from .deformation import both_ways, exponentiate, lengths, resize_displacement, symmetric_flows, warp
 from .forces import contrasts, mutual_force, normalised
 from .network import Network, NetworkConfiguration, convolution
 
@@ -64,10 +64,10 @@ class Pyramid(Network):
             if level:
                 velocity = _finer(velocity, tuple(features.shape[2:]))
             moved = _channels_last(_halfway(features, velocity)) if level else features
-            velocity = velocity + _residual(moved, velocity, decoder, radius)
+            velocity = torch.add(velocity, _residual(moved, velocity, decoder, radius), alpha=0.5)
             outcomes.append(velocity)
         if self.configuration.demons_steps:
-            images, step = contrasts(_halved(torch.cat([fixed, moving]))), torch.zeros_like(velocity)
+            images, step = contrasts(halved(torch.cat([fixed, moving]))), torch.zeros_like(velocity)
             for _ in range(self.configuration.demons_steps):
                 step = _demons(images, velocity, step)
                 velocity = velocity + step
@@ -79,7 +79,7 @@ class Pyramid(Network):
         blocks = space_to_depth(images - 0.5, _STEM)
         if not self.configuration.normalised:
             return blocks
-        return torch.cat([blocks, space_to_depth(normalised(_halved(images), _AROUND), _STEM // 2)], dim=1)
+        return torch.cat([blocks, space_to_depth(normalised(halved(images), _AROUND), _STEM // 2)], dim=1)
 
     def flows(self, velocity: Tensor) -> Tensor:
         return symmetric_flows(velocity, self.configuration.integration_steps)
@@ -99,14 +99,10 @@ def _finer(velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
     return velocity
 
 
-def _halved(images: Tensor) -> Tensor:
-    return F.avg_pool2d(images, 2) if images.ndim == 4 else F.avg_pool3d(images, 2)
-
-
 def _halfway(features: Tensor, velocity: Tensor) -> Tensor:
     """Features of both images ``(2 * B, C, *spatial)``, warped half-way towards each other."""
-    both_ways = exponentiate(torch.cat([-velocity, velocity]) / 2, _SAMPLINGS)
-    return warp(features, resize_displacement(both_ways, tuple(features.shape[2:])))
+    ways = exponentiate(both_ways(velocity, -0.5), _SAMPLINGS)
+    return warp(features, resize_displacement(ways, tuple(features.shape[2:])))
 
 
 def _demons(images: Tensor, velocity: Tensor, before: Tensor) -> Tensor:
@@ -118,14 +114,14 @@ def _demons(images: Tensor, velocity: Tensor, before: Tensor) -> Tensor:
         before: The update before, whose momentum lets a few steps go as far as many.
     """
     with torch.no_grad():
-        pull = smoothed_half(mutual_force(_halfway(images, velocity)), _FLUID)
-        step = torch.add(_MOMENTUM * before, pull, alpha=_GAIN)
+        pull = gaussian_halved(mutual_force(_halfway(images, velocity)), _FLUID, _GAIN)
+        step = torch.add(pull, before, alpha=_MOMENTUM)
         furthest = lengths(step).amax(dim=tuple(range(1, step.ndim)), keepdim=True)
-        return step * (_LONGEST / furthest.clamp_min(_LONGEST))
+        return step / (furthest / _LONGEST).clamp_min(1)
 
 
 def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module, radius: int) -> Tensor:
-    """Antisymmetric update of the velocity.
+    """Antisymmetric update of the velocity, twice as long.
 
     Args:
         features: ``(2 * B, C, *spatial)``, of both images, stacked in the batch and warped half-way.
@@ -133,16 +129,15 @@ def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module, radius: in
         decoder: Of this level.
         radius: Of the correlation.
     """
-    directions = features * torch.rsqrt(features.square().sum(dim=1, keepdim=True) + 1e-6)
+    directions = features * torch.rsqrt(features.square().sum(dim=1, keepdim=True).clamp_min(1e-6))
     first, second = directions.chunk(2)
     matches = correlate(first, second, radius)
     both = features.movedim(1, -1)
-    onward = velocity.movedim(1, -1)
     parts = [
         torch.cat([matches, turned(matches, radius)]),
         both,
         both.roll(len(velocity), dims=0),
-        torch.cat([onward, -onward]),
+        both_ways(velocity).movedim(1, -1),
     ]
     step: Tensor = decoder(torch.cat(parts, dim=-1))
     return step
@@ -239,7 +234,7 @@ class _Decoder(nn.Sequential):
         super().__init__(*layers, last)
 
     def forward(self, seen: Tensor) -> Tensor:
-        """Velocity ``(B, d, *spatial)`` from what either image sees, ``(2 * B, *spatial, inputs)``."""
+        """Twice the velocity ``(B, d, *spatial)`` from what either image sees, ``(2 * B, *spatial, inputs)``."""
         first, *middle, last = self
         weight, bias = first.get_parameter("weight").flatten(1), first.get_parameter("bias")  # Of one voxel.
         features = F.linear(seen, weight, bias).movedim(-1, 1)
@@ -247,4 +242,4 @@ class _Decoder(nn.Sequential):
             features = layer(features)
         onward, backward = features.chunk(2)
         step: Tensor = last(onward - backward)
-        return step / 2
+        return step

@@ -153,7 +153,6 @@ class _Level:
         self._start = resize_displacement(start, shape)
         weight = pair.weight(resize_displacement(start, full)) if pair.moving_mask is not None else pair.mask
         self._weight = None if weight is None else _coarse(weight, shape)
-        self._smooth = gaussian(_FLUID)
         self._diffuse = _diffusion(self._fixed, settings)
         kind = _similarity_for(settings, warp(self._moving, self._start), self._fixed)
         self._force = _FORCES[kind](self._fixed)
@@ -181,7 +180,7 @@ class _Level:
     def _pulling(self, warped: Tensor) -> Tensor:
         """Smoothed force on every voxel, ``(1, d, *spatial)``."""
         gradient = torch.stack(torch.gradient(warped[:, 0], dim=list(range(1, warped.ndim - 1))), dim=1)
-        return self._smooth(self._force(warped, self._weight) * gradient)
+        return gaussian(self._force(warped, self._weight) * gradient, _FLUID)
 
     def _step(self, displacement: Tensor, step: Tensor) -> Tensor:
         if self._pull is not None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .axes import box_mean
 from .deformation import lengths, warp
 from .estimate import Deformation, estimate
 from .grid import ImageGrid
-from .losses import box_mean, local_correlation
+from .losses import local_correlation
 from .model import Model
 from .preprocessing import PreparedPair
 
