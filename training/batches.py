@@ -111,7 +111,10 @@ def _varied(stack: Tensor, run: RunConfiguration, own: Tensor) -> Batch:
 
     mirrored = share(torch.rand(total).repeat_interleave(2))[:, None, None, None] < 0.5
     gamma = share(torch.exp(0.3 * torch.randn(total)).repeat_interleave(2))[:, None, None, None]
-    stack = warp(torch.where(mirrored, stack.flip(3), stack), share(bend(2 * total, run.synthesis)))
+    bent = bend(2 * total, run.synthesis)
+    if run.data.apart:
+        bent = bent + apart(total, run.data.apart)
+    stack = warp(torch.where(mirrored, stack.flip(3), stack), share(bent))
     images, masks = stack[:, :1].clamp(0, 1).pow(gamma), stack[:, 1:] > 0.5
     if run.data.background_noise:
         images = torch.where(masks, images, share(background(2 * total, shape, run.data.background_noise)))
@@ -122,6 +125,12 @@ def _varied(stack: Tensor, run: RunConfiguration, own: Tensor) -> Batch:
         seen = saturated(images, chosen, brightest)
     weight = masks[0::2].float() if run.data.masks else None
     return Batch(seen[0::2], seen[1::2], images[0::2], images[1::2], weight, None)
+
+
+def apart(count: int, reach: float) -> Tensor:
+    """Displacements ``(2 * count, 2, 1, 1)`` that shift the second image of half of the pairs, ``reach`` at most."""
+    shifts = reach * (2 * torch.rand(count, 2) - 1) * (torch.rand(count, 1) < 0.5)
+    return torch.stack([torch.zeros_like(shifts), shifts], dim=1).view(-1, 2, 1, 1)
 
 
 def saturated(images: Tensor, chosen: Tensor, brightest: Tensor) -> Tensor:

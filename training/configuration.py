@@ -35,6 +35,8 @@ class DataConfiguration:
             trying out what a mask is good for.
         saturated: Share of the pairs of which the network sees the brightest pixels only, as files with too few
             greys show them; the similarity still compares the whole images.
+        apart: Pixels along each axis by which the images of a pair are shifted against each other, at most, in half of
+            the pairs; teaches what the pairs do not show.
         cache: Folder of the prepared slices.
     """
 
@@ -49,11 +51,15 @@ class DataConfiguration:
     pairs: Literal["across", "within"] = "across"
     background_noise: float = 0.0
     saturated: float = 0.0
+    apart: float = 0.0
     cache: str = "out/cache"
 
     def __post_init__(self) -> None:
-        if not 0 < self.people <= 1 or self.every < 1 or not self.spacing > 0 or self.pixel < 0:
-            raise ValueError(f"people is a share above 0, every at least 1, spacing and pixel are in mm, not {self}.")
+        if not 0 < self.people <= 1 or self.every < 1 or not self.spacing > 0 or self.pixel < 0 or self.apart < 0:
+            raise ValueError(
+                "people is a share above 0, every at least 1, spacing and pixel are in mm, apart in pixels, not"
+                f" {self}."
+            )
 
 
 @dataclass(frozen=True)

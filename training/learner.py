@@ -150,14 +150,16 @@ class Learner(lightning.LightningModule):
 
     def _start_from(self, model: Model) -> None:
         wanted = self.run.network
-        # The steps have no weights.
-        found = dataclasses.replace(model.configuration.network, demons_steps=wanted.demons_steps)
-        if found != wanted:
+        found = model.configuration.network
+        # The steps of demons have no weights, and of the levels the finer ones may be taken alone.
+        same = dataclasses.replace(found, demons_steps=wanted.demons_steps, levels=wanted.levels)
+        if same != wanted or wanted.levels > found.levels:
             raise ValueError(
-                f"optimisation.start '{model.name}' is a {model.configuration.network}, the run trains a"
+                f"optimisation.start '{model.name}' is a {found}, the run trains a"
                 f" {wanted}; give the run the network of the model."
             )
-        self.network.load_state_dict(model.network.state_dict())
+        weights = model.network.state_dict()
+        self.network.load_state_dict({name: weights[name] for name in self.network.state_dict()})
 
     def _save_bad(self, batch: Batch, loss: Tensor) -> str:
         path = self._folder / "bad-batch.pt"

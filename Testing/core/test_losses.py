@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.axes import box_mean
 from UnsupervisedRegistrationLib.core.losses import (
     local_correlation,
     local_ncc,
@@ -174,11 +173,8 @@ def test_mind_in_the_mask_does_not_depend_on_the_contrast_outside() -> None:
     torch.testing.assert_close(mind(busy, fixed, mask), mind(faint, fixed, mask), rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("window", [5, 9])
 @pytest.mark.parametrize("shape", [(13, 16), (6, 7, 8), (2, 15)])
-def test_means_at_every_third_voxel_are_those_of_all_voxels_there(shape: tuple[int, ...], window: int) -> None:
-    image = torch.rand(2, 3, *shape)
+def test_correlations_at_every_third_voxel_are_those_of_all_voxels_there(shape: tuple[int, ...]) -> None:
+    first, second = torch.rand(2, 1, 1, *shape)
     every = (slice(None), slice(None), *[slice(None, None, 3)] * len(shape))
-    assert torch.allclose(box_mean(image, window, step=3), box_mean(image, window)[every], atol=1e-6)
-    first, second = image[:1, :1], image[:1, 1:2]
     assert torch.allclose(local_correlation(first, second, step=3), local_correlation(first, second)[every], atol=1e-5)

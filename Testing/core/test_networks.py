@@ -261,6 +261,23 @@ def test_a_network_that_cannot_be_built_is_an_error(name: str, value: int) -> No
         NetworkConfiguration(**{name: value})
 
 
+@pytest.mark.parametrize(("architecture", "levels"), [("pyramid", 0), ("pyramid", 5), ("fcn", 3)])
+def test_levels_that_there_are_not_are_an_error(architecture: Architecture, levels: int) -> None:
+    with pytest.raises(ValueError, match="levels is 1 to 4, and only the pyramid has a choice"):
+        NetworkConfiguration(architecture, levels=levels)
+
+
+@dimensions
+def test_a_pyramid_of_fewer_levels_has_the_weights_of_the_finer_ones(dimension: int) -> None:
+    whole, lower = (build_network(NetworkConfiguration("pyramid", dimension, 4, levels=levels)) for levels in (4, 2))
+    weights = whole.state_dict()
+    assert all(weights[name].shape == value.shape for name, value in lower.state_dict().items())
+    assert len(lower.state_dict()) < len(weights)
+    pair = images(*[32] * dimension)
+    assert [tuple(v.shape[2:]) for v in lower(*pair)] == [(size,) * dimension for size in (4, 8)]
+    assert [tuple(v.shape[2:]) for v in whole(*pair)] == [(size,) * dimension for size in (1, 2, 4, 8)]
+
+
 def test_an_unknown_architecture_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"no architecture 'unet'; choose fcn, pyramid, voxelmorph"):
         NetworkConfiguration(architecture="unet")  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from training.batches import Batches
+from training.batches import Batches, apart
 from training.configuration import DataConfiguration, run_from
 from training.files import find_scans, image_files, person_of
 from training.store import open_store
@@ -209,6 +209,26 @@ def test_half_of_the_people_are_the_first_ones(folder: Path) -> None:
 )
 def test_a_person_is_told_from_the_name(name: str, person: str) -> None:
     assert person_of(Path(name)) == person
+
+
+def test_the_second_image_of_about_half_of_the_pairs_is_shifted() -> None:
+    torch.manual_seed(2)
+    first, second = apart(200, 7.0).unflatten(0, (200, 2)).unbind(1)
+    assert not bool(first.any())
+    shifted = second.flatten(1).any(dim=1)
+    assert 70 < int(shifted.sum()) < 130
+    assert 6 < float(second.abs().max()) <= 7
+
+
+def test_real_batches_shift_pairs_apart_only_if_asked_to(folder: Path) -> None:
+    store = open_store(settings(folder), SIZE)
+    plain, shifted = (
+        Batches(run_from({"data": {"folders": ("x",)} | more, "synthesis": {"size": SIZE}}), store).draw(
+            3, torch.device("cpu")
+        )
+        for more in ({}, {"apart": 20})
+    )
+    assert not torch.equal(plain.moving, shifted.moving)
 
 
 def test_real_batches_repeat(folder: Path) -> None:

@@ -33,7 +33,7 @@ def write(path: Path, shift: int = 0, shape: tuple[int, ...] = (1, 64, 64)) -> N
 def still() -> Model:
     """A model that moves nothing, because its last layers give zero."""
     network = build_network(NetworkConfiguration("pyramid", 2, 4, 3))
-    for decoder in network.decoder:  # type: ignore[union-attr]
+    for decoder in network.decoder.values():  # type: ignore[union-attr, operator]
         torch.nn.init.zeros_(decoder[-1].weight)
     return Model("still", network.eval(), ModelConfiguration(network.configuration), Card())
 

@@ -120,6 +120,21 @@ def test_a_run_may_close_its_network_otherwise_than_the_model_it_starts_from(tmp
     assert learner.model("x").configuration.network == NetworkConfiguration("pyramid", 2, 4, demons_steps=1)
 
 
+def test_a_run_may_leave_out_the_coarsest_levels_of_the_model_it_starts_from(tmp_path: Path) -> None:
+    start = model_file(tmp_path / "start.pt", 4)
+    values = {"network": {"levels": 2}, "synthesis": {"size": (64, 64)}, "optimisation": {"start": str(start)}}
+    learner, weights = Learner(run_from(values), tmp_path), load_model(start).network.state_dict()
+    found = learner.network.state_dict()
+    assert len(found) < len(weights)
+    assert all(torch.equal(weight, weights[name]) for name, weight in found.items())
+    save_model(learner.model("low"), tmp_path / "low.pt")
+    with pytest.raises(ValueError, match=r"'low' is a NetworkConfiguration\(.*levels=2.*; give the run the network"):
+        Learner(
+            run_from({"network": {"levels": 3}, "optimisation": {"start": str(tmp_path / "low.pt")}}),
+            tmp_path,
+        )
+
+
 def test_a_run_that_says_nothing_of_its_network_has_that_of_the_model_it_starts_from(tmp_path: Path) -> None:
     start = model_file(tmp_path / "start.pt", 4)
     values = {"synthesis": {"size": (64, 64)}, "optimisation": {"start": str(start)}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -56,7 +57,7 @@ class ImageGrid:
         """``(3, d)``, the RAS step of one voxel along each array axis, in mm."""
         return self.ijk_to_ras[:3, : len(self.shape)].flip(1)
 
-    @property
+    @functools.cached_property
     def spacing(self) -> tuple[float, ...]:
         """Distance of neighbouring voxels along each array axis, in mm."""
         return tuple(self.axes_to_ras.double().norm(dim=0).tolist())

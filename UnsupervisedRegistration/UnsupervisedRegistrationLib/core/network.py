@@ -25,6 +25,8 @@ class NetworkConfiguration:
             gives the displacement itself, as the paper's does.
         demons_steps: How many steps of symmetric demons close the pyramid, for images of the same contrast only.
         normalised: Whether the pyramid sees, beside each image, the same normalised in small windows.
+        levels: Of the pyramid, 1 to 4; the coarsest has 1/4, 1/8, 1/16 or 1/32 of the resolution. Coarse ones take
+            time and tell what moves far.
     """
 
     architecture: Architecture = "pyramid"
@@ -33,6 +35,7 @@ class NetworkConfiguration:
     integration_steps: int = 6
     demons_steps: int = 0
     normalised: bool = False
+    levels: int = 4
 
     def __post_init__(self) -> None:
         if self.architecture not in typing.get_args(Architecture):
@@ -41,6 +44,8 @@ class NetworkConfiguration:
             )
         if self.dimension not in (2, 3) or self.width < 4 or not 0 <= self.integration_steps <= 10:
             raise ValueError(f"A network needs dimension 2 or 3, width 4 or more, 0 to 10 integration steps: {self}.")
+        if not 1 <= self.levels <= 4 or (self.levels < 4 and self.architecture != "pyramid"):
+            raise ValueError(f"levels is 1 to 4, and only the pyramid has a choice: {self}.")
         if self.demons_steps < 0 or ((self.demons_steps or self.normalised) and self.architecture != "pyramid"):
             raise ValueError(
                 f"demons_steps is 0 or more; only the pyramid closes with demons and sees normalised images: {self}."

@@ -200,17 +200,17 @@ def to_unit_range(
         raise ValueError("The mask has no pixel on this slice; draw it there, or register without a mask.")
     low, high = configuration.lower, configuration.upper
     if configuration.intensity == "percentile":
-        low, high = _percentiles(values, low, high)
+        least, low, high, most = _percentiles(values, 0, low, high, 100)
         if not high > low:  # Nearly everything has one value, as in a slice with a few bright points.
-            low, high = float(values.min()), float(values.max())
-    unit = ((image - low) / max(high - low, torch.finfo(image.dtype).tiny)).clamp(0, 1)
-    inside = unit if mask is None else unit[mask > 0]
-    if not float(inside.max()) > float(inside.min()):
+            low, high = least, most
+    else:
+        least, most = (float(value) for value in values.aminmax())
+    if not min(most, high) > max(least, low):
         raise ValueError(
-            f"The {name} image is constant on this slice (intensity {float(values.min()):g} to {float(values.max()):g},"
+            f"The {name} image is constant on this slice (intensity {least:g} to {most:g},"
             f" {configuration.intensity} bounds {low:g} to {high:g}); nothing in it can be aligned."
         )
-    return unit
+    return (image - low).div_(max(high - low, torch.finfo(image.dtype).tiny)).clamp_(0, 1)
 
 
 def _percentiles(values: Tensor, *percents: float) -> list[float]:

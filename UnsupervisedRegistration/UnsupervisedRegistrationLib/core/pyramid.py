@@ -14,6 +14,7 @@ from .network import Network, NetworkConfiguration, convolution
 _STEM = 4  # Nothing is convolved above a quarter of the resolution; full-resolution layers would set the time.
 _RADII = (3, 3, 3, 1)  # Reach of the correlation at 1/32, 1/16, 1/8, 1/4, in voxels there.
 _DEPTHS = (1, 1, 2, 1)  # Wide convolutions of the decoders there.
+_ALL = len(_RADII)
 _LONGEST = 0.6  # Voxels of the finest level that a step of demons goes at most,
 _GAIN = 1.7  # what it goes at a force of 1,
 _MOMENTUM = 0.7  # and how much of the step before it goes on with.
@@ -23,7 +24,7 @@ _SAMPLINGS = 1  # Half of the velocity inside the network spans few voxels of it
 
 
 class Pyramid(Network):
-    """Registers in the middle between both images, from 1/32 to 1/4 of the resolution.
+    """Registers in the middle between both images, from 1/32 or finer to 1/4 of the resolution.
 
     One encoder sees both images. At each level the features of both are warped half-way towards each other by the
     velocity so far, correlated, and decoded into a residual velocity. The decoder is applied in both directions and
@@ -40,16 +41,19 @@ class Pyramid(Network):
     def __init__(self, configuration: NetworkConfiguration) -> None:
         super().__init__(configuration)
         dimension, width = configuration.dimension, configuration.width
-        channels = [width, width * 2, width * 3, width * 4]
+        channels = [width * (level + 1) for level in range(configuration.levels)]
         normal = (_STEM // 2) ** dimension if configuration.normalised else 0
         inputs = [_STEM**dimension + normal, *channels[:-1]]
         self.encoder = nn.ModuleList(
             _encoder(dimension, i, o, stride=1 if level == 0 else 2)
             for level, (i, o) in enumerate(zip(inputs, channels, strict=True))
         )
-        self.decoder = nn.ModuleList(
-            _Decoder(dimension, (2 * radius + 1) ** dimension + 2 * features + dimension, features, depth)
-            for radius, features, depth in zip(_RADII, reversed(channels), _DEPTHS, strict=True)
+        # Coarse to fine; the weights of a level have the same name whichever is the coarsest.
+        self.decoder = nn.ModuleDict(
+            {
+                str(level): _Decoder(dimension, features, _RADII[level], _DEPTHS[level])
+                for level, features in enumerate(reversed(channels), start=_ALL - len(channels))
+            }
         )
 
     def forward(self, fixed: Tensor, moving: Tensor) -> list[Tensor]:
@@ -58,13 +62,11 @@ class Pyramid(Network):
             levels.append(stage(_even(levels[-1]) if number else levels[-1]))
         velocity = fixed.new_zeros(fixed.shape[0], self.configuration.dimension, *levels[-1].shape[2:])
         outcomes: list[Tensor] = []
-        for level, (features, decoder, radius) in enumerate(
-            zip(reversed(levels[1:]), self.decoder, _RADII, strict=True)
-        ):
-            if level:
+        for features, decoder in zip(reversed(levels[1:]), self.decoder.values(), strict=True):
+            if outcomes:
                 velocity = _finer(velocity, tuple(features.shape[2:]))
-            moved = _channels_last(_halfway(features, velocity)) if level else features
-            velocity = torch.add(velocity, _residual(moved, velocity, decoder, radius), alpha=0.5)
+                features = _channels_last(_halfway(features, velocity))
+            velocity = torch.add(velocity, _residual(features, velocity, decoder), alpha=0.5)
             outcomes.append(velocity)
         if self.configuration.demons_steps:
             images, step = contrasts(halved(torch.cat([fixed, moving]))), torch.zeros_like(velocity)
@@ -120,21 +122,21 @@ def _demons(images: Tensor, velocity: Tensor, before: Tensor) -> Tensor:
         return step / (furthest / _LONGEST).clamp_min(1)
 
 
-def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module, radius: int) -> Tensor:
+def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module) -> Tensor:
     """Antisymmetric update of the velocity, twice as long.
 
     Args:
         features: ``(2 * B, C, *spatial)``, of both images, stacked in the batch and warped half-way.
         velocity: ``(B, d, *spatial)`` so far.
         decoder: Of this level.
-        radius: Of the correlation.
     """
+    assert isinstance(decoder, _Decoder)
     directions = features * torch.rsqrt(features.square().sum(dim=1, keepdim=True).clamp_min(1e-6))
     first, second = directions.chunk(2)
-    matches = correlate(first, second, radius)
+    matches = correlate(first, second, decoder.radius)
     both = features.movedim(1, -1)
     parts = [
-        torch.cat([matches, turned(matches, radius)]),
+        torch.cat([matches, turned(matches, decoder.radius)]),
         both,
         both.roll(len(velocity), dims=0),
         both_ways(velocity).movedim(1, -1),
@@ -222,16 +224,21 @@ class _Decoder(nn.Sequential):
     """From matches and features, seen from either image, to an antisymmetric velocity.
 
     The last layer starts almost at zero. It is linear, so both outcomes are subtracted before it.
+
+    Attributes:
+        radius: Of the correlation that it sees, voxels.
     """
 
-    def __init__(self, dimension: int, inputs: int, width: int, depth: int) -> None:
+    def __init__(self, dimension: int, width: int, radius: int, depth: int) -> None:
         conv = convolution(dimension)
+        inputs = (2 * radius + 1) ** dimension + 2 * width + dimension
         last = conv(width, dimension, 3, padding=1, bias=False)
         nn.init.normal_(last.weight, std=1e-3)
         layers: list[nn.Module] = [conv(inputs, width, 1), _activation()]
         for _ in range(depth):
             layers += [conv(width, width, 3, padding=1), _activation()]
         super().__init__(*layers, last)
+        self.radius = radius
 
     def forward(self, seen: Tensor) -> Tensor:
         """Twice the velocity ``(B, d, *spatial)`` from what either image sees, ``(2 * B, *spatial, inputs)``."""
