@@ -155,6 +155,67 @@ def test_a_second_look_that_would_fold_leaves_what_the_first_found(monkeypatch: 
     torch.testing.assert_close(estimate(network, *pair, twice=True), estimate(network, *pair))
 
 
+def calls_of(network: Network) -> list[tuple[int, ...]]:
+    """A list that gets the size of the images whenever the network sees some."""
+    seen: list[tuple[int, ...]] = []
+    network.register_forward_pre_hook(lambda _, pair: seen.append(tuple(pair[0].shape[2:])))
+    return seen
+
+
+def test_large_images_that_tell_little_of_each_other_are_looked_at_from_all_sides() -> None:
+    network = loud_network()
+    seen = calls_of(network)
+    unrelated = smooth_pair(384, 336)
+    estimate(network, *unrelated)
+    assert seen == [(192, 168)] * 4 + [(384, 336)] * 4
+    seen.clear()
+    estimate(network, *drawn_pair((384, 336), (5.0, -3.0))[:2])
+    assert seen == [(192, 168), (384, 336)]
+    seen.clear()
+    estimate(network, *smooth_pair(192, 168))
+    assert len(seen) == 1
+
+
+def test_from_all_sides_mirrored_images_give_the_mirrored_outcome_and_swapped_ones_the_inverse() -> None:
+    network = load_model(MODELS / "any-contrast.pt").network
+    fixed, moving, _ = drawn_pair(*LARGE)
+    moving = 0.5 * moving + 0.5 * smooth_pair(*LARGE[0])[1].clamp(0, 1)
+    seen = calls_of(network)
+    forward, backward = estimate(network, fixed, moving)
+    assert len(seen) == 8
+    assert float(forward.abs().max()) > 1
+    mirrored, _ = estimate(network, fixed.flip(3), moving.flip(3))
+    back = mirrored.flip(3) * torch.tensor([1.0, -1.0]).view(1, 2, 1, 1)
+    torch.testing.assert_close(back, forward, rtol=0, atol=1e-3)  # Voxels.
+    swapped, _ = estimate(network, moving, fixed)
+    torch.testing.assert_close(swapped, backward, rtol=0, atol=1e-3)
+
+
+class Guessing(Network):
+    """Finds the same motion from every side, and a guess besides that depends on the side."""
+
+    def __init__(self, guess: float) -> None:
+        super().__init__(NetworkConfiguration())
+        self.guess = guess
+
+    def forward(self, fixed: Tensor, moving: Tensor) -> list[Tensor]:
+        side = 1.0 if fixed[0, 0, 0, 0] > fixed[0, 0, -1, 0] else -1.0
+        velocity = fixed.new_zeros(1, 2, *(size // 4 for size in fixed.shape[2:]))
+        velocity[:, 0] = side * 1.0 + self.guess
+        return [velocity]
+
+
+def test_looks_from_all_sides_count_the_less_the_more_they_disagree() -> None:
+    ramp = torch.linspace(1, 0, 64)[:, None].expand(64, 64)[None, None]
+    found = [estimation._from_all_sides(Guessing(guess), ramp, ramp)[0] for guess in (0.0, 0.25, 3.0)]
+    assert torch.equal(found[0][0], torch.ones(16, 16))
+    assert all(float(velocity[1].abs().max()) == 0 for velocity in found)
+    shares = [float(velocity[0].mean()) for velocity in found]
+    # The guess has the other sign in half of the looks: four of +-0.25 have the variance 1/12.
+    assert shares[1] == pytest.approx(1 - 2.5 / 12, abs=1e-5)
+    assert shares[2] == 0
+
+
 def test_the_cpu_is_there() -> None:
     assert resolve_device("cpu") == torch.device("cpu")
 

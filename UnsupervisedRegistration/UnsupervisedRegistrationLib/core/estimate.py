@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .axes import gaussian
 from .deformation import compose, invert, resize_displacement, warp
-from .greys import Greys, differ
+from .greys import Greys, differ, untold
 from .grid import ImageGrid
 from .mending import unfolded, unfolded_ways
 from .model import Model
@@ -22,7 +24,13 @@ Deformation = tuple[Tensor, Tensor]
 Shaping = Callable[[Tensor], Tensor]
 """What becomes of a velocity ``(B, d, *coarser)`` before the images follow it."""
 
+_Look = Callable[[Network, Tensor, Tensor], Tensor]
+"""From the pair to the velocity that the network finds."""
+
 _LARGE = 320  # Voxels on the longest side; networks learn on 160 to 256.
+_UNRELATED = 0.35  # Share of the variance of an image; of images that leave more untold one look is not enough.
+_DOUBT = 2.5  # How often the variance between the looks counts; more than once, for what misleads all of them alike.
+_AROUND = 6.0  # Voxels of the velocity; standard deviation of the Gaussian over which they are compared.
 _FADE_MM = 20.0  # Outside the mask the deformation fades out over about this distance.
 
 
@@ -69,7 +77,8 @@ def estimate(
         shaped: Applied to every velocity that the network finds.
         twice: Whether every pass looks again half-way between both images, which finds more and is rougher. Large
             images are always looked at twice, the first time at half their size: a network reaches as many voxels as
-            it had to while it learned, and a large image moves by more.
+            it had to while it learned, and a large image moves by more. Where they tell little of each other, as
+            sections in different stains, each look is from all sides.
     """
     shaped = shaped or (lambda velocity: velocity)
     if network.configuration.integration_steps:
@@ -100,10 +109,42 @@ def _pass(network: Network, fixed: Tensor, moving: Tensor, shaped: Shaping, twic
     if not network.configuration.integration_steps:
         forward = network.displacement(shaped(network(fixed, moving)[-1]), shape)
         return forward, invert(forward)
-    velocity = shaped(network(_first_seen(network, fixed), _first_seen(network, moving))[-1])
-    if twice or max(shape) > _LARGE:
-        return _onward(network, fixed, moving, shaped, velocity)
+    large = max(shape) > _LARGE
+    look = _look_with_care if large else _look
+    velocity = shaped(look(network, _first_seen(network, fixed), _first_seen(network, moving)))
+    if twice or large:
+        return _onward(network, fixed, moving, look, shaped, velocity)
     return _flows(network, velocity, shape)
+
+
+def _look(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
+    return network(fixed, moving)[-1]
+
+
+def _look_with_care(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
+    look = _from_all_sides if untold(fixed, moving) > _UNRELATED else _look
+    return look(network, fixed, moving)
+
+
+def _from_all_sides(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
+    """Mean velocity over the pair and all its mirror images, shorter the less these agree.
+
+    Where it sees little that corresponds a network guesses, differently from every side.
+
+    Source:
+        James and Stein, Estimation with quadratic loss, Berkeley Symposium 1961.
+    """
+    axes, found = tuple(range(2, fixed.ndim)), []
+    for signs in itertools.product((1.0, -1.0), repeat=len(axes)):
+        mirrored = [axis for axis, sign in zip(axes, signs, strict=True) if sign < 0]
+        velocity = network(fixed.flip(mirrored), moving.flip(mirrored))[-1].flip(mirrored)
+        found.append(velocity * velocity.new_tensor(signs).view(-1, *[1] * len(axes)))
+    every = torch.stack(found)
+    mean = every.mean(dim=0)
+    variance, square = (
+        gaussian(values.sum(dim=1, keepdim=True), _AROUND) for values in (every.var(dim=0), mean.square())
+    )
+    return mean * (1 - _DOUBT * variance / square.clamp_min(1e-12)).clamp_min(0)
 
 
 def _first_seen(network: Network, image: Tensor) -> Tensor:
@@ -114,14 +155,16 @@ def _first_seen(network: Network, image: Tensor) -> Tensor:
     return F.interpolate(image, half, mode="area")
 
 
-def _onward(network: Network, fixed: Tensor, moving: Tensor, shaped: Shaping, velocity: Tensor) -> Deformation:
+def _onward(
+    network: Network, fixed: Tensor, moving: Tensor, look: _Look, shaped: Shaping, velocity: Tensor
+) -> Deformation:
     """What a first velocity leaves is found between both images, warped by it half-way towards each other.
 
     Half-way, the inverse and the outcome of the swapped pair stay each other's.
     """
     shape = tuple(fixed.shape[2:])
     there, back = _flows(network, velocity / 2, shape)
-    rest = shaped(network(warp(fixed, back), warp(moving, there))[-1])
+    rest = shaped(look(network, warp(fixed, back), warp(moving, there)))
     onward, backward = _flows(network, rest, shape)
     ways = torch.cat([compose(there, compose(onward, there)), compose(back, compose(backward, back))])
     mended = unfolded(ways)  # A composition may have folds between the voxels of its parts.

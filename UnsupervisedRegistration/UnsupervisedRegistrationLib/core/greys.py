@@ -27,9 +27,24 @@ def differ(fixed: Tensor, moving: Tensor) -> bool:
         fixed: ``(1, 1, *spatial)``, 0..1.
         moving: Roughly aligned with it.
     """
+    return any(curve.left_by_line > _DIFFERENT * curve.left for curve in _curves(fixed, moving))
+
+
+def untold(fixed: Tensor, moving: Tensor) -> float:
+    """Share of the variance of one image that the other does not tell, of that which tells more.
+
+    Args:
+        fixed: ``(B, 1, *spatial)``, 0..1.
+        moving: Roughly aligned with it.
+    """
+    return min(curve.left for curve in _curves(fixed, moving))
+
+
+def _curves(fixed: Tensor, moving: Tensor) -> tuple[_Curve, _Curve]:
+    """What some voxels of either image tell of the other."""
     places = (slice(None), slice(None), *[slice(None, None, _STEP)] * (fixed.ndim - 2))
-    some = _flat(fixed[places]), _flat(moving[places])
-    return any(curve.left_by_line > _DIFFERENT * curve.left for curve in (_curve(*some), _curve(*some[::-1])))
+    first, second = _flat(fixed[places]), _flat(moving[places])
+    return _curve(first, second), _curve(second, first)
 
 
 class Greys:
@@ -95,7 +110,7 @@ def _curve(here: np.ndarray, there: np.ndarray) -> _Curve:
     if not spread * variance > 0:
         return _Curve(np.full(_BINS, level), 1.0, 1.0)
     slope = _product(away, wanted) / spread
-    bins = np.minimum((here * _BINS).astype(np.int64), _BINS - 1)
+    bins = np.clip((here * _BINS).astype(np.int64), 0, _BINS - 1)  # A curve may lead a little out of 0..1.
     line = level + slope * (_MIDDLES - middle)
     values = (np.bincount(bins, there, _BINS) + _PRIOR * line) / (np.bincount(bins, minlength=_BINS) + _PRIOR)
     rest = there - values[bins]

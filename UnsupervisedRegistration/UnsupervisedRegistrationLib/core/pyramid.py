@@ -57,7 +57,8 @@ class Pyramid(Network):
         )
 
     def forward(self, fixed: Tensor, moving: Tensor) -> list[Tensor]:
-        levels = [_channels_last(self._seen(torch.cat([fixed, moving])))]
+        images = torch.cat([fixed, moving])
+        levels = [_channels_last(self._seen(images))]
         for number, stage in enumerate(self.encoder):
             levels.append(stage(_even(levels[-1]) if number else levels[-1]))
         velocity = fixed.new_zeros(fixed.shape[0], self.configuration.dimension, *levels[-1].shape[2:])
@@ -69,9 +70,9 @@ class Pyramid(Network):
             velocity = torch.add(velocity, _residual(features, velocity, decoder), alpha=0.5)
             outcomes.append(velocity)
         if self.configuration.demons_steps:
-            images, step = contrasts(halved(torch.cat([fixed, moving]))), torch.zeros_like(velocity)
+            pulling, step = contrasts(halved(images)), torch.zeros_like(velocity)
             for _ in range(self.configuration.demons_steps):
-                step = _demons(images, velocity, step)
+                step = _demons(pulling, velocity, step)
                 velocity = velocity + step
             outcomes[-1] = velocity
         return outcomes
