@@ -110,7 +110,7 @@ def _curve(here: np.ndarray, there: np.ndarray) -> _Curve:
     if not spread * variance > 0:
         return _Curve(np.full(_BINS, level), 1.0, 1.0)
     slope = _product(away, wanted) / spread
-    bins = np.clip((here * _BINS).astype(np.int64), 0, _BINS - 1)  # A curve may lead a little out of 0..1.
+    bins = np.minimum(np.maximum(here * _BINS, 0).astype(np.int64), _BINS - 1)  # A curve may lead out of 0..1.
     line = level + slope * (_MIDDLES - middle)
     values = (np.bincount(bins, there, _BINS) + _PRIOR * line) / (np.bincount(bins, minlength=_BINS) + _PRIOR)
     rest = there - values[bins]
