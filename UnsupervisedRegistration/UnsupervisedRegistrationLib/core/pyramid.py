@@ -152,7 +152,8 @@ def space_to_depth(image: Tensor, factor: int) -> Tensor:
     dimension = len(shape)
     blocks = image.reshape(batch, channels, *[n for size in shape for n in (size // factor, factor)])
     inner, outer = range(3, 3 + 2 * dimension, 2), range(2, 2 + 2 * dimension, 2)
-    return blocks.permute(0, 1, *inner, *outer).reshape(batch, -1, *[size // factor for size in shape])
+    # Channels last in the memory, where the next convolution wants them.
+    return blocks.permute(0, *outer, 1, *inner).reshape(batch, *[n // factor for n in shape], -1).movedim(-1, 1)
 
 
 def correlate(first: Tensor, second: Tensor, radius: int) -> Tensor:
