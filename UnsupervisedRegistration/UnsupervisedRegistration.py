@@ -618,7 +618,7 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic, Work):
                     " restart Slicer, and press Apply again."
                 )
             ) from error
-        if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=">=2.0") is None:
+        if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=">=2.5") is None:
             raise RuntimeError(_("PyTorch was not installed; press Apply again to install it."))
 
 

@@ -97,6 +97,19 @@ def test_squared_differences_are_added_to_another_similarity_with_their_weight()
     assert added[0] > plain[0] + 10 * added[1]["photometric"]  # The finest scale, and the coarser ones beside it.
 
 
+@pytest.mark.parametrize("similarity", ["photometric", "local_ncc", "mind"])
+def test_half_precision_where_a_device_has_it_leaves_the_loss_as_it_is(similarity: str) -> None:
+    network = build_network(NetworkConfiguration(width=8, normalised=True, demons_steps=2))
+    losses = []
+    for half in (False, True):
+        with torch.autocast("cpu", torch.float16, enabled=half):
+            loss, _ = loss_of(network, batch(), LossConfiguration(similarity=similarity))  # type: ignore[arg-type]
+        losses.append(loss.item())
+    assert losses[1] == pytest.approx(losses[0], rel=2e-3)
+    loss.backward()
+    assert all(bool(weight.grad.isfinite().all()) for weight in network.parameters() if weight.grad is not None)
+
+
 def model_file(path: Path, width: int) -> Path:
     """A model with random weights."""
     torch.manual_seed(3)

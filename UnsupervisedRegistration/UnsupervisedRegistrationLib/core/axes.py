@@ -64,7 +64,13 @@ def _along_all(image: Tensor, make: Callable[..., Tensor], *settings: float) -> 
 
 
 def _along(image: Tensor, axis: int, matrix: Tensor) -> Tensor:
-    """Every row of the image along an axis of the tensor times a matrix ``(old, new)``."""
+    """Every row of the image along an axis of the tensor times a matrix ``(old, new)``, never in half precision.
+
+    Rounded to halves, the means of an image and of its square do not tell its variance in a window.
+    """
+    if torch.is_autocast_enabled(image.device.type):
+        with torch.autocast(image.device.type, enabled=False):
+            return _along(image.float(), axis, matrix.float())
     if axis == image.ndim - 1:
         return image @ matrix
     if axis == image.ndim - 2:
