@@ -65,10 +65,11 @@ class Batches:
         self._partners = Partners(store.records, run.data.pairs) if store else None
 
     def draw(self, step: int, device: torch.device) -> Batch:
-        """This process's share of the batch of a step."""
+        """This process's share of the batch of a step, in full precision whatever that of the network is."""
         units = self._run.optimisation.batch // self._unit
         numbers = range(step * units + self._rank, (step + 1) * units, self._world)
-        return self._real(step, numbers, device) if self._store else self._synthesised(numbers, device)
+        with torch.autocast(device.type, enabled=False):
+            return self._real(step, numbers, device) if self._store else self._synthesised(numbers, device)
 
     def _synthesised(self, numbers: range, device: torch.device) -> Batch:
         with _seeded(device), device:
@@ -81,16 +82,14 @@ class Batches:
     def _real(self, step: int, numbers: range, device: torch.device) -> Batch:
         assert self._store is not None
         assert self._partners is not None
-        pictures, masks = [], []
+        chosen: list[int] = []
         for number in numbers:
             random = np.random.default_rng(_seed(self._run.seed, number))
             first = int(random.integers(len(self._partners)))
-            second = int(random.choice(self._partners.of(first)))
-            for index in (first, second):
-                image, mask = self._store[index]
-                pictures.append(torch.from_numpy(image.astype(np.float32)))
-                masks.append(torch.from_numpy(mask.astype(np.float32)))
-        stack = torch.stack([torch.stack(pictures), torch.stack(masks)], dim=1).to(device)
+            chosen += (first, int(random.choice(self._partners.of(first))))
+        # As small as they are stored until they are on the device.
+        parts = (np.stack(part) for part in zip(*(self._store[index] for index in chosen), strict=True))
+        stack = torch.stack([torch.from_numpy(part).to(device).float() for part in parts], dim=1)
         total = self._run.optimisation.batch
         own = torch.tensor([number - step * total for number in numbers], device=device)
         with _seeded(device), device if device.type != "cpu" else nullcontext():  # A device costs time in every call.

@@ -231,6 +231,17 @@ def test_real_batches_shift_pairs_apart_only_if_asked_to(folder: Path) -> None:
     assert not torch.equal(plain.moving, shifted.moving)
 
 
+def test_pairs_are_drawn_in_full_precision_beside_a_network_of_half() -> None:
+    wanted = run_from({"synthesis": {"size": SIZE}, "optimisation": {"batch": 2}})
+    plain = Batches(wanted, None).draw(0, torch.device("cpu"))
+    with torch.autocast("cpu", torch.float16):
+        again = Batches(wanted, None).draw(0, torch.device("cpu"))
+    assert plain.truth is not None
+    assert again.truth is not None
+    assert torch.equal(plain.truth, again.truth)
+    assert torch.equal(plain.fixed, again.fixed)
+
+
 def test_real_batches_repeat(folder: Path) -> None:
     store = open_store(settings(folder), SIZE)
     wanted = run_from({"data": {"folders": ("x",), "masks": "auto"}, "synthesis": {"size": SIZE}})
