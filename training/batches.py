@@ -17,7 +17,8 @@ from training.store import SliceStore
 from training.synthesis import Pair, bend, synthesise
 from UnsupervisedRegistrationLib.core.deformation import warp
 
-_GROUP = 4  # Synthesised pairs drawn at once, at most; more are hardly faster, fewer are slower.
+_GROUP = 4  # Synthesised pairs drawn at once, at most; more are hardly faster, fewer are slower,
+_GROUP_GPU = 32  # but a GPU, which waits for every operation, draws so many as fast.
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,20 @@ class Batches:
         store: Real slices, or ``None`` for synthesised pairs.
         rank: Of this process, from 0.
         world: How many processes share a batch.
+        gpu: Whether it is drawn on GPUs. Then synthesised pairs depend on how many share a batch, otherwise none do.
 
     Raises:
         ValueError: The batch cannot be shared evenly, or there are no two slices to pair.
     """
 
-    def __init__(self, run: RunConfiguration, store: SliceStore | None, rank: int = 0, world: int = 1) -> None:
-        self._unit = 1 if store else math.gcd(run.optimisation.batch, _GROUP)
-        if run.optimisation.batch % (self._unit * world):
+    def __init__(
+        self, run: RunConfiguration, store: SliceStore | None, rank: int = 0, world: int = 1, gpu: bool = False
+    ) -> None:
+        total = run.optimisation.batch
+        self._unit = 1 if store else _together(max(total // world, 1)) if gpu else math.gcd(total, _GROUP)
+        if total % (self._unit * world):
             raise ValueError(
-                f"A batch of {run.optimisation.batch} cannot be shared by {world} processes in units of {self._unit};"
+                f"A batch of {total} cannot be shared by {world} processes in units of {self._unit};"
                 f" choose a multiple of {self._unit * world}."
             )
         self._run, self._store, self._rank, self._world = run, store, rank, world
@@ -158,6 +163,11 @@ def _from_pairs(pairs: list[Pair]) -> Batch:
         joined("weight"),
         joined("displacement"),
     )
+
+
+def _together(share: int) -> int:
+    """How many of the synthesised pairs that a GPU has of a batch it draws at once."""
+    return share if share <= _GROUP_GPU else math.gcd(share, _GROUP_GPU)
 
 
 def _seed(seed: int, number: int) -> int:

@@ -70,7 +70,8 @@ class Learner(lightning.LightningModule):
         store = open_store(self.run.data, self.run.synthesis.size) if self.run.data.folders else None
         if store and self.trainer.is_global_zero:
             store.report()
-        self._batches = Batches(self.run, store, self.trainer.global_rank, self.trainer.world_size)
+        gpu = self.trainer.strategy.root_device.type != "cpu"
+        self._batches = Batches(self.run, store, self.trainer.global_rank, self.trainer.world_size, gpu)
 
     def train_dataloader(self) -> DataLoader[int]:
         """Numbers only: the pairs are drawn on the device."""

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.anatomy import ANATOMIES, inside, smooth_noise, uniform, wavy_points
+from training.anatomy import Ellipse, anatomies, inside, smooth_noise, uniform, wavy_points
 from UnsupervisedRegistrationLib.core.deformation import compose, exponentiate, resize_displacement, warp
 from UnsupervisedRegistrationLib.core.grid import identity_grid
 
@@ -161,9 +161,8 @@ def _remapped(image: Tensor, labels: Tensor) -> Tensor:
 def _lesion(image: Tensor) -> Tensor:
     """Adds a blob of another intensity to some of the images, which the partner does not have."""
     batch, _, *shape = image.shape
-    centre = (float(torch.empty(1).uniform_(-0.6, 0.6)), float(torch.empty(1).uniform_(-0.6, 0.6)))
-    blob = inside(wavy_points(batch, (shape[0], shape[1])), centre, (0.1, 0.1), 0.6) < 1
-    chosen = blob & (torch.rand(batch, 1, 1, 1) < 0.2)
+    (blob,) = inside(wavy_points(batch, (shape[0], shape[1])), (Ellipse(0, 0, 0.1, 0.1, 0.6, 0.6, 0.6),))
+    chosen = (blob < 1) & (torch.rand(batch, 1, 1, 1) < 0.2)
     return torch.where(chosen, torch.rand(batch, 1, 1, 1) + 0.1 * image, image)
 
 
@@ -171,7 +170,7 @@ def _scan(image: Tensor) -> Tensor:
     """What a scanner does: blur, bias field, gamma, noise, partial field of view, and intensities to 0..1."""
     batch, _, *shape = image.shape
     size = (shape[0], shape[1])
-    image = _blur(_lesion(image), float(torch.empty(1).uniform_(0.2, 0.9)))
+    image = _blur(_lesion(image), float(uniform(0.2, 0.9)))
     image = image * torch.exp(uniform(0, 0.25, batch, 1, 1, 1) * smooth_noise(batch, 1, size, max(size) / 3))
     image = image.clamp_min(0).pow(torch.exp(uniform(-0.5, 0.5, batch, 1, 1, 1)))
     image = image + uniform(0, 0.05, batch, 1, 1, 1) * torch.randn_like(image)
@@ -184,14 +183,14 @@ def _scan(image: Tensor) -> Tensor:
 
 
 def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
-    """A fresh batch of pairs; the anatomies take turns, beginning with a random one.
+    """A fresh batch of pairs.
 
     Args:
         batch: Number of pairs.
         configuration: How far they differ.
     """
-    shape, first = configuration.size, int(torch.randint(len(ANATOMIES), (1,)))
-    anatomy = torch.cat([ANATOMIES[(first + n) % len(ANATOMIES)](1, shape) for n in range(batch)]).float()
+    shape = configuration.size
+    anatomy = anatomies(batch, shape)
     texture = _texture(batch, shape)
     strange = torch.rand(batch, 1, 1, 1) < configuration.strange
     textures = texture, torch.where(strange, _texture(batch, shape), texture)

@@ -13,6 +13,7 @@ from training.batches import Batches, apart
 from training.configuration import DataConfiguration, run_from
 from training.files import find_scans, image_files, person_of
 from training.store import open_store
+from training.synthesis import Pair, SynthesisConfiguration, synthesise
 
 SIZE = (48, 48)
 
@@ -240,6 +241,21 @@ def test_pairs_are_drawn_in_full_precision_beside_a_network_of_half() -> None:
     assert again.truth is not None
     assert torch.equal(plain.truth, again.truth)
     assert torch.equal(plain.fixed, again.fixed)
+
+
+@pytest.mark.parametrize(("gpu", "world", "groups"), [(False, 1, 3), (False, 3, 1), (True, 1, 1), (True, 2, 1)])
+def test_a_gpu_draws_its_pairs_together(monkeypatch: pytest.MonkeyPatch, gpu: bool, world: int, groups: int) -> None:
+    drawn: list[int] = []
+
+    def counted(count: int, settings: SynthesisConfiguration) -> Pair:
+        drawn.append(count)
+        return synthesise(count, settings)
+
+    monkeypatch.setattr("training.batches.synthesise", counted)
+    wanted = run_from({"synthesis": {"size": SIZE}, "optimisation": {"batch": 12}})
+    batch = Batches(wanted, None, world - 1, world, gpu).draw(0, torch.device("cpu"))
+    assert len(drawn) == groups
+    assert sum(drawn) == len(batch.fixed) == 12 // world
 
 
 def test_real_batches_repeat(folder: Path) -> None:
