@@ -135,6 +135,15 @@ def test_a_second_look_comes_closer_and_its_outcome_undoes_that_of_the_swapped_i
     assert folding(forward) == folding(backward) == 0
 
 
+@pytest.mark.parametrize("which", [(0,), (1,), (0, 1)])
+def test_of_two_greys_a_second_look_would_guess_more(which: tuple[int, ...]) -> None:
+    network, pair = load_model(MODELS / "any-contrast.pt").network, list(drawn_pair((128, 112), (8.0, -5.0))[:2])
+    for number in which:
+        pair[number] = (pair[number] > 0.8).float()
+    with torch.no_grad():
+        torch.testing.assert_close(estimate(network, *pair, twice=True), estimate(network, *pair))
+
+
 def test_outside_of_what_the_images_show_both_ways_undo_each_other_too() -> None:
     fixed, moving, _ = drawn_pair((128, 112), (14.0, -9.0))  # The head moves at the border of the box, too.
     fixed, moving = (torch.nn.functional.pad(image, [60, 40, 50, 70]) for image in (fixed, moving))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from UnsupervisedRegistrationLib.core.deformation import compose, invert, lengths, warp
 from UnsupervisedRegistrationLib.core.estimate import _in_one_contrast, estimate
-from UnsupervisedRegistrationLib.core.greys import Greys, differ
+from UnsupervisedRegistrationLib.core.greys import Greys, black_and_white, differ
 from UnsupervisedRegistrationLib.core.losses import endpoint_error
 from UnsupervisedRegistrationLib.core.model import load_model
 from UnsupervisedRegistrationLib.core.phantom import draw_phantom
@@ -64,6 +64,14 @@ def test_an_image_of_one_grey_differs_from_nothing(image: Tensor) -> None:
     assert not differ(image, other)
     assert not differ(other, image)
     assert all(bool(torch.isfinite(found).all()) for found in Greys(image, other).alike(image, other))
+
+
+def test_a_mask_is_black_and_white_also_if_it_was_resampled_and_a_head_is_not() -> None:
+    fixed, _, _ = head()
+    bright = (fixed > 0.05).float()
+    assert black_and_white(bright)
+    assert black_and_white(torch.nn.functional.interpolate(bright, (160, 140), mode="bilinear"))
+    assert not black_and_white(fixed)
 
 
 def test_swapped_images_become_alike_as_before_but_swapped() -> None:

@@ -17,6 +17,7 @@ _MIDDLES = (np.arange(_BINS) + 0.5) / _BINS
 _PRIOR = 1.0  # Voxels on the straight line that every bin has besides its own, so that none is empty.
 _STEP = 4  # Every such voxel along each axis tells whether two contrasts differ.
 _UNTOLD = 0.75  # Share of the variance of the tissue; beyond it two images match no better in one contrast.
+_GREY = 0.02  # Mean distance of the voxels from black or white, whichever is nearer; less is a drawing in two greys.
 _DIFFERENT = 1.4  # They do if a straight line leaves that many times the squared difference that a curve leaves.
 
 
@@ -38,6 +39,11 @@ def untold(fixed: Tensor, moving: Tensor) -> float:
         moving: Roughly aligned with it.
     """
     return min(curve.left for curve in _curves(fixed, moving))
+
+
+def black_and_white(image: Tensor) -> bool:
+    """Whether an image ``(B, 1, *spatial)``, 0..1, holds next to nothing in between, as a mask or a damaged file."""
+    return float(torch.minimum(image, 1 - image).mean()) < _GREY
 
 
 def _curves(fixed: Tensor, moving: Tensor) -> tuple[_Curve, _Curve]:
