@@ -35,6 +35,10 @@ class Ellipse(NamedTuple):
     away_x: float = 0.0
 
 
+def _circle(y: float, x: float, radius: float) -> Ellipse:
+    return Ellipse(y, x, radius, radius, 0.3)
+
+
 def smooth_noise(batch: int, channels: int, shape: tuple[int, int], scale: float) -> Tensor:
     """Standard normal values every ``scale`` voxels, joined smoothly: ``(batch, channels, *shape)``."""
     rows, columns = (_interpolation(max(int(size / scale), 1) + 1, size, torch.get_default_device()) for size in shape)
@@ -135,7 +139,7 @@ def abdomen(batch: int, shape: tuple[int, int]) -> Tensor:
             *kidneys,
             Ellipse(0.42, 0, 0.12, 0.15),
             Ellipse(0.58, 0, 0.05, 0.06),
-            Ellipse(0.2, 0.06, 0.055, 0.055, 0.3),
+            _circle(0.2, 0.06, 0.055),
             Ellipse(-0.35, 0.2, 0.09, 0.13, 0.6),
         ),
     )
@@ -188,18 +192,12 @@ def thorax(batch: int, shape: tuple[int, int]) -> Tensor:
             Ellipse(-0.53, 0, 0.05, 0.13),
             *(Ellipse(0.02, side * 0.44, 0.5, 0.32, 0.15) for side in (-1, 1)),
             Ellipse(-0.14, 0.14, 0.28, 0.3),
-            *(
-                Ellipse(y, x, radius, radius, 0.3)
-                for y, x, radius in ((-0.2, 0.02, 0.12), (-0.1, 0.22, 0.13), (0.02, 0.02, 0.1))
-            ),
-            *(
-                Ellipse(y, x, radius, radius, 0.3)
-                for y, x, radius in ((-0.2, -0.04, 0.09), (-0.14, -0.2, 0.06), (-0.1, 0.14, 0.08))
-            ),
+            *(_circle(*place) for place in ((-0.2, 0.02, 0.12), (-0.1, 0.22, 0.13), (0.02, 0.02, 0.1))),
+            *(_circle(*place) for place in ((-0.2, -0.04, 0.09), (-0.14, -0.2, 0.06), (-0.1, 0.14, 0.08))),
             Ellipse(0.1, 0, 0.06, 0.07, 0.3),
             Ellipse(0.42, 0, 0.13, 0.14),
             Ellipse(0.5, 0, 0.05, 0.05),
-            Ellipse(0.26, 0.14, 0.07, 0.07, 0.3),
+            _circle(0.26, 0.14, 0.07),
         ),
     )
     chambers, vessels, (trachea, vertebra, canal, aorta) = rest[:3], rest[3:6], rest[6:]
