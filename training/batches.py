@@ -60,7 +60,7 @@ class Batches:
         self, run: RunConfiguration, store: SliceStore | None, rank: int = 0, world: int = 1, gpu: bool = False
     ) -> None:
         total = run.optimisation.batch
-        self._unit = 1 if store else _together(max(total // world, 1)) if gpu else math.gcd(total, _GROUP)
+        self._unit = 1 if store else _together(total, world, gpu)
         if total % (self._unit * world):
             raise ValueError(
                 f"A batch of {total} cannot be shared by {world} processes in units of {self._unit};"
@@ -165,8 +165,11 @@ def _from_pairs(pairs: list[Pair]) -> Batch:
     )
 
 
-def _together(share: int) -> int:
-    """How many of the synthesised pairs that a GPU has of a batch it draws at once."""
+def _together(total: int, world: int, gpu: bool) -> int:
+    """How many of the synthesised pairs of a batch are drawn at once."""
+    if not gpu:
+        return math.gcd(total, _GROUP)
+    share = max(total // world, 1)
     return share if share <= _GROUP_GPU else math.gcd(share, _GROUP_GPU)
 
 
