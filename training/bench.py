@@ -11,13 +11,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 
 from training.evaluate import measure
 from training.pairs import LabelledPair
-from training.peers import Contrast, Method
+from training.peers import Call, Contrast, Method
 from UnsupervisedRegistrationLib.core.grid import ImageGrid
 from UnsupervisedRegistrationLib.core.measures import folding
 from UnsupervisedRegistrationLib.core.phantom import KINDS, draw_phantom
@@ -25,6 +26,7 @@ from UnsupervisedRegistrationLib.core.phantom import KINDS, draw_phantom
 CHANGED = ("any-contrast", "paper's FCN")  # Methods that are shown other contrasts too.
 PEER = "ANTs SyN CC"  # What the ratios of time are taken against.
 MOVING = ", moving "  # Between the name of the pairs and that of the contrast of their moving image.
+_REPEATS, _SECONDS = 20, 0.25  # A call is repeated so often at most, and until it took so long in all.
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Row:
         tre_mm: Of landmarks; nan without any.
         hd95_mm: Of the labels.
         folding: Largest share of a slice that folds.
-        median_ms: Of the registration alone.
+        median_ms: Of the registration alone, repeated on each pair while it is short; the first call warms up.
+        first_ms: Of these first calls, each after another method and a garbage collection.
         ratio_to_syn_cc: Time of ANTs SyN CC over the time of this method, pairs timed in turn in one process.
         peak_mib: Most memory of the process during a call; all methods share what is loaded.
     """
@@ -52,6 +55,7 @@ class Row:
     hd95_mm: float
     folding: float
     median_ms: float
+    first_ms: float
     ratio_to_syn_cc: float
     peak_mib: float
 
@@ -121,12 +125,21 @@ def _measured(method: Method, pair: LabelledPair) -> dict[str, float]:
     call, read = method(pair)
     gc.collect()
     restart_peak()
-    start = time.perf_counter()
-    outcome = call()
-    milliseconds = 1000 * (time.perf_counter() - start)
+    first, outcome = _timed(call)
     peak = memory("VmHWM")
     displacement = read(outcome)
-    return measure(pair, displacement) | {"folding": folding(displacement), "ms": milliseconds, "peak": peak}
+    again: list[float] = []
+    while len(again) < _REPEATS and first + sum(again) < _SECONDS:
+        again.append(_timed(call)[0])
+    times = {"first ms": 1000 * first, "ms": 1000 * statistics.median(again or [first])}
+    return measure(pair, displacement) | {"folding": folding(displacement), "peak": peak} | times
+
+
+def _timed(call: Call) -> tuple[float, Any]:
+    """Seconds and outcome."""
+    start = time.perf_counter()
+    outcome = call()
+    return time.perf_counter() - start, outcome
 
 
 def _row(dataset: str, method: str, rows: list[dict[str, float]], peer: float) -> Row:
@@ -134,7 +147,7 @@ def _row(dataset: str, method: str, rows: list[dict[str, float]], peer: float) -
         values = [row[name] for row in rows if not math.isnan(row.get(name, math.nan))]
         return statistics.fmean(values) if values else math.nan
 
-    median = statistics.median(row["ms"] for row in rows)
+    median, first = (statistics.median(row[name] for row in rows) for name in ("ms", "first ms"))
     return Row(
         dataset=dataset,
         method=method,
@@ -144,6 +157,7 @@ def _row(dataset: str, method: str, rows: list[dict[str, float]], peer: float) -
         hd95_mm=mean("HD95 mm"),
         folding=max(row["folding"] for row in rows),
         median_ms=median,
+        first_ms=first,
         ratio_to_syn_cc=peer / median,
         peak_mib=max(row["peak"] for row in rows),
     )
@@ -170,12 +184,12 @@ def table(rows: list[Row]) -> str:
         parts += [
             f"**{dataset}**, {chosen[0].pairs} pairs",
             "",
-            "| method | Dice | TRE mm | HD95 mm | folding | median ms | faster than SyN CC | peak MiB |",
-            "|---|---|---|---|---|---|---|---|",
+            "| method | Dice | TRE mm | HD95 mm | folding | median ms | first ms | faster than SyN CC | peak MiB |",
+            "|---|---|---|---|---|---|---|---|---|",
             *(
                 f"| {row.method} | {_text(row.dice, 4)} | {_text(row.tre_mm, 2)} | {_text(row.hd95_mm, 2)}"
-                f" | {row.folding:.2g} | {_text(row.median_ms, 1)} | {_text(row.ratio_to_syn_cc, 1)}"
-                f" | {_text(row.peak_mib, 0)} |"
+                f" | {row.folding:.2g} | {_text(row.median_ms, 1)} | {_text(row.first_ms, 1)}"
+                f" | {_text(row.ratio_to_syn_cc, 1)} | {_text(row.peak_mib, 0)} |"
                 for row in chosen
             ),
             "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,25 @@ def model() -> Model:
     return Model("small", network, ModelConfiguration(NetworkConfiguration(width=8)), Card())
 
 
-def row(method: str, dice: float, milliseconds: float, dataset: str = "d") -> Row:
-    return Row(dataset, method, 1, dice, float("nan"), 1.0, 0.0, milliseconds, 100 / milliseconds, 1.0)
+def row(method: str, dice: float, milliseconds: float, dataset: str = "d", pause: float = 10) -> Row:
+    first = milliseconds + pause
+    return Row(dataset, method, 1, dice, float("nan"), 1.0, 0.0, milliseconds, first, 100 / milliseconds, 1.0)
+
+
+def slow_at_first(first: float, after: float, calls: list[float]) -> object:
+    """A method that takes so many seconds, and notes them."""
+
+    def method(pair: LabelledPair) -> tuple[Call, Read]:
+        waits = iter([first])
+
+        def call() -> Tensor:
+            calls.append(next(waits, after))
+            time.sleep(calls[-1])
+            return torch.zeros(1, 2, *pair.grid.shape)
+
+        return call, (lambda outcome: outcome)
+
+    return method
 
 
 def test_the_right_shift_scores_one_and_nothing_scores_less(square: LabelledPair) -> None:
@@ -75,6 +93,21 @@ def test_results_are_written_as_numbers_and_as_a_table(square: LabelledPair, tmp
     assert (tmp_path / "accuracy.png").stat().st_size > 1000
 
 
+def test_short_calls_are_repeated_and_the_first_one_stands_apart(square: LabelledPair) -> None:
+    calls: list[float] = []
+    (found,) = compare("square", [square], {"short": slow_at_first(0.1, 0.01, calls)})  # type: ignore[dict-item]
+    assert len(calls) > 4
+    assert found.first_ms >= 100
+    assert 10 <= found.median_ms < 50
+
+
+def test_long_calls_are_timed_once(square: LabelledPair) -> None:
+    calls: list[float] = []
+    (found,) = compare("square", [square], {"long": slow_at_first(0.3, 0.3, calls)})  # type: ignore[dict-item]
+    assert len(calls) == 2  # The other one is the warm-up before the first pair.
+    assert found.first_ms == found.median_ms
+
+
 def test_no_pair_is_an_error() -> None:
     with pytest.raises(ValueError, match="no pair in 'empty'"):
         compare("empty", [], {})
@@ -91,7 +124,7 @@ def test_margins_are_differences_to_the_peer_and_ratios_of_time() -> None:
     rows = [row(PEER, 0.5, 100), row("SimpleITK demons", 0.4, 50), row("any-contrast", 0.6, 10)]
     (line,) = claims.margins(rows)
     assert "Dice +0.1000 against ANTs SyN CC" in line
-    assert "10.0x ANTs SyN CC, 5.0x SimpleITK demons" in line
+    assert "10.0x (5.5x) ANTs SyN CC, 5.0x (3.0x) SimpleITK demons" in line
 
 
 def test_a_contrast_is_compared_with_the_plain_score_of_the_same_method() -> None:
