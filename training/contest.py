@@ -72,6 +72,7 @@ def _methods(own: Path, models: Path, others: Path, name: str) -> dict[str, peer
     ):
         if path.is_file():
             methods[title] = peers.network(load_model(path), whole=path.parent == others)
-    if own.is_file():
-        methods[f"{own.stem} + refine"] = peers.network(load_model(own), Refinement())
+    for path in (models / f"{DEFAULT}{SUFFIX}", own):
+        if path.is_file():
+            methods[f"{path.stem} + refine"] = peers.network(load_model(path), Refinement())
     return methods

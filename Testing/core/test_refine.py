@@ -24,6 +24,7 @@ from UnsupervisedRegistrationLib.core.trust import trust_map
 
 SHAPE = (64, 64)
 GRID = ImageGrid(SHAPE, torch.eye(4))
+COARSEST = "UnsupervisedRegistrationLib.core.refine._COARSEST"
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +63,68 @@ def refined(
 def test_a_shift_of_two_voxels_is_found_within_half_a_voxel(
     untrained: Model, pair: tuple[Tensor, Tensor], similarity: str
 ) -> None:
-    wanted = Refinement(similarity, smoothness_weight=0.1, iterations=(10, 20, 25, 15))  # type: ignore[arg-type]
+    wanted = Refinement(similarity, smoothness_weight=0.1, iterations=(20, 25, 15))  # type: ignore[arg-type]
     inner = refined(untrained, pair, wanted).displacement[0, 0, 16:48, 16:48]
     assert float(inner.mean()) == pytest.approx(2, abs=0.5)
+
+
+@pytest.fixture
+def apart() -> tuple[Tensor, Tensor]:
+    """A picture of ten discs and the same twelve voxels higher, further than a level of half the voxels leads."""
+    torch.manual_seed(4)
+    places, radii = torch.rand(10, 2) * 80 + 24, torch.rand(10) * 8 + 6
+    rows, columns = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
+
+    def picture(up: float) -> Tensor:
+        image = torch.zeros(128, 128)
+        for number, ((row, column), radius) in enumerate(zip(places.tolist(), radii.tolist(), strict=True)):
+            image[(rows - row + up).hypot(columns - column) < radius] = 0.2 + 0.08 * number
+        return image[None, None]
+
+    return picture(0), picture(12)
+
+
+def test_coarser_levels_come_first_where_they_pay(
+    untrained: Model, apart: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def left() -> float:
+        outcome = register(
+            fixed=apart[0],
+            moving=apart[1],
+            grid=ImageGrid((128, 128), torch.eye(4)),
+            model=untrained,
+            refinement=Refinement(),
+            device="cpu",
+        )
+        missed = outcome.displacement + torch.tensor([12.0, 0.0]).view(1, 2, 1, 1)
+        return float(missed.norm(dim=1)[apart[0][:, 0] > 0].mean())
+
+    with_coarser = left()
+    monkeypatch.setattr(COARSEST, 64)
+    assert with_coarser < 0.5 * left()
+
+
+def test_coarser_levels_stay_out_where_they_do_not(
+    untrained: Model, pair: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = pair[0], warp(pair[1], torch.tensor([1.5, 0.0]).view(1, 2, 1, 1).expand(1, 2, *SHAPE))
+    tried = refined(untrained, near, Refinement()).displacement
+    monkeypatch.setattr(COARSEST, 64)
+    assert torch.equal(tried, refined(untrained, near, Refinement()).displacement)
+
+
+def test_progress_never_goes_back_and_comes_to_its_end(untrained: Model, apart: tuple[Tensor, Tensor]) -> None:
+    for images in (apart, (apart[0], apart[0])):
+        shares: list[float] = []
+        small = tuple(F.interpolate(image, SHAPE, mode="area") for image in images)
+
+        def note(step: str, share: float, shares: list[float] = shares) -> None:
+            if step == "refine":
+                shares.append(share)
+
+        refined(untrained, small, Refinement(), progress=note)  # type: ignore[arg-type]
+        assert shares == sorted(shares)
+        assert shares[-1] > 0.65  # Of the whole registration, whose last fifth is for measuring.
 
 
 def in_air(image: Tensor) -> Tensor:

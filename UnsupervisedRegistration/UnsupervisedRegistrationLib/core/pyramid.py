@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +22,7 @@ _GAIN = 1.7  # what it goes at a force of 1,
 _MOMENTUM = 0.7  # and how much of the step before it goes on with.
 _FLUID = 1.0  # Standard deviation of the Gaussian that smooths it, voxels at half the resolution.
 _AROUND = 9  # Side of the window in which the images are normalised, voxels at half the resolution.
+_FEW = 1024  # Voxels below which torch normalises channels that come last in another, slower way.
 _SAMPLINGS = 1  # Half of the velocity inside the network spans few voxels of its level.
 
 
@@ -205,17 +208,27 @@ def _encoder(dimension: int, inputs: int, outputs: int, stride: int) -> nn.Seque
     conv = convolution(dimension)
     return nn.Sequential(
         conv(inputs, outputs, 3, stride=stride, padding=1),
-        _norm(outputs),
+        _InstanceNorm(outputs),
         _activation(),
         conv(outputs, outputs, 3, padding=1),
-        _norm(outputs),
+        _InstanceNorm(outputs),
         _activation(),
     )
 
 
-def _norm(channels: int) -> nn.Module:
-    """Instance norm. As a group norm of single channels it leaves them last in the memory, as convolutions like it."""
-    return nn.GroupNorm(channels, channels)
+class _InstanceNorm(nn.GroupNorm):
+    """A group norm of single channels leaves them last in the memory, as convolutions like it.
+
+    With fewer voxels than ``_FEW`` that takes two to four times as long as with the channels first.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if math.prod(features.shape[2:]) >= _FEW:
+            return super().forward(features)
+        return _channels_last(super().forward(features.contiguous()))
 
 
 def _activation() -> nn.Module:

@@ -16,7 +16,7 @@ from .axes import gaussian
 from .deformation import compose, invert, resize_displacement, warp
 from .estimate import Deformation
 from .forces import AnyContrast, Force, SameContrast
-from .greys import AIR, Greys
+from .greys import AIR, Greys, untold
 from .grid import ImageGrid
 from .landmarks import LandmarkPairs, LandmarkPull
 from .mending import unfolded
@@ -30,6 +30,9 @@ _DIFFUSION = 0.04  # Of the displacement in every step, at a smoothness weight o
 _STILL = 0.1  # Share of the longest step at which a level has converged.
 _WEAK = 1.0  # Force, of 10 or so usually, below which steps are shorter.
 _EQUAL = 0.5 / 255  # Difference of the intensities below which no voxel needs a step.
+_PAYS = 0.8  # A coarser level has to leave less than this share of what stays untold without it, in the end,
+_HOPELESS = 2.0  # and not more than so many times it at first.
+_COARSEST = 16  # Voxels on the shortest side of a level.
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class Refinement:
         smoothness: Of the displacement; ``"edge_aware"`` spares the edges of the fixed image.
         smoothness_weight: The larger, the stiffer.
         iterations: Steps at each of the levels, each twice as fine as the one before, the last at the working
-            resolution; most levels end earlier. Where the network finds next to nothing, coarser ones help.
+            resolution; most levels end earlier. Coarser levels of as many steps as the first come before it where
+            they pay, as where the network has found little.
         seconds: After this time no further step is taken.
         landmark_weight: Share of its distance that a landmark closes in a step, 0..1.
     """
@@ -78,10 +82,12 @@ def refine(
 
     Every step is the smoothed force of the similarity, no longer than a voxel, and is composed with what was there,
     so the whole stays invertible however far it goes; a little diffusion of the displacement keeps it regular.
+    Coarser levels lead away from what a network finds on images of the kind that it knows, and further on others: they
+    are tried, and come first if the images then tell more of each other.
 
     Args:
         pair: One prepared pair.
-        start: Of the network, best of two looks; coarser levels would only lead away from it.
+        start: Of the network, best of two looks.
         settings: Similarity, smoothness, time.
         grid: The images came on.
         landmarks: In working voxels.
@@ -95,19 +101,68 @@ def refine(
         Yushkevich et al., Fast automatic segmentation of hippocampal subfields, Alzheimer's & Dementia 2016.
     """
     clock = _Budget(settings, progress)
-    displacement = start[0]
     if clock.over():
         return start
-    for number, count in enumerate(settings.iterations):
-        factor = 2 ** (len(settings.iterations) - 1 - number)
-        seen = pair if settings.similarity == "mind" else _in_one_contrast(pair, displacement)
-        level = _Level(seen, displacement, factor, grid, settings, landmarks)
-        displacement = level.climb(count, clock)
+    if settings.similarity == "auto":
+        settings = replace(settings, similarity=_similarity_of(pair, start[0]))
+    ascent = _Ascent(pair, settings, grid, landmarks, clock)
+    displacement = ascent.finer(ascent.from_as_coarse_as_pays(start[0]))
     forward = resize_displacement(displacement, tuple(pair.fixed.shape[2:]))
     if landmarks is not None:
         forward = LandmarkPull(landmarks, forward, pair.spacing(grid)).reach(forward, settings.landmark_weight)
     mended = unfolded(forward)
     return start if mended is None else (mended, invert(mended))
+
+
+class _Ascent:
+    """The climb through the levels."""
+
+    def __init__(
+        self,
+        pair: PreparedPair,
+        settings: Refinement,
+        grid: ImageGrid,
+        landmarks: LandmarkPairs | None,
+        clock: _Budget,
+    ) -> None:
+        self._pair, self._settings, self._grid, self._landmarks, self._clock = pair, settings, grid, landmarks, clock
+        self._factor = 2 ** (len(settings.iterations) - 1)
+        sides = tuple(pair.fixed.shape[2:])
+        self._coarser = max(int(math.log2(min(sides) / (_COARSEST * self._factor))), 0)
+        self._clock.expect(settings.iterations[0] * sum(range(2, self._coarser + 2)))
+
+    def from_as_coarse_as_pays(self, start: Tensor) -> Tensor:
+        """The displacement after the first level of the settings, which may be reached by way of coarser ones."""
+        count, *rest = self._settings.iterations
+        best = self._climbed(start, self._factor, count)
+        for number in range(1, self._coarser + 1):
+            left = self._untold(best)
+            found = self._climbed(start, self._factor * 2**number, count)
+            if self._untold(found) > _HOPELESS * left:
+                break
+            for times in reversed(range(number)):
+                found = self._climbed(found, self._factor * 2**times, count)
+            if not self._untold(found) < _PAYS * left:
+                break
+            best = found
+        self._clock.leave(sum(rest))
+        return best
+
+    def finer(self, displacement: Tensor) -> Tensor:
+        """The displacement after all other levels."""
+        factor = self._factor
+        for count in self._settings.iterations[1:]:
+            factor //= 2
+            displacement = self._climbed(displacement, factor, count)
+        return displacement
+
+    def _climbed(self, start: Tensor, factor: int, count: int) -> Tensor:
+        pair = self._pair if self._settings.similarity == "mind" else _in_one_contrast(self._pair, start)
+        return _Level(pair, start, factor, self._grid, self._settings, self._landmarks).climb(count, self._clock)
+
+    def _untold(self, displacement: Tensor) -> float:
+        whole = resize_displacement(displacement, tuple(self._pair.fixed.shape[2:]))
+        return untold(self._pair.fixed, warp(self._pair.moving, whole))
 
 
 class _Budget:
@@ -116,6 +171,14 @@ class _Budget:
     def __init__(self, settings: Refinement, progress: Callable[[float], None] | None) -> None:
         self._end = time.perf_counter() + settings.seconds
         self._total, self._done, self._progress = max(sum(settings.iterations), 1), 0, progress
+
+    def expect(self, count: int) -> None:
+        """So many further steps may come."""
+        self._total += count
+
+    def leave(self, count: int) -> None:
+        """No more than so many are left."""
+        self._done = max(self._done, self._total - count)
 
     def over(self) -> bool:
         """Whether to stop before the next step; tells the callback."""
@@ -154,8 +217,7 @@ class _Level:
         weight = pair.weight(resize_displacement(start, full)) if pair.moving_mask is not None else pair.mask
         self._weight = None if weight is None else _coarse(weight, shape)
         self._diffuse = _diffusion(self._fixed, settings)
-        kind = _similarity_for(settings, warp(self._moving, self._start), self._fixed)
-        self._force = _FORCES[kind](self._fixed)
+        self._force = _FORCES[settings.similarity](self._fixed)
         spacing = tuple(factor * step for step in pair.spacing(grid))
         self._pull = None if landmarks is None else LandmarkPull(landmarks.on_grid(full, shape), self._start, spacing)
         self._closing = settings.landmark_weight
@@ -236,11 +298,10 @@ def _conductance(fixed: Tensor, axis: int, smoothness: str) -> Tensor:
     return torch.exp(-10 * step.abs()) if smoothness == "edge_aware" else torch.ones_like(step)
 
 
-def _similarity_for(settings: Refinement, warped: Tensor, fixed: Tensor) -> str:
-    """The similarity of the settings; ``"auto"`` asks whether bright tissue lies on bright tissue."""
-    if settings.similarity != "auto":
-        return settings.similarity
-    both = torch.stack([warped.flatten(), fixed.flatten()])
+def _similarity_of(pair: PreparedPair, displacement: Tensor) -> Literal["local_ncc", "mind"]:
+    """Local correlation where bright tissue lies on bright tissue, once both images have one contrast if they can."""
+    seen = _in_one_contrast(pair, displacement)
+    both = torch.stack([warp(seen.moving, displacement).flatten(), seen.fixed.flatten()])
     tissue = both[:, (both > AIR).all(dim=0)]
     return "local_ncc" if min(_correlation(both), _correlation(tissue)) > 0 else "mind"
 
