@@ -14,7 +14,7 @@ from .axes import interpolated
 
 Interpolation = Literal["bilinear", "nearest"]
 _KEPT = 2**18  # Voxels of a grid whose positions are kept for the next call, at most.
-_FEW = 2**13  # Voxels up to which products of matrices interpolate faster.
+_FEW = 2**14  # Voxels up to which products of matrices interpolate faster.
 _COARSEST = 16  # Voxels; below twice that an inverse begins from the negative displacement.
 _LONGEST = 2.0  # Voxels that an inverse moves in one iteration at most.
 _SINGULAR = 0.05  # Determinant below which Newton's method takes a plain fixed-point step.
