@@ -13,7 +13,7 @@ from UnsupervisedRegistrationLib.core import pyramid
 from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.deformation import exponentiate, symmetric_flows, warp
 from UnsupervisedRegistrationLib.core.network import Architecture, Network, NetworkConfiguration
-from UnsupervisedRegistrationLib.core.pyramid import _norm, correlate, space_to_depth, turned
+from UnsupervisedRegistrationLib.core.pyramid import InstanceNorm, correlate, space_to_depth, turned
 
 architectures = pytest.mark.parametrize("architecture", ["fcn", "pyramid"])
 dimensions = pytest.mark.parametrize("dimension", [2, 3])
@@ -288,12 +288,12 @@ def test_a_network_without_a_forward_pass_says_so() -> None:
         Network(NetworkConfiguration())(*images(32, 32))
 
 
-@pytest.mark.parametrize("shape", [(9, 12), (4, 5, 6)])
+@pytest.mark.parametrize("shape", [(9, 12), (40, 36), (4, 5, 6)])
 def test_the_normalisation_is_that_of_pytorch(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     features = 3 + 2 * torch.randn(2, 5, *shape)
     ours, theirs = (
-        _norm(5),
+        InstanceNorm(5),
         (torch.nn.InstanceNorm2d if len(shape) == 2 else torch.nn.InstanceNorm3d)(5, affine=True),
     )
     theirs.weight.data.uniform_(), theirs.bias.data.uniform_()
@@ -301,6 +301,7 @@ def test_the_normalisation_is_that_of_pytorch(shape: tuple[int, ...]) -> None:
     assert torch.allclose(ours(features), theirs(features), atol=1e-5)
 
 
-def test_the_normalisation_keeps_the_channels_last() -> None:
-    features = torch.rand(2, 5, 8, 8).contiguous(memory_format=torch.channels_last)
-    assert _norm(5)(features).is_contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize("side", [8, 40])
+def test_the_normalisation_keeps_the_channels_last(side: int) -> None:
+    features = torch.rand(2, 5, side, side).contiguous(memory_format=torch.channels_last)
+    assert InstanceNorm(5)(features).is_contiguous(memory_format=torch.channels_last)

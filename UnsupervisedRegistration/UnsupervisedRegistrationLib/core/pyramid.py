@@ -208,18 +208,18 @@ def _encoder(dimension: int, inputs: int, outputs: int, stride: int) -> nn.Seque
     conv = convolution(dimension)
     return nn.Sequential(
         conv(inputs, outputs, 3, stride=stride, padding=1),
-        _InstanceNorm(outputs),
+        InstanceNorm(outputs),
         _activation(),
         conv(outputs, outputs, 3, padding=1),
-        _InstanceNorm(outputs),
+        InstanceNorm(outputs),
         _activation(),
     )
 
 
-class _InstanceNorm(nn.GroupNorm):
-    """A group norm of single channels leaves them last in the memory, as convolutions like it.
+class InstanceNorm(nn.GroupNorm):
+    """As a group norm of single channels, which leaves them last in the memory, as convolutions like it.
 
-    With fewer voxels than ``_FEW`` that takes two to four times as long as with the channels first.
+    With few voxels torch takes two to four times as long for that as with the channels first.
     """
 
     def __init__(self, channels: int) -> None:
