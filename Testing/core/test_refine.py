@@ -113,6 +113,23 @@ def test_coarser_levels_stay_out_where_they_do_not(
     assert torch.equal(tried, refined(untrained, near, Refinement()).displacement)
 
 
+def test_no_coarser_level_is_tried_when_time_is_short_or_landmarks_lead(
+    untrained: Model, apart: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = tuple(F.interpolate(image, SHAPE, mode="area") for image in apart)
+    points = torch.tensor([[20.0, 20.0], [40.0, 44.0]])
+    landmarks = LandmarkPairs(points, points - torch.tensor([6.0, 0.0]))
+
+    def found() -> list[Tensor]:
+        led = refined(untrained, images, Refinement(), landmarks=landmarks)  # type: ignore[arg-type]
+        monkeypatch.setattr("UnsupervisedRegistrationLib.core.refine._SPARE", 1.0)  # Time is always short.
+        return [led.displacement, refined(untrained, images, Refinement()).displacement]  # type: ignore[arg-type]
+
+    tried = found()
+    monkeypatch.setattr(COARSEST, 64)
+    assert all(torch.equal(*pair) for pair in zip(tried, found(), strict=True))
+
+
 def test_progress_never_goes_back_and_comes_to_its_end(untrained: Model, apart: tuple[Tensor, Tensor]) -> None:
     for images in (apart, (apart[0], apart[0])):
         shares: list[float] = []

@@ -33,6 +33,7 @@ _EQUAL = 0.5 / 255  # Difference of the intensities below which no voxel needs a
 _PAYS = 0.8  # A coarser level has to leave less than this share of what stays untold without it, in the end,
 _HOPELESS = 2.0  # and not more than so many times it at first.
 _COARSEST = 16  # Voxels on the shortest side of a level.
+_SPARE = 0.75  # Share of the time; with less left no coarser level is tried.
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,8 @@ class _Ascent:
     ) -> None:
         self._pair, self._settings, self._grid, self._landmarks, self._clock = pair, settings, grid, landmarks, clock
         self._factor = 2 ** (len(settings.iterations) - 1)
-        sides = tuple(pair.fixed.shape[2:])
-        self._coarser = max(int(math.log2(min(sides) / (_COARSEST * self._factor))), 0)
+        deepest = int(math.log2(min(pair.fixed.shape[2:]) / (_COARSEST * self._factor)))
+        self._coarser = max(deepest, 0) if landmarks is None else 0  # Landmarks lead as far by themselves.
         self._clock.expect(settings.iterations[0] * sum(range(2, self._coarser + 2)))
 
     def from_as_coarse_as_pays(self, start: Tensor) -> Tensor:
@@ -136,6 +137,8 @@ class _Ascent:
         count, *rest = self._settings.iterations
         best = self._climbed(start, self._factor, count)
         for number in range(1, self._coarser + 1):
+            if self._clock.short():
+                break
             left = self._untold(best)
             found = self._climbed(start, self._factor * 2**number, count)
             if self._untold(found) > _HOPELESS * left:
@@ -169,7 +172,7 @@ class _Budget:
     """Counts the steps and stops them when the time is over."""
 
     def __init__(self, settings: Refinement, progress: Callable[[float], None] | None) -> None:
-        self._end = time.perf_counter() + settings.seconds
+        self._seconds, self._end = settings.seconds, time.perf_counter() + settings.seconds
         self._total, self._done, self._progress = max(sum(settings.iterations), 1), 0, progress
 
     def expect(self, count: int) -> None:
@@ -179,6 +182,10 @@ class _Budget:
     def leave(self, count: int) -> None:
         """No more than so many are left."""
         self._done = max(self._done, self._total - count)
+
+    def short(self) -> bool:
+        """Whether the time that is left is better spent on what has to be done."""
+        return self._end - time.perf_counter() < _SPARE * self._seconds
 
     def over(self) -> bool:
         """Whether to stop before the next step; tells the callback."""
