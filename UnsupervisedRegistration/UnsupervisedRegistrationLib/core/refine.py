@@ -165,7 +165,8 @@ class _Ascent:
 
     def _untold(self, displacement: Tensor) -> float:
         whole = resize_displacement(displacement, tuple(self._pair.fixed.shape[2:]))
-        return untold(self._pair.fixed, warp(self._pair.moving, whole))
+        fixed, warped, weight = self._pair.fixed, warp(self._pair.moving, whole), self._pair.weight(whole)
+        return untold(fixed, warped) if weight is None else untold(fixed * weight, warped * weight)
 
 
 class _Budget:
