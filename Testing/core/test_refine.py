@@ -185,6 +185,18 @@ def test_other_greys_are_matched(
     assert float(missed.norm(dim=1).mean()) < 1  # Without, above 3.
 
 
+def test_what_lies_outside_the_masks_says_nothing_about_the_contrast(
+    untrained: Model, pair: tuple[Tensor, Tensor]
+) -> None:
+    fixed, moving = (in_air(image) for image in pair)
+    mask = (in_air(torch.ones(1, 1, *SHAPE)) > 0).float()
+    noise = torch.rand(1, 1, *SHAPE)  # The same in both.
+    images = torch.where(mask > 0, fixed, noise), torch.where(mask > 0, 1.1 - moving, noise)
+    outcome = refined(untrained, images, Refinement(), mask=mask, moving_mask=mask)
+    missed = outcome.displacement[..., 20:44, 20:44] - torch.tensor([2.0, 0.0]).view(1, 2, 1, 1)
+    assert float(missed.norm(dim=1).mean()) < 1
+
+
 def test_refinement_raises_the_similarity_and_folds_nowhere(untrained: Model, pair: tuple[Tensor, Tensor]) -> None:
     outcome = refined(untrained, pair, Refinement(smoothness_weight=0.0))
     assert outcome.similarity_after > outcome.similarity_before + 0.05

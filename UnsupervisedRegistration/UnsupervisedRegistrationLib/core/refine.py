@@ -139,13 +139,13 @@ class _Ascent:
         for number in range(1, self._coarser + 1):
             if self._clock.short():
                 break
-            left = self._untold(best)
+            left = untold(*_seen(self._pair, best))
             found = self._climbed(start, self._factor * 2**number, count)
-            if self._untold(found) > _HOPELESS * left:
+            if untold(*_seen(self._pair, found)) > _HOPELESS * left:
                 break
             for times in reversed(range(number)):
                 found = self._climbed(found, self._factor * 2**times, count)
-            if not self._untold(found) < _PAYS * left:
+            if not untold(*_seen(self._pair, found)) < _PAYS * left:
                 break
             best = found
         self._clock.leave(sum(rest))
@@ -162,11 +162,6 @@ class _Ascent:
     def _climbed(self, start: Tensor, factor: int, count: int) -> Tensor:
         pair = self._pair if self._settings.similarity == "mind" else _in_one_contrast(self._pair, start)
         return _Level(pair, start, factor, self._grid, self._settings, self._landmarks).climb(count, self._clock)
-
-    def _untold(self, displacement: Tensor) -> float:
-        whole = resize_displacement(displacement, tuple(self._pair.fixed.shape[2:]))
-        fixed, warped, weight = self._pair.fixed, warp(self._pair.moving, whole), self._pair.weight(whole)
-        return untold(fixed, warped) if weight is None else untold(fixed * weight, warped * weight)
 
 
 class _Budget:
@@ -263,12 +258,18 @@ def _in_one_contrast(pair: PreparedPair, displacement: Tensor) -> PreparedPair:
 
     The mapped image loses contrast where they do not match yet, so images that look the same already stay as they are.
     """
-    displacement = resize_displacement(displacement, tuple(pair.fixed.shape[2:]))
-    warped = warp(pair.moving, displacement)
-    greys = Greys(pair.fixed, warped)
+    greys = Greys(*_seen(pair, displacement))
     fixed, moving = greys.alike(pair.fixed, pair.moving)
-    less = _left(pair.fixed, warped) > _DIFFERENT * _left(fixed, warp(moving, displacement))
-    return replace(pair, fixed=fixed, moving=moving) if less and greys.helpful else pair
+    mapped = replace(pair, fixed=fixed, moving=moving)
+    less = _left(*_seen(pair, displacement)) > _DIFFERENT * _left(*_seen(mapped, displacement))
+    return mapped if less and greys.helpful else pair
+
+
+def _seen(pair: PreparedPair, displacement: Tensor) -> tuple[Tensor, Tensor]:
+    """The fixed image and the moving one, warped by a displacement on any grid; black where they do not count."""
+    whole = resize_displacement(displacement, tuple(pair.fixed.shape[2:]))
+    fixed, warped, weight = pair.fixed, warp(pair.moving, whole), pair.weight(whole)
+    return (fixed, warped) if weight is None else (fixed * weight, warped * weight)
 
 
 def _left(fixed: Tensor, warped: Tensor) -> float:
@@ -308,8 +309,7 @@ def _conductance(fixed: Tensor, axis: int, smoothness: str) -> Tensor:
 
 def _similarity_of(pair: PreparedPair, displacement: Tensor) -> Literal["local_ncc", "mind"]:
     """Local correlation where bright tissue lies on bright tissue, once both images have one contrast if they can."""
-    seen = _in_one_contrast(pair, displacement)
-    both = torch.stack([warp(seen.moving, displacement).flatten(), seen.fixed.flatten()])
+    both = torch.stack([image.flatten() for image in _seen(_in_one_contrast(pair, displacement), displacement)])
     tissue = both[:, (both > AIR).all(dim=0)]
     return "local_ncc" if min(_correlation(both), _correlation(tissue)) > 0 else "mind"
 
