@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import json
 import math
 import statistics
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from training.evaluate import measure
@@ -202,17 +204,19 @@ def _text(value: float, digits: int) -> str:
 
 
 def plot(rows: list[Row]) -> Figure:
-    """Accuracy over time, one picture a data set."""
+    """Accuracy over time, one picture a data set; a method has the same colour in all of them."""
     datasets = list(dict.fromkeys(row.dataset for row in rows))
+    colours = dict(zip(dict.fromkeys(row.method for row in rows), itertools.cycle(colormaps["tab20"].colors)))  # type: ignore[attr-defined]
     figure = Figure(figsize=(4.5 * len(datasets), 4), layout="constrained")
     for axes, dataset in zip(figure.subplots(1, len(datasets), squeeze=False)[0], datasets, strict=True):
         for row in rows:
             accuracy = row.tre_mm if math.isnan(row.dice) else row.dice
             if row.dataset == dataset and row.method != "identity":
-                axes.scatter(row.median_ms, accuracy, s=18)
-                axes.annotate(row.method, (row.median_ms, accuracy), (3, 3), fontsize=7, textcoords="offset points")
+                axes.scatter(row.median_ms, accuracy, s=18, color=colours[row.method])
+                axes.annotate(row.method, (row.median_ms, accuracy), (4, 3), fontsize=7, textcoords="offset points")
         labelled = any(row.dataset == dataset and not math.isnan(row.dice) for row in rows)
         axes.set(xscale="log", xlabel="ms", ylabel="Dice" if labelled else "TRE mm", title=dataset)
+        axes.margins(x=0.3, y=0.1)  # Room for the names.
     return figure
 
 
