@@ -51,7 +51,7 @@ def refined(
     return register(
         fixed=pair[0],
         moving=pair[1],
-        grid=GRID,
+        grid=ImageGrid(tuple(pair[0].shape[2:]), torch.eye(4)),
         model=model,
         refinement=refinement,
         device="cpu",
@@ -86,17 +86,7 @@ def apart() -> tuple[Tensor, Tensor]:
 
 def left_apart(model: Model, images: tuple[Tensor, Tensor], tissue: Tensor, mask: Tensor | None = None) -> float:
     """Mean error in the tissue after refining a pair that lies twelve voxels apart."""
-    grid = ImageGrid((128, 128), torch.eye(4))
-    outcome = register(
-        fixed=images[0],
-        moving=images[1],
-        grid=grid,
-        model=model,
-        mask=mask,
-        moving_mask=mask,
-        refinement=Refinement(),
-        device="cpu",
-    )
+    outcome = refined(model, images, Refinement(), mask=mask, moving_mask=mask)
     missed = outcome.displacement + torch.tensor([12.0, 0.0]).view(1, 2, 1, 1)
     return float(missed.norm(dim=1)[tissue[:, 0] > 0].mean())
 
