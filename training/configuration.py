@@ -110,7 +110,8 @@ class OptimisationConfiguration:
         average: Decay of the moving average of the weights that is validated and exported.
         precision: As Lightning names it; ``"auto"`` is mixed on a GPU and full elsewhere.
         validate_every: Updates between validations, each followed by a checkpoint.
-        start: Model file whose weights are taken at the start, or nothing.
+        start: Model file whose weights are taken at the start, or nothing. A pyramid may have fewer levels and channels
+            than that of the file: the finest, and those that matter most.
     """
 
     steps: int = 8000

@@ -18,6 +18,7 @@ from training.batches import Batch, Batches
 from training.configuration import OptimisationConfiguration, RunConfiguration, plain
 from training.evaluate import evaluate
 from training.figure import draw_examples
+from training.narrowing import narrowed
 from training.objective import loss_of
 from training.origin import made_by
 from training.pairs import find_pairs
@@ -27,6 +28,7 @@ from UnsupervisedRegistrationLib.core.losses import endpoint_error
 from UnsupervisedRegistrationLib.core.measures import folding
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model
 from UnsupervisedRegistrationLib.core.preprocessing import LEAST
+from UnsupervisedRegistrationLib.core.pyramid import Pyramid
 
 _VALIDATION_STEP = 10**9  # Numbers of steps that no run reaches, so validation sees pairs that training does not.
 
@@ -152,14 +154,17 @@ class Learner(lightning.LightningModule):
     def _start_from(self, model: Model) -> None:
         wanted = self.run.network
         found = model.configuration.network
-        # The steps of demons have no weights, and of the levels the finer ones may be taken alone.
-        same = dataclasses.replace(found, demons_steps=wanted.demons_steps, levels=wanted.levels)
-        if same != wanted or wanted.levels > found.levels:
+        # The steps of demons have no weights, and of levels and channels some may be taken alone.
+        free = ("demons_steps", "levels", "width") if isinstance(model.network, Pyramid) else ()
+        same = dataclasses.replace(found, **{name: getattr(wanted, name) for name in free})
+        if same != wanted or wanted.levels > found.levels or wanted.width > found.width:
             raise ValueError(
                 f"optimisation.start '{model.name}' is a {found}, the run trains a"
                 f" {wanted}; give the run the network of the model."
             )
         weights = model.network.state_dict()
+        if isinstance(model.network, Pyramid) and wanted.width < found.width:
+            weights = narrowed(model.network, wanted.width)
         self.network.load_state_dict({name: weights[name] for name in self.network.state_dict()})
 
     def _save_bad(self, batch: Batch, loss: Tensor) -> str:

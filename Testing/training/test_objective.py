@@ -148,6 +148,26 @@ def test_a_run_may_leave_out_the_coarsest_levels_of_the_model_it_starts_from(tmp
         )
 
 
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_a_run_may_start_narrower_from_the_channels_that_matter(dimension: int, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    network = build_network(NetworkConfiguration(dimension=dimension, width=6, levels=3))
+    for name, weight in network.named_parameters():  # Of every three channels one does nothing.
+        if len(weight) > dimension and ("encoder" not in name or ".1." in name or ".4." in name):
+            weight.data[1::3] = 0
+        elif len(weight) == dimension:
+            weight.data *= 1000  # They begin almost at zero.
+    save_model(Model("wide", network, ModelConfiguration(network.configuration), Card()), tmp_path / "wide.pt")
+    values = {"network": {"width": 4}, "synthesis": {"size": (64, 64)}}
+    narrow = Learner(run_from(values | {"optimisation": {"start": str(tmp_path / "wide.pt")}}), tmp_path).network
+    assert narrow.configuration == dataclasses.replace(network.configuration, width=4)
+    images = torch.rand(2, 1, 1, *[64] * dimension)
+    with torch.no_grad():
+        for wide, found in zip(network(*images), narrow(*images), strict=True):
+            assert wide.abs().max() > 0.01
+            torch.testing.assert_close(found, wide, rtol=1e-3, atol=1e-4)
+
+
 def test_a_run_that_says_nothing_of_its_network_has_that_of_the_model_it_starts_from(tmp_path: Path) -> None:
     start = model_file(tmp_path / "start.pt", 4)
     values = {"synthesis": {"size": (64, 64)}, "optimisation": {"start": str(start)}}
