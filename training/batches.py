@@ -113,22 +113,31 @@ def _varied(stack: Tensor, run: RunConfiguration, own: Tensor) -> Batch:
     def share(values: Tensor) -> Tensor:
         return values.unflatten(0, (total, -1))[own].flatten(0, 1)
 
-    mirrored = share(torch.rand(total).repeat_interleave(2))[:, None, None, None] < 0.5
-    gamma = share(torch.exp(0.3 * torch.randn(total)).repeat_interleave(2))[:, None, None, None]
+    mirrored = share(pairwise(torch.rand(total))) < 0.5
+    gamma = share(pairwise(torch.exp(0.3 * torch.randn(total))))
     bent = bend(2 * total, run.synthesis)
+    if run.data.alike:
+        bent = torch.where(pairwise(torch.rand(total) < run.data.alike), bent[0::2].repeat_interleave(2, dim=0), bent)
     if run.data.apart:
         bent = bent + apart(total, run.data.apart)
+    if run.data.saturated:
+        stack = torch.cat([stack, brightest(stack[:, :1])], dim=1)
     stack = warp(torch.where(mirrored, stack.flip(3), stack), share(bent))
-    images, masks = stack[:, :1].clamp(0, 1).pow(gamma), stack[:, 1:] > 0.5
+    images, masks = stack[:, :1].clamp(0, 1).pow(gamma), stack[:, 1:2] > 0.5
     if run.data.background_noise:
         images = torch.where(masks, images, share(background(2 * total, shape, run.data.background_noise)))
     images = images * masks if run.data.masks else images
     seen = images
     if run.data.saturated:
-        chosen, brightest = share(torch.rand(total)) < run.data.saturated, share(0.002 + 0.06 * torch.rand(total))
-        seen = saturated(images, chosen, brightest)
+        chosen = share(pairwise(torch.rand(total) < run.data.saturated))
+        seen = torch.where(chosen, (stack[:, 2:] > 0.5).float(), images)
     weight = masks[0::2].float() if run.data.masks else None
     return Batch(seen[0::2], seen[1::2], images[0::2], images[1::2], weight, None)
+
+
+def pairwise(values: Tensor) -> Tensor:
+    """One value a pair ``(B,)`` for both of its images: ``(2 * B, 1, 1, 1)``."""
+    return values.repeat_interleave(2)[:, None, None, None]
 
 
 def apart(count: int, reach: float) -> Tensor:
@@ -137,12 +146,9 @@ def apart(count: int, reach: float) -> Tensor:
     return torch.stack([torch.zeros_like(shifts), shifts], dim=1).view(-1, 2, 1, 1)
 
 
-def saturated(images: Tensor, chosen: Tensor, brightest: Tensor) -> Tensor:
-    """Pairs ``(2 * B, 1, H, W)`` of which those chosen keep that share of brightest pixels, as 1 in a black image."""
-    pairs = images.unflatten(0, (-1, 2))
-    ordered = pairs.flatten(1).sort(dim=1, descending=True).values
-    threshold = ordered.gather(1, (brightest * ordered.shape[1]).long()[:, None]).view(-1, 1, 1, 1, 1)
-    return torch.where(chosen.view(-1, 1, 1, 1, 1), (pairs > threshold).float(), pairs).flatten(0, 1)
+def brightest(images: Tensor) -> Tensor:
+    """1 where an image ``(B, 1, H, W)`` is as bright as it gets; where it was clipped, that is more than a pixel."""
+    return (images >= images.amax(dim=(2, 3), keepdim=True)).to(images)
 
 
 def background(count: int, shape: tuple[int, int], strength: float) -> Tensor:

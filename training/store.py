@@ -26,7 +26,7 @@ _KINDS = ("images", "masks")
 _NAMES = ("source", "person", "group")
 _RECORD = np.dtype([*((name, np.int32) for name in _NAMES), ("level", np.float64)])
 _LAYOUT = 3  # Of a store, and state of the automatic mask; part of its key.
-_LATER = ("background_noise", "saturated", "apart")  # Settings that change a batch, not the slices.
+_LATER = ("background_noise", "saturated", "alike", "apart")  # Settings that change a batch, not the slices.
 _ONLY_LABELS = "The names of all files say that they hold labels or masks"
 _LOG = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from training.batches import Batches, apart
+from training.batches import Batch, Batches, apart
 from training.configuration import DataConfiguration, run_from
 from training.files import find_scans, image_files, person_of
 from training.store import open_store
@@ -230,6 +230,36 @@ def test_real_batches_shift_pairs_apart_only_if_asked_to(folder: Path) -> None:
         for more in ({}, {"apart": 20})
     )
     assert not torch.equal(plain.moving, shifted.moving)
+
+
+def drawn(folder: Path, **changes: object) -> Batch:
+    """A batch of 32 pairs of real slices."""
+    values = {"data": {"folders": ("x",)} | changes, "synthesis": {"size": SIZE}, "optimisation": {"batch": 32}}
+    return Batches(run_from(values), open_store(settings(folder), SIZE)).draw(3, torch.device("cpu"))
+
+
+def test_pairs_bent_alike_differ_as_their_scans_do(tmp_path: Path) -> None:
+    for scale, person in enumerate("ab", start=1):  # The same in other units; the same voxels would be skipped.
+        write(tmp_path / f"{person}.nii.gz", scale * disc())
+    for share, least, most in ((0.0, 0, 0), (0.5, 8, 24), (1.0, 32, 32)):
+        batch = drawn(tmp_path, alike=share)
+        equal = (batch.fixed - batch.moving).abs().flatten(1).amax(dim=1) < 1e-6
+        assert least <= int(equal.sum()) <= most
+
+
+def test_of_saturated_pairs_the_network_sees_what_was_clipped_and_the_similarity_all(tmp_path: Path) -> None:
+    for seed, person in enumerate("ab"):
+        write(tmp_path / f"{person}.nii.gz", disc(seed).clip(0, 150))
+    plain, batch = (drawn(tmp_path, saturated=share) for share in (0.0, 0.5))
+    assert torch.equal(plain.fixed, plain.similar_fixed)
+    for seen, whole in ((batch.fixed, batch.similar_fixed), (batch.moving, batch.similar_moving)):
+        two = ((seen == 0) | (seen == 1)).flatten(1).all(dim=1)
+        assert 8 <= int(two.sum()) <= 24
+        assert torch.equal(seen[~two], whole[~two])
+        bright = seen[two] == 1
+        assert 0.01 < float(bright.float().mean()) < 0.3
+        assert float(whole[two][bright].quantile(0.1)) > 0.8 > float(whole[two][~bright].mean())
+    assert not torch.equal(batch.fixed, batch.moving)
 
 
 def test_pairs_are_drawn_in_full_precision_beside_a_network_of_half() -> None:
