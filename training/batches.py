@@ -19,6 +19,7 @@ from UnsupervisedRegistrationLib.core.deformation import warp
 
 _GROUP = 4  # Synthesised pairs drawn at once, at most; more are hardly faster, fewer are slower,
 _GROUP_GPU = 32  # but a GPU, which waits for every operation, draws so many as fast.
+_WHOLE = 0.5  # Share of the pairs bent alike that are not bent, as what is bent is less sharp than what a scanner gives.
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,9 @@ def _varied(stack: Tensor, run: RunConfiguration, own: Tensor) -> Batch:
     mirrored = share(pairwise(torch.rand(total))) < 0.5
     gamma = share(pairwise(torch.exp(0.3 * torch.randn(total))))
     bent = bend(2 * total, run.synthesis)
+    hidden, alike, whole = (pairwise(torch.rand(total) < part) for part in (run.data.saturated, run.data.alike, _WHOLE))
     if run.data.alike:
-        bent = torch.where(pairwise(torch.rand(total) < run.data.alike), bent[0::2].repeat_interleave(2, dim=0), bent)
+        bent = torch.where(alike, bent[0::2].repeat_interleave(2, dim=0) * (hidden | ~whole), bent)
     if run.data.apart:
         bent = bent + apart(total, run.data.apart)
     if run.data.saturated:
@@ -129,8 +131,7 @@ def _varied(stack: Tensor, run: RunConfiguration, own: Tensor) -> Batch:
     images = images * masks if run.data.masks else images
     seen = images
     if run.data.saturated:
-        chosen = share(pairwise(torch.rand(total) < run.data.saturated))
-        seen = torch.where(chosen, (stack[:, 2:] > 0.5).float(), images)
+        seen = torch.where(share(hidden), (stack[:, 2:] > 0.5).float(), images)
     weight = masks[0::2].float() if run.data.masks else None
     return Batch(seen[0::2], seen[1::2], images[0::2], images[1::2], weight, None)
 

@@ -35,8 +35,8 @@ class DataConfiguration:
             trying out what a mask is good for.
         saturated: Share of the pairs of which the network sees the brightest pixels only, as files with too few
             greys show them; the similarity still compares the whole images.
-        alike: Share of the pairs whose images are bent alike, so that what is between them is what the scanner saw; the
-            images of the others are bent each by itself.
+        alike: Share of the pairs of which both images are bent alike or, half of them, not at all, so that what is
+            between them is what the scanner saw; the images of the others are bent each by itself.
         apart: Pixels along each axis by which the images of a pair are shifted against each other, at most, in half of
             the pairs; teaches what the pairs do not show.
         cache: Folder of the prepared slices.
