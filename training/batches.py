@@ -19,7 +19,7 @@ from UnsupervisedRegistrationLib.core.deformation import warp
 
 _GROUP = 4  # Synthesised pairs drawn at once, at most; more are hardly faster, fewer are slower,
 _GROUP_GPU = 32  # but a GPU, which waits for every operation, draws so many as fast.
-_WHOLE = 0.5  # Share of the pairs bent alike that are not bent, as what is bent is less sharp than what a scanner gives.
+_WHOLE = 0.5  # Share of the pairs bent alike that are not bent, as bent images are less sharp than a scanner's.
 
 
 @dataclass(frozen=True)
