@@ -247,6 +247,15 @@ def test_pairs_bent_alike_differ_as_their_scans_do(tmp_path: Path) -> None:
         assert least <= int(equal.sum()) <= most
 
 
+def test_half_of_the_pairs_bent_alike_are_as_sharp_as_their_scans(tmp_path: Path) -> None:
+    for seed, person in enumerate("ab"):  # The disc is at least half as bright as its brightest voxel, or air.
+        write(tmp_path / f"{person}.nii.gz", disc(seed))
+    for share, least, most in ((0.0, 0, 0), (1.0, 8, 24)):
+        batch = drawn(tmp_path, alike=share)
+        sharp = ((batch.fixed < 0.02) | (batch.fixed > 0.1)).flatten(1).all(dim=1)
+        assert least <= int(sharp.sum()) <= most
+
+
 def test_of_saturated_pairs_the_network_sees_what_was_clipped_and_the_similarity_all(tmp_path: Path) -> None:
     for seed, person in enumerate("ab"):
         write(tmp_path / f"{person}.nii.gz", disc(seed).clip(0, 150))
