@@ -114,10 +114,10 @@ def _varied(stack: Tensor, run: RunConfiguration, own: Tensor) -> Batch:
     def share(values: Tensor) -> Tensor:
         return values.unflatten(0, (total, -1))[own].flatten(0, 1)
 
-    mirrored = share(pairwise(torch.rand(total))) < 0.5
-    gamma = share(pairwise(torch.exp(0.3 * torch.randn(total))))
+    mirrored = share(per_pair(torch.rand(total))) < 0.5
+    gamma = share(per_pair(torch.exp(0.3 * torch.randn(total))))
     bent = bend(2 * total, run.synthesis)
-    hidden, alike, whole = (pairwise(torch.rand(total) < part) for part in (run.data.saturated, run.data.alike, _WHOLE))
+    hidden, alike, whole = (per_pair(torch.rand(total) < part) for part in (run.data.saturated, run.data.alike, _WHOLE))
     if run.data.alike:
         bent = torch.where(alike, bent[0::2].repeat_interleave(2, dim=0) * (hidden | ~whole), bent)
     if run.data.apart:
@@ -136,7 +136,7 @@ def _varied(stack: Tensor, run: RunConfiguration, own: Tensor) -> Batch:
     return Batch(seen[0::2], seen[1::2], images[0::2], images[1::2], weight, None)
 
 
-def pairwise(values: Tensor) -> Tensor:
+def per_pair(values: Tensor) -> Tensor:
     """One value a pair ``(B,)`` for both of its images: ``(2 * B, 1, 1, 1)``."""
     return values.repeat_interleave(2)[:, None, None, None]
 
