@@ -33,6 +33,7 @@ class Batch:
         similar_moving: Like ``similar_fixed``.
         weight: ``(B, 1, H, W)``, the region that counts, or ``None``.
         truth: ``(B, 2, H, W)``, the true displacement in voxels, or ``None``.
+        partial: ``(B,)``, of which pairs the network sees less than the similarity, or ``None`` where of none.
     """
 
     fixed: Tensor
@@ -41,6 +42,7 @@ class Batch:
     similar_moving: Tensor
     weight: Tensor | None
     truth: Tensor | None
+    partial: Tensor | None = None
 
 
 class Batches:
@@ -119,26 +121,36 @@ def _varied(stack: Tensor, run: RunConfiguration, own: Tensor) -> Batch:
     bent = bend(2 * total, run.synthesis)
     hidden, alike, whole = (per_pair(torch.rand(total) < part) for part in (run.data.saturated, run.data.alike, _WHOLE))
     if run.data.alike:
-        bent = torch.where(alike, bent[0::2].repeat_interleave(2, dim=0) * (hidden | ~whole), bent)
+        bent = torch.where(alike, bent[0::2].repeat_interleave(2, dim=0) * ~whole, bent)
     if run.data.apart:
         bent = bent + apart(total, run.data.apart)
-    if run.data.saturated:
-        stack = torch.cat([stack, brightest(stack[:, :1])], dim=1)
-    stack = warp(torch.where(mirrored, stack.flip(3), stack), share(bent))
+    stack, bent = torch.where(mirrored, stack.flip(3), stack), share(bent)
+    if run.data.turned:
+        stack = turned(stack, share(per_pair(torch.randint(4, (total,)))))
+    brightest_pixels = brightest(stack[:, :1]) if run.data.saturated else None
+    stack = warp(stack, bent)
     images, masks = stack[:, :1].clamp(0, 1).pow(gamma), stack[:, 1:2] > 0.5
     if run.data.background_noise:
         images = torch.where(masks, images, share(background(2 * total, shape, run.data.background_noise)))
     images = images * masks if run.data.masks else images
-    seen = images
-    if run.data.saturated:
-        seen = torch.where(share(hidden), (stack[:, 2:] > 0.5).float(), images)
+    seen, partial = images, None
+    if brightest_pixels is not None:
+        seen = torch.where(share(hidden), warp(brightest_pixels, bent, "nearest"), images)
+        partial = share(hidden)[0::2].flatten()
     weight = masks[0::2].float() if run.data.masks else None
-    return Batch(seen[0::2], seen[1::2], images[0::2], images[1::2], weight, None)
+    return Batch(seen[0::2], seen[1::2], images[0::2], images[1::2], weight, None, partial)
 
 
 def per_pair(values: Tensor) -> Tensor:
     """One value a pair ``(B,)`` for both of its images: ``(2 * B, 1, 1, 1)``."""
     return values.repeat_interleave(2)[:, None, None, None]
+
+
+def turned(images: Tensor, quarters: Tensor) -> Tensor:
+    """Square images ``(B, C, H, H)``, turned by as many quarters of a circle as ``(B, 1, 1, 1)`` says."""
+    for quarter in (1, 2):
+        images = torch.where(quarters // quarter % 2 > 0, images.rot90(quarter, (2, 3)), images)
+    return images
 
 
 def apart(count: int, reach: float) -> Tensor:

@@ -37,6 +37,7 @@ class DataConfiguration:
             greys show them; the similarity still compares the whole images.
         alike: Share of the pairs of which both images are bent alike or, half of them, not at all, so that what is
             between them is what the scanner saw; the images of the others are bent each by itself.
+        turned: Whether pairs come turned by quarters of a circle, too, and not only mirrored; for square sizes.
         apart: Pixels along each axis by which the images of a pair are shifted against each other, at most, in half of
             the pairs; teaches what the pairs do not show.
         cache: Folder of the prepared slices.
@@ -54,6 +55,7 @@ class DataConfiguration:
     background_noise: float = 0.0
     saturated: float = 0.0
     alike: float = 0.0
+    turned: bool = False
     apart: float = 0.0
     cache: str = "out/cache"
 
@@ -77,7 +79,10 @@ class LossConfiguration:
         smoothness: Of the displacement. ``"total_variation"`` is ``"edge_aware"`` that no edge releases.
         smoothness_weight: Its weight.
         edge_strength: How strongly an edge of the fixed image releases the displacement.
-        endpoint_weight: Of the distance from the true displacement in voxels, where it is known.
+        compression_weight: Of how much cells are compressed that fold or nearly do.
+        endpoint: Distance from the true displacement in voxels, or its square. Where the images tell little of it, the
+            mean of what it may be has the least square.
+        endpoint_weight: Its weight, where the truth is known.
         both_ways: Whether the inverse deformation has to warp the fixed onto the moving image as well.
         inverse_consistency_weight: Of how far a voxel is from itself, in voxels, after the deformation of the pair and
             that of the swapped pair; for networks that are not symmetric by construction.
@@ -89,6 +94,8 @@ class LossConfiguration:
     smoothness: Literal["edge_aware", "total_variation", "diffusion", "bending"] = "edge_aware"
     smoothness_weight: float = 0.3
     edge_strength: float = 10.0
+    compression_weight: float = 0.0
+    endpoint: Literal["distance", "square"] = "distance"
     endpoint_weight: float = 1.0
     both_ways: bool = False
     inverse_consistency_weight: float = 0.0
@@ -115,6 +122,8 @@ class OptimisationConfiguration:
         validate_every: Updates between validations, each followed by a checkpoint.
         start: Model file whose weights are taken at the start, or nothing. A pyramid may have fewer levels and channels
             than that of the file: the finest, and those that matter most.
+        teacher: Model file that tells the displacement of the pairs of which the network sees a part
+            (``data.saturated``) and it the whole, or nothing.
     """
 
     steps: int = 8000
@@ -127,6 +136,7 @@ class OptimisationConfiguration:
     precision: str = "auto"
     validate_every: int = 200
     start: str = ""
+    teacher: str = ""
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1 or not self.rate > 0 or self.validate_every < 1:
@@ -184,6 +194,15 @@ class RunConfiguration:
     card: CardConfiguration = field(default_factory=CardConfiguration)
     passes: int = 1
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.optimisation.teacher and not (self.data.saturated and self.loss.endpoint_weight):
+            raise ValueError(
+                f"optimisation.teacher is '{self.optimisation.teacher}', but it teaches nothing without data.saturated"
+                " and loss.endpoint_weight above 0."
+            )
+        if self.data.turned and self.synthesis.size[0] != self.synthesis.size[1]:
+            raise ValueError(f"data.turned needs squares, but synthesis.size is {self.synthesis.size}.")
 
 
 def read_run(path: Path, overrides: list[str]) -> RunConfiguration:

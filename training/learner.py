@@ -23,6 +23,7 @@ from training.objective import loss_of
 from training.origin import made_by
 from training.pairs import find_pairs
 from training.store import open_store, prepare
+from training.teaching import lessons
 from UnsupervisedRegistrationLib.core.architectures import build_network
 from UnsupervisedRegistrationLib.core.losses import endpoint_error
 from UnsupervisedRegistrationLib.core.measures import folding
@@ -41,7 +42,7 @@ class Learner(lightning.LightningModule):
         folder: Where a batch goes that made the loss useless.
 
     Raises:
-        OSError: The model to start from cannot be read.
+        OSError: The model to start from, or the teacher, cannot be read.
         ValueError: The network cannot halve images of that size, or is not that of the model to start from.
     """
 
@@ -58,6 +59,8 @@ class Learner(lightning.LightningModule):
             )
         if run.optimisation.start:
             self._start_from(load_model(Path(run.optimisation.start)))
+        # A model, so that the teacher is no part of what is trained and saved.
+        self._teacher = load_model(Path(run.optimisation.teacher)) if run.optimisation.teacher else None
         self.drawn_at = (0.0, 0.0)  # When the drawing of the step's pairs began and ended, s.
         self._batches: Batches | None = None
         self._validation: list[Batch] = []
@@ -93,12 +96,24 @@ class Learner(lightning.LightningModule):
         start = time.perf_counter()
         batch = self._batches.draw(self.global_step, self.device)
         self.drawn_at = start, time.perf_counter()
-        loss, parts = loss_of(self.network, batch, self.run.loss)
+        loss, parts = self.loss(batch)
         if not bool(torch.isfinite(loss)):
             raise ValueError(self._save_bad(batch, loss))
         self.log("loss", loss.detach(), prog_bar=True)
         self.log_dict({f"train/{name}": value for name, value in parts.items()})
         return loss
+
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch and its parts, see ``loss_of``; with a teacher, pairs shown in part as it tells.
+
+        A part that is measured of both comes from the pairs that are shown whole.
+        """
+        teacher = None if self._teacher is None else self._teacher.network.to(self.device)
+        total, parts = torch.zeros((), device=self.device), dict[str, Tensor]()
+        for lesson in reversed(lessons(batch, teacher)):
+            loss, found = loss_of(self.network, lesson, self.run.loss)
+            total, parts = total + loss * len(lesson.fixed) / len(batch.fixed), parts | found
+        return total, parts
 
     def validation_step(self, number: Tensor, index: int) -> None:
         """Loss on pairs that are the same every time; error in voxels and folding where the truth is known."""
@@ -106,7 +121,7 @@ class Learner(lightning.LightningModule):
         if index >= len(self._validation):
             self._validation.append(self._batches.draw(_VALIDATION_STEP + index, self.device))
         batch = self._validation[index]
-        loss, parts = loss_of(self.network, batch, self.run.loss)
+        loss, parts = self.loss(batch)
         velocity = self.network(batch.fixed, batch.moving)[-1]
         displacement = self.network.displacement(velocity, tuple(batch.fixed.shape[2:]))
         values = {f"val/{name}": value for name, value in parts.items()} | {"val/loss": loss}

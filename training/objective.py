@@ -50,10 +50,13 @@ def _parts(
     parts: dict[str, Tensor] = {}
     if configuration.endpoint_weight and batch.truth is not None:
         voxels = full[0] / shape[0]
-        parts["endpoint"] = losses.endpoint_error(displacement * voxels, _coarse(batch.truth, shape), weight)
+        measure = losses.endpoint_error if configuration.endpoint == "distance" else losses.photometric
+        parts["endpoint"] = measure(displacement * voxels, _coarse(batch.truth, shape), weight)
     if finest or batch.truth is None:
         parts |= _similarities(network, velocity, displacement, batch, configuration)
         parts["smoothness"] = _smoothness(displacement, fixed, configuration)
+    if finest and configuration.compression_weight:
+        parts["compression"] = losses.compression(network.flows(velocity))
     return parts
 
 

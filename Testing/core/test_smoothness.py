@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from UnsupervisedRegistrationLib.core.grid import identity_grid
-from UnsupervisedRegistrationLib.core.losses import bending, diffusion, edge_aware_smoothness, endpoint_error
+from UnsupervisedRegistrationLib.core.losses import (
+    bending,
+    compression,
+    diffusion,
+    edge_aware_smoothness,
+    endpoint_error,
+)
 
 Loss = Callable[..., Tensor]
 DOUBLE = torch.zeros(1, dtype=torch.float64)
@@ -144,3 +150,21 @@ def test_the_endpoint_error_of_an_offset_is_its_length(shape: tuple[int, ...]) -
 
 def test_the_endpoint_error_of_the_truth_is_next_to_nothing() -> None:
     assert float(endpoint_error(random_field((10, 8)), random_field((10, 8)))) < 2e-4  # Voxels; 1e-4 keeps it smooth.
+
+
+@shapes
+def test_compression_counts_what_a_cell_lacks_to_a_fifth_of_its_size(shape: tuple[int, ...]) -> None:
+    places = identity_grid(shape, DOUBLE)[:, :1]
+    for shorter, lost in ((0.0, 0.0), (0.75, 0.0), (0.9, 0.1), (1.0, 0.2), (1.3, 0.5)):
+        field = torch.cat([-shorter * places, torch.zeros_like(places).repeat(1, len(shape) - 1, *[1] * len(shape))], 1)
+        torch.testing.assert_close(compression(field), torch.tensor(lost, dtype=torch.float64))
+
+
+def test_less_compression_takes_out_folds() -> None:
+    field = (0.6 * random_field((10, 8))).requires_grad_()
+    before = compression(field, least=0.0)
+    for _ in range(300):
+        (slope,) = torch.autograd.grad(compression(field), field)
+        field = (field - slope).detach().requires_grad_()
+    assert before > 0.05
+    assert compression(field, least=0.0) < 0.1 * before

@@ -80,6 +80,10 @@ def test_text_that_looks_a_little_like_a_number_stays_text(tmp_path: Path, name:
         ("loss: {photometric_weight: -1}", "Weights of the loss are 0 or more"),
         ("optimisation: {clip: -1}", "clip is 0 (none) or more"),
         ("optimisation: {average: 1.5}", "average from 0 to below 1"),
+        (
+            "optimisation: {teacher: a.pt}",
+            "'a.pt', but it teaches nothing without data.saturated and loss.endpoint_weight",
+        ),
     ],
 )
 def test_a_setting_of_the_wrong_kind_is_named_with_what_it_needs(tmp_path: Path, text: str, sentence: str) -> None:

@@ -271,6 +271,33 @@ def test_of_saturated_pairs_the_network_sees_what_was_clipped_and_the_similarity
     assert not torch.equal(batch.fixed, batch.moving)
 
 
+def test_what_is_shown_of_saturated_pairs_keeps_single_pixels(tmp_path: Path) -> None:
+    for seed, person in enumerate("ab"):
+        image = disc(seed).clip(0, 150)
+        image[:, 16:40:4, 12:36:4] = 200  # Brighter than all others, each alone.
+        write(tmp_path / f"{person}.nii.gz", image)
+    batch = drawn(tmp_path, saturated=1.0, alike=1.0)
+    assert batch.partial is not None
+    assert bool(batch.partial.all())
+    counts = batch.fixed.sum(dim=(1, 2, 3))
+    assert 8 <= int((counts == 36).sum()) <= 24  # Those that are not bent.
+    assert float(counts.min()) > 12  # Bent ones keep most; where they become larger, a pixel may become several.
+
+
+def test_turned_pairs_come_from_all_sides_and_both_images_from_the_same(tmp_path: Path) -> None:
+    image = np.random.default_rng(1).uniform(10, 40, SIZE)
+    image[6:14] = 200  # At one border.
+    for scale, person in enumerate("ab", start=1):
+        write(tmp_path / f"{person}.nii.gz", scale * image)
+    for wanted, sides in ((False, 2), (True, 4)):  # Mirrored they are anyway.
+        batch = drawn(tmp_path, alike=1.0, turned=wanted)
+        assert float((batch.fixed - batch.moving).abs().max()) < 1e-6
+        third = SIZE[0] // 3
+        borders = [side for way in (batch.fixed, batch.fixed.mT) for side in (way[:, :, :third], way[:, :, -third:])]
+        upper = torch.stack([border.mean(dim=(1, 2, 3)) for border in borders]).argmax(dim=0)
+        assert len(upper.unique()) == sides
+
+
 def test_pairs_are_drawn_in_full_precision_beside_a_network_of_half() -> None:
     wanted = run_from({"synthesis": {"size": SIZE}, "optimisation": {"batch": 2}})
     plain = Batches(wanted, None).draw(0, torch.device("cpu"))

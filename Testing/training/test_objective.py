@@ -12,7 +12,9 @@ from training.batches import Batch
 from training.configuration import LossConfiguration, run_from
 from training.learner import Learner
 from training.objective import loss_of
+from training.teaching import lessons
 from UnsupervisedRegistrationLib.core.architectures import build_network
+from UnsupervisedRegistrationLib.core.losses import compression
 from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
 from UnsupervisedRegistrationLib.core.network import Network, NetworkConfiguration
 
@@ -108,6 +110,74 @@ def test_half_precision_where_a_device_has_it_leaves_the_loss_as_it_is(similarit
     assert losses[1] == pytest.approx(losses[0], rel=2e-3)
     loss.backward()
     assert all(bool(weight.grad.isfinite().all()) for weight in network.parameters() if weight.grad is not None)
+
+
+def test_compression_is_measured_on_the_flows_that_may_fold_and_can_be_learned() -> None:
+    network = restless("pyramid", 6)
+    for name, weight in network.named_parameters():
+        weight.data *= 40 if len(weight) == 2 and "decoder" in name else 1  # The layers that give the velocity.
+    wanted = LossConfiguration(similarity_weight=0.0, smoothness_weight=0.0, compression_weight=100.0)
+    optimiser = torch.optim.Adam(network.parameters(), 1e-3)
+    course = []
+    for _ in range(12):
+        loss, parts = loss_of(network, batch(), wanted)
+        course.append(float(parts["compression"]))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    flows = network.flows(network(batch().fixed, batch().moving)[-1])
+    assert course[0] > 1e-4
+    assert float(compression(flows)) < 0.5 * course[0]
+    assert "compression" not in loss_of(network, batch(), LossConfiguration())[1]
+
+
+def test_the_square_of_the_distance_from_the_truth_is_measured_if_wanted() -> None:
+    network = build_network(NetworkConfiguration("pyramid", 2, 4))
+    known = dataclasses.replace(batch(), truth=torch.full((2, 2, 128, 128), 3.0))
+    distance, square = (
+        float(loss_of(network, known, LossConfiguration(endpoint=kind))[1]["endpoint"])  # type: ignore[arg-type]
+        for kind in ("distance", "square")
+    )
+    assert distance == pytest.approx(3 * 2**0.5, rel=0.05)  # It moves next to nothing yet.
+    assert square == pytest.approx(9, rel=0.1)
+
+
+def test_of_pairs_shown_in_part_the_teacher_tells_what_it_finds_in_the_whole() -> None:
+    teacher, pair = restless("pyramid", 6), batch()
+    shown = dataclasses.replace(pair, fixed=(pair.fixed > 0.5).float(), partial=torch.tensor([False, True]))
+    whole, taught = lessons(shown, teacher)
+    assert whole.truth is None
+    assert torch.equal(whole.fixed, shown.fixed[:1])
+    assert torch.equal(taught.fixed, shown.fixed[1:])
+    assert taught.truth is not None
+    found = teacher.displacement(teacher(pair.fixed, pair.moving)[-1], (128, 128))[1:].detach()
+    torch.testing.assert_close(taught.truth, found, atol=1e-4, rtol=1e-4)
+    assert float(found.abs().max()) > 0.1
+    assert not taught.truth.requires_grad
+    for plain in (pair, dataclasses.replace(shown, partial=torch.tensor([False, False]))):
+        assert lessons(plain, teacher) == [plain]
+    assert lessons(shown, None) == [shown]
+    (every,) = lessons(dataclasses.replace(shown, partial=torch.tensor([True, True])), teacher)
+    assert every.truth is not None
+    assert len(every.truth) == 2
+
+
+def test_a_taught_run_learns_both_lessons_and_leaves_the_teacher_alone(tmp_path: Path) -> None:
+    teacher = model_file(tmp_path / "teacher.pt", 4)
+    values = {
+        "data": {"saturated": 0.5},
+        "network": {"width": 4},
+        "synthesis": {"size": (64, 64)},
+        "optimisation": {"teacher": str(teacher)},
+    }
+    learner = Learner(run_from(values), tmp_path)
+    shown = dataclasses.replace(batch(), partial=torch.tensor([False, True]))
+    loss, parts = learner.loss(shown)
+    apart = [loss_of(learner.network, part, learner.run.loss) for part in lessons(shown, load_model(teacher).network)]
+    torch.testing.assert_close(loss, (apart[0][0] + apart[1][0]) / 2)
+    assert parts["similarity"] == apart[0][1]["similarity"] != apart[1][1]["similarity"]
+    assert parts["endpoint"] == apart[1][1]["endpoint"]
+    assert len(list(learner.parameters())) == len(list(learner.network.parameters()))
 
 
 def model_file(path: Path, width: int) -> Path:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .axes import box_mean
 from .grid import shifted
+from .measures import least_ratio
 
 _FLAT = 1e-6  # Squared intensity below which a patch counts as flat. Published is a share of the image's mean
 # variance, but then the contrast outside a mask would change the descriptor inside.
@@ -183,6 +184,16 @@ def _second_difference(values: Tensor, a: int, b: int) -> Tensor:
     if a == b:
         return at(1, 0) - 2 * at(0, 0) + at(-1, 0)
     return (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / 4
+
+
+def compression(displacement: Tensor, least: float = 0.2) -> Tensor:
+    """Mean over all cells of what the most compressed part of each lacks to ``least`` of its size; below 0 it folds.
+
+    Args:
+        displacement: ``(B, d, *spatial)``, voxels.
+        least: Size over that before, to which nothing is lost.
+    """
+    return (least - least_ratio(displacement)).clamp_min(0).mean()
 
 
 def endpoint_error(displacement: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:

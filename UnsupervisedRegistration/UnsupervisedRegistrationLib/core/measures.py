@@ -189,7 +189,7 @@ def folding(displacement: Tensor) -> float:
     Source:
         Liu et al., On finite difference Jacobian computation in deformable image registration, IJCV 2024.
     """
-    if float(_least_ratio(displacement).amin()) > _CLEAR:
+    if float(least_ratio(displacement).amin()) > _CLEAR:
         return 0.0
     ratios = _simplex_ratios(displacement.double())
     parts = zip(ratios, _simplex_sizes(displacement.shape[1]), strict=True)
@@ -198,10 +198,11 @@ def folding(displacement: Tensor) -> float:
 
 def folded_cells(displacement: Tensor) -> Tensor:
     """Which cells have at least one simplex that is turned inside out, ``(B, 1, *cells)``; see ``folding``."""
-    return (_least_ratio(displacement) <= 0)[:, None]
+    return (least_ratio(displacement) <= 0)[:, None]
 
 
-def _least_ratio(displacement: Tensor) -> Tensor:
+def least_ratio(displacement: Tensor) -> Tensor:
+    """Signed size of a cell's most compressed simplex over that before, ``(B, *cells)``; 0 and below folds."""
     return functools.reduce(torch.minimum, _simplex_ratios(displacement))
 
 

@@ -1,0 +1,31 @@
+"""What a model that sees whole images teaches of pairs that are shown in part."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from training.batches import Batch
+from UnsupervisedRegistrationLib.core.network import Network
+
+
+def lessons(batch: Batch, teacher: Network | None) -> list[Batch]:
+    """The pairs shown as they are, and those shown in part, with the displacement that the teacher finds in the whole.
+
+    Without a teacher, or where nothing is shown in part, all pairs as they came.
+    """
+    if teacher is None or batch.partial is None or not bool(batch.partial.any()):
+        return [batch]
+    taught = _chosen(batch, batch.partial)
+    with torch.no_grad():
+        velocity = teacher(taught.similar_fixed, taught.similar_moving)[-1]
+        truth = teacher.displacement(velocity, tuple(taught.fixed.shape[2:]))
+    taught = dataclasses.replace(taught, truth=truth)
+    return [taught] if bool(batch.partial.all()) else [_chosen(batch, ~batch.partial), taught]
+
+
+def _chosen(batch: Batch, pairs: Tensor) -> Batch:
+    values = {name: value[pairs] for name, value in vars(batch).items() if value is not None}
+    return dataclasses.replace(batch, **values)
