@@ -17,9 +17,9 @@ _STEM = 4  # Nothing is convolved above a quarter of the resolution; full-resolu
 _RADII = (3, 3, 3, 1)  # Reach of the correlation at 1/32, 1/16, 1/8, 1/4, in voxels there.
 _DEPTHS = (1, 1, 2, 1)  # Wide convolutions of the decoders there.
 _ALL = len(_RADII)
-_LONGEST = 0.6  # Voxels of the finest level that a step of demons goes at most,
-_GAIN = 1.7  # what it goes at a force of 1,
-_MOMENTUM = 0.7  # and how much of the step before it goes on with.
+_LONGEST = 1.65  # Voxels of the finest level from which steps of demons become shorter down to nothing,
+_GAIN = 2.2  # what they go at a force of 1,
+_MOMENTUM = 0.4  # and how much of the step before they go on with.
 _FLUID = 1.0  # Standard deviation of the Gaussian that smooths it, voxels at half the resolution.
 _AROUND = 9  # Side of the window in which the images are normalised, voxels at half the resolution.
 _FEW = 1024  # Voxels below which torch normalises channels that come last in another, slower way.
@@ -74,8 +74,8 @@ class Pyramid(Network):
             outcomes.append(velocity)
         if self.configuration.demons_steps:
             pulling, step = contrasts(halved(images)), torch.zeros_like(velocity)
-            for _ in range(self.configuration.demons_steps):
-                step = _demons(pulling, velocity, step)
+            for left in range(self.configuration.demons_steps, 0, -1):
+                step = _demons(pulling, velocity, step, _LONGEST * left / (self.configuration.demons_steps + 1))
                 velocity = velocity + step
             outcomes[-1] = velocity
         return outcomes
@@ -111,19 +111,20 @@ def _halfway(features: Tensor, velocity: Tensor) -> Tensor:
     return warp(features, resize_displacement(ways, tuple(features.shape[2:])))
 
 
-def _demons(images: Tensor, velocity: Tensor, before: Tensor) -> Tensor:
+def _demons(images: Tensor, velocity: Tensor, before: Tensor, longest: float) -> Tensor:
     """Update of the velocity by what the images themselves pull; no gradient goes through it.
 
     Args:
         images: ``(2 * B, C, *spatial)``, see ``contrasts``.
         velocity: ``(B, d, *coarser)`` so far.
         before: The update before, whose momentum lets a few steps go as far as many.
+        longest: What it goes at most, voxels; the last steps are short, as long ones would swing around an edge.
     """
     with torch.no_grad():
         pull = gaussian_halved(mutual_force(_halfway(images, velocity)), _FLUID, _GAIN)
         step = torch.add(pull, before, alpha=_MOMENTUM)
         furthest = lengths(step).amax(dim=tuple(range(1, step.ndim)), keepdim=True)
-        return step / (furthest / _LONGEST).clamp_min(1)
+        return step / (furthest / longest).clamp_min(1)
 
 
 def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module) -> Tensor:
