@@ -76,9 +76,10 @@ def estimate(
         passes: After the first, the network sees the moving image as warped so far.
         shaped: Applied to every velocity that the network finds.
         twice: Whether every pass looks again half-way between both images, which finds more and is rougher; of two
-            greys alone it would guess more. Large images are always looked at twice, the first time at half their
-            size: a network reaches as many voxels as it had to while it learned, and a large image moves by more.
-            Where they tell little of each other, as sections in different stains, each look is from all sides.
+            greys alone it would guess more, and the mean of looks from all sides is taken instead. Large images are
+            always looked at twice, the first time at half their size: a network reaches as many voxels as it had to
+            while it learned, and a large image moves by more. Where they tell little of each other, as sections in
+            different stains, each look is from all sides.
     """
     shaped = shaped or (lambda velocity: velocity)
     if network.configuration.integration_steps:
@@ -110,9 +111,10 @@ def _pass(network: Network, fixed: Tensor, moving: Tensor, shaped: Shaping, twic
         forward = network.displacement(shaped(network(fixed, moving)[-1]), shape)
         return forward, invert(forward)
     large = max(shape) > _LARGE
-    look = _look_with_care if large else _look
+    two_greys = twice and not large and (black_and_white(fixed) or black_and_white(moving))
+    look = _look_with_care if large else _mean_look if two_greys else _look
     velocity = shaped(look(network, _first_seen(network, fixed), _first_seen(network, moving)))
-    if large or (twice and not (black_and_white(fixed) or black_and_white(moving))):
+    if large or (twice and not two_greys):
         return _onward(network, fixed, moving, look, shaped, velocity)
     return _flows(network, velocity, shape)
 
@@ -122,29 +124,38 @@ def _look(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
 
 
 def _look_with_care(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
-    look = _from_all_sides if untold(fixed, moving) > _UNRELATED else _look
+    look = _careful_look if untold(fixed, moving) > _UNRELATED else _look
     return look(network, fixed, moving)
 
 
-def _from_all_sides(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
-    """Mean velocity over the pair and all its mirror images, shorter the less these agree.
+def _mean_look(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
+    return _from_all_sides(network, fixed, moving).mean(dim=0)
+
+
+def _careful_look(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
+    """Mean velocity from all sides, shorter the less these agree.
 
     Where it sees little that corresponds a network guesses, differently from every side.
 
     Source:
         James and Stein, Estimation with quadratic loss, Berkeley Symposium 1961.
     """
-    axes, found = tuple(range(2, fixed.ndim)), []
-    for signs in itertools.product((1.0, -1.0), repeat=len(axes)):
-        mirrored = [axis for axis, sign in zip(axes, signs, strict=True) if sign < 0]
-        velocity = network(fixed.flip(mirrored), moving.flip(mirrored))[-1].flip(mirrored)
-        found.append(velocity * velocity.new_tensor(signs).view(-1, *[1] * len(axes)))
-    every = torch.stack(found)
+    every = _from_all_sides(network, fixed, moving)
     mean = every.mean(dim=0)
     variance, square = (
         gaussian(values.sum(dim=1, keepdim=True), _AROUND) for values in (every.var(dim=0), mean.square())
     )
     return mean * (1 - _DOUBT * variance / square.clamp_min(1e-12)).clamp_min(0)
+
+
+def _from_all_sides(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
+    """Velocities that the network finds for the pair and all its mirror images, ``(2**d, B, d, *coarser)``."""
+    axes, found = tuple(range(2, fixed.ndim)), []
+    for signs in itertools.product((1.0, -1.0), repeat=len(axes)):
+        mirrored = [axis for axis, sign in zip(axes, signs, strict=True) if sign < 0]
+        velocity = network(fixed.flip(mirrored), moving.flip(mirrored))[-1].flip(mirrored)
+        found.append(velocity * velocity.new_tensor(signs).view(-1, *[1] * len(axes)))
+    return torch.stack(found)
 
 
 def _first_seen(network: Network, image: Tensor) -> Tensor:
