@@ -106,7 +106,7 @@ class Batches:
 
 
 def _varied(stack: Tensor, run: RunConfiguration, own: Tensor) -> Batch:
-    """The batch of images with their masks ``(2 * B, 2, H, W)``: mirrored as pairs, bent, with varied contrast.
+    """The batch of images with their masks ``(2 * B, 2, H, W)``: pairs mirrored and turned, bent, of varied contrast.
 
     All is drawn for the whole batch, of which the pairs ``own`` are taken, so that it does not depend on how many
     processes share it.
@@ -127,15 +127,15 @@ def _varied(stack: Tensor, run: RunConfiguration, own: Tensor) -> Batch:
     stack, bent = torch.where(mirrored, stack.flip(3), stack), share(bent)
     if run.data.turned:
         stack = turned(stack, share(per_pair(torch.randint(4, (total,)))))
-    brightest_pixels = brightest(stack[:, :1]) if run.data.saturated else None
+    clipped = brightest(stack[:, :1]) if run.data.saturated else None
     stack = warp(stack, bent)
     images, masks = stack[:, :1].clamp(0, 1).pow(gamma), stack[:, 1:2] > 0.5
     if run.data.background_noise:
         images = torch.where(masks, images, share(background(2 * total, shape, run.data.background_noise)))
     images = images * masks if run.data.masks else images
     seen, partial = images, None
-    if brightest_pixels is not None:
-        seen = torch.where(share(hidden), warp(brightest_pixels, bent, "nearest"), images)
+    if clipped is not None:  # Taken from the nearest pixel, so that single ones stay.
+        seen = torch.where(share(hidden), warp(clipped, bent, "nearest"), images)
         partial = share(hidden)[0::2].flatten()
     weight = masks[0::2].float() if run.data.masks else None
     return Batch(seen[0::2], seen[1::2], images[0::2], images[1::2], weight, None, partial)

@@ -80,8 +80,8 @@ class LossConfiguration:
         smoothness_weight: Its weight.
         edge_strength: How strongly an edge of the fixed image releases the displacement.
         compression_weight: Of how much cells are compressed that fold or nearly do.
-        endpoint: Distance from the true displacement in voxels, or its square. Where the images tell little of it, the
-            mean of what it may be has the least square.
+        endpoint: Distance from the true displacement in voxels, or the mean square of its components. Where the images
+            tell little of it, the mean of what it may be has the least square.
         endpoint_weight: Its weight, where the truth is known.
         both_ways: Whether the inverse deformation has to warp the fixed onto the moving image as well.
         inverse_consistency_weight: Of how far a voxel is from itself, in voxels, after the deformation of the pair and
