@@ -11,7 +11,7 @@ from torch import Tensor
 
 from UnsupervisedRegistrationLib.core.deformation import compose, invert, lengths, warp
 from UnsupervisedRegistrationLib.core.estimate import _in_one_contrast, estimate
-from UnsupervisedRegistrationLib.core.greys import Greys, black_and_white, differ
+from UnsupervisedRegistrationLib.core.greys import Greys, differ, speckled
 from UnsupervisedRegistrationLib.core.losses import endpoint_error
 from UnsupervisedRegistrationLib.core.model import load_model
 from UnsupervisedRegistrationLib.core.phantom import draw_phantom
@@ -66,12 +66,15 @@ def test_an_image_of_one_grey_differs_from_nothing(image: Tensor) -> None:
     assert all(bool(torch.isfinite(found).all()) for found in Greys(image, other).alike(image, other))
 
 
-def test_a_mask_is_black_and_white_also_if_it_was_resampled_and_a_head_is_not() -> None:
+def test_specks_are_speckled_and_neither_a_mask_nor_a_head_is() -> None:
     fixed, _, _ = head()
     bright = (fixed > 0.05).float()
-    assert black_and_white(bright)
-    assert black_and_white(torch.nn.functional.interpolate(bright, (160, 140), mode="bilinear"))
-    assert not black_and_white(fixed)
+    specks = bright * (torch.rand(fixed.shape, generator=torch.Generator().manual_seed(0)) > 0.9)
+    for image in (bright, specks):
+        resampled = torch.nn.functional.interpolate(image, (160, 140), mode="nearest")
+        assert speckled(image) == speckled(resampled) == (image is specks)
+    assert not speckled(fixed)
+    assert not speckled(torch.rand(fixed.shape))
 
 
 def test_swapped_images_become_alike_as_before_but_swapped() -> None:

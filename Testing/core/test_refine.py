@@ -116,6 +116,18 @@ def test_coarser_levels_stay_out_where_they_do_not(
     assert torch.equal(tried, refined(untrained, near, Refinement()).displacement)
 
 
+def test_of_specks_half_the_resolution_is_a_coarser_level(untrained: Model) -> None:
+    torch.manual_seed(7)
+    lit = (torch.rand(1, 1, *SHAPE) > 0.98).float()
+    areas = F.interpolate((torch.rand(1, 1, 4, 4) > 0.5).float(), SHAPE)
+    for image, the_same in ((lit, True), (areas, False)):
+        moved = image, image.roll(1, dims=2)
+        found = [
+            refined(untrained, moved, Refinement(iterations=counts)).displacement for counts in ((25, 15), (15,))
+        ]
+        assert torch.equal(*found) == the_same
+
+
 def test_no_coarser_level_is_tried_when_time_is_short_or_landmarks_lead(
     untrained: Model, apart: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:

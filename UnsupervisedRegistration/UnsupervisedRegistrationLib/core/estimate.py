@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .axes import gaussian
 from .deformation import compose, invert, resize_displacement, warp
-from .greys import Greys, black_and_white, differ, untold
+from .greys import Greys, differ, speckled, untold
 from .grid import ImageGrid
 from .mending import unfolded, unfolded_ways
 from .model import Model
@@ -75,8 +75,8 @@ def estimate(
         moving: Like ``fixed``.
         passes: After the first, the network sees the moving image as warped so far.
         shaped: Applied to every velocity that the network finds.
-        twice: Whether every pass looks again half-way between both images, which finds more and is rougher; of two
-            greys alone it would guess more, and the mean of looks from all sides is taken instead. Large images are
+        twice: Whether every pass looks again half-way between both images, which finds more and is rougher; of
+            specks it would guess more, and the mean of looks from all sides is taken instead. Large images are
             always looked at twice, the first time at half their size: a network reaches as many voxels as it had to
             while it learned, and a large image moves by more. Where they tell little of each other, as sections in
             different stains, each look is from all sides.
@@ -111,10 +111,10 @@ def _pass(network: Network, fixed: Tensor, moving: Tensor, shaped: Shaping, twic
         forward = network.displacement(shaped(network(fixed, moving)[-1]), shape)
         return forward, invert(forward)
     large = max(shape) > _LARGE
-    two_greys = twice and not large and (black_and_white(fixed) or black_and_white(moving))
-    look = _look_with_care if large else _mean_look if two_greys else _look
+    specks = twice and not large and (speckled(fixed) or speckled(moving))
+    look = _look_with_care if large else _mean_look if specks else _look
     velocity = shaped(look(network, _first_seen(network, fixed), _first_seen(network, moving)))
-    if large or (twice and not two_greys):
+    if large or (twice and not specks):
         return _onward(network, fixed, moving, look, shaped, velocity)
     return _flows(network, velocity, shape)
 

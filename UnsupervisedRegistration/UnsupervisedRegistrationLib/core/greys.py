@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 AIR = 0.05  # Intensity up to which a voxel may be background, which looks alike in most contrasts.
@@ -18,6 +19,7 @@ _PRIOR = 1.0  # Voxels on the straight line that every bin has besides its own, 
 _STEP = 4  # Every such voxel along each axis tells whether two contrasts differ.
 _UNTOLD = 0.75  # Share of the variance of the tissue; beyond it two images match no better in one contrast.
 _GREY = 0.02  # Mean distance of the voxels from black or white, whichever is nearer; less is a drawing in two greys.
+_SPECKS = 0.88  # Share of its variance that such a drawing has at half the resolution if there are areas in it.
 _DIFFERENT = 1.4  # They do if a straight line leaves that many times the squared difference that a curve leaves.
 
 
@@ -41,9 +43,14 @@ def untold(fixed: Tensor, moving: Tensor) -> float:
     return min(curve.left for curve in _curves(fixed, moving))
 
 
-def black_and_white(image: Tensor) -> bool:
-    """Whether an image ``(B, 1, *spatial)``, 0..1, holds next to nothing in between, as a mask or a damaged file."""
-    return float(torch.minimum(image, 1 - image).mean()) < _GREY
+def speckled(image: Tensor) -> bool:
+    """Whether an image ``(B, 1, *spatial)``, 0..1, holds specks and nothing else, as where greys were lost on the way.
+
+    It is in black and white, and half the resolution would turn it grey, which it would not a mask.
+    """
+    if float(torch.minimum(image, 1 - image).mean()) >= _GREY:
+        return False
+    return float(F.interpolate(image, scale_factor=0.5, mode="area").var() / image.var().clamp_min(1e-12)) < _SPECKS
 
 
 def _curves(fixed: Tensor, moving: Tensor) -> tuple[_Curve, _Curve]:

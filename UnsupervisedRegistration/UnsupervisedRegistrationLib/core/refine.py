@@ -16,7 +16,7 @@ from .axes import gaussian
 from .deformation import compose, invert, resize_displacement, warp
 from .estimate import Deformation
 from .forces import AnyContrast, Force, SameContrast
-from .greys import AIR, Greys, untold
+from .greys import AIR, Greys, speckled, untold
 from .grid import ImageGrid
 from .landmarks import LandmarkPairs, LandmarkPull
 from .mending import unfolded
@@ -84,7 +84,8 @@ def refine(
     Every step is the smoothed force of the similarity, no longer than a voxel, and is composed with what was there,
     so the whole stays invertible however far it goes; a little diffusion of the displacement keeps it regular.
     Coarser levels lead away from what a network finds on images of the kind that it knows, and further on others: they
-    are tried, and come first if the images then tell more of each other.
+    are tried, and come first if the images then tell more of each other. For images of specks half the resolution is
+    one of these, as specks turn grey there.
 
     Args:
         pair: One prepared pair.
@@ -101,6 +102,8 @@ def refine(
         Greedy form of Avants et al., Symmetric diffeomorphic image registration with cross-correlation, MedIA 2008;
         Yushkevich et al., Fast automatic segmentation of hippocampal subfields, Alzheimer's & Dementia 2016.
     """
+    if speckled(pair.fixed) or speckled(pair.moving):
+        settings = replace(settings, iterations=settings.iterations[-1:])
     clock = _Budget(settings, progress)
     if clock.over():
         return start
