@@ -8,20 +8,21 @@ import torch
 from torch import Tensor
 
 from training.batches import Batch
+from UnsupervisedRegistrationLib.core.estimate import estimate
 from UnsupervisedRegistrationLib.core.network import Network
 
 
 def lessons(batch: Batch, teacher: Network | None) -> list[Batch]:
     """The pairs shown as they are, and those shown in part, with the displacement that the teacher finds in the whole.
 
-    Without a teacher, or where nothing is shown in part, all pairs as they came.
+    It looks twice, which finds more, and in full precision. Without a teacher, or where nothing is shown in part, all
+    pairs as they came.
     """
     if teacher is None or batch.partial is None or not bool(batch.partial.any()):
         return [batch]
     taught = _chosen(batch, batch.partial)
-    with torch.no_grad():
-        velocity = teacher(taught.similar_fixed, taught.similar_moving)[-1]
-        truth = teacher.displacement(velocity, tuple(taught.fixed.shape[2:]))
+    with torch.no_grad(), torch.autocast(batch.fixed.device.type, enabled=False):
+        truth, _ = estimate(teacher, taught.similar_fixed, taught.similar_moving, twice=True)
     taught = dataclasses.replace(taught, truth=truth)
     return [taught] if bool(batch.partial.all()) else [_chosen(batch, ~batch.partial), taught]
 
