@@ -85,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--data", type=Path, default=Path("../shared/data"), metavar="DIR")
     bench.add_argument("--output", type=Path, default=Path("out/bench"), metavar="DIR")
     bench.add_argument("--pairs", type=int, default=0, help="at most so many of each data set (default: all)")
+    bench.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="data sets to measure; others stay as --output has them"
+    )
     bench.set_defaults(run=_bench)
 
     card = commands.add_parser("card", help="what a model was made of and how good it is")
@@ -156,13 +159,19 @@ def _calibrate(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from training.bench import bench, table
+    from training.bench import bench, read, table
     from training.claims import claims
     from training.contest import datasets
     from training.peers import CONTRASTS
 
     found = datasets(options.data, options.models, options.peers, options.pairs)
-    rows = bench(found, CONTRASTS, options.output)
+    unknown = set(options.only) - set(found)
+    if unknown:
+        raise ValueError(
+            f"There is no data set {', '.join(sorted(unknown))} to compare on; there are {', '.join(found)}."
+        )
+    chosen = {name: found[name] for name in options.only} or found
+    rows = bench(chosen, CONTRASTS, options.output, read(options.output) if options.only else None)
     text = claims(rows, {name: pairs for name, (pairs, _) in found.items()}, options.models, options.data)
     (options.output / "claims.md").write_text(text, encoding="utf-8")
     print(f"{table(rows)}\n{text}")

@@ -28,6 +28,7 @@ from UnsupervisedRegistrationLib.core.phantom import KINDS, draw_phantom
 CHANGED = ("any-contrast", "paper's FCN")  # Methods that are shown other contrasts too.
 PEER = "ANTs SyN CC"  # What the ratios of time are taken against.
 MOVING = ", moving "  # Between the name of the pairs and that of the contrast of their moving image.
+_ROWS = "results.json"
 _REPEATS, _SECONDS = 20, 0.25  # A call is repeated so often at most, and until it took so long in all.
 
 
@@ -80,7 +81,10 @@ def _voxels(points: torch.Tensor, to_ijk: torch.Tensor) -> torch.Tensor:
 
 
 def bench(
-    datasets: dict[str, tuple[list[LabelledPair], dict[str, Method]]], contrasts: tuple[Contrast, ...], folder: Path
+    datasets: dict[str, tuple[list[LabelledPair], dict[str, Method]]],
+    contrasts: tuple[Contrast, ...],
+    folder: Path,
+    before: list[Row] | None = None,
 ) -> list[Row]:
     """Compares on every data set, some networks also with the moving image in other contrasts.
 
@@ -88,20 +92,30 @@ def bench(
         datasets: Name to pairs and methods.
         contrasts: Of the moving image.
         folder: Receives ``results.json``, ``results.md`` and ``accuracy.png``, anew after each data set.
+        before: Rows whose data sets keep their place; those that are measured again are replaced.
 
     Returns:
         One row a method and data set.
     """
-    rows: list[Row] = []
+    rows = list(before or [])
     for name, (pairs, methods) in datasets.items():
-        rows += compare(name, pairs, methods)
+        rows = _with(rows, compare(name, pairs, methods))
         write(rows, folder)
     for name, (pairs, methods) in datasets.items():
         networks = {method: call for method, call in methods.items() if method in CHANGED}
         for contrast in contrasts if networks and "phantom" not in name else ():
-            rows += compare(f"{name}{MOVING}{contrast.name}", [contrast(pair) for pair in pairs], networks)
+            changed = compare(f"{name}{MOVING}{contrast.name}", [contrast(pair) for pair in pairs], networks)
+            rows = _with(rows, changed)
         write(rows, folder)
     return rows
+
+
+def _with(rows: list[Row], measured: list[Row]) -> list[Row]:
+    """The rows, those of the data set just measured instead of its former ones, or at the end."""
+    dataset = measured[0].dataset
+    places = [number for number, row in enumerate(rows) if row.dataset == dataset]
+    place = places[0] if places else len(rows)
+    return rows[:place] + measured + [row for row in rows[place:] if row.dataset != dataset]
 
 
 def compare(dataset: str, pairs: list[LabelledPair], methods: dict[str, Method]) -> list[Row]:
@@ -229,6 +243,13 @@ def write(rows: list[Row], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     whole = [row for row in rows if MOVING not in row.dataset]
     plain = [{name: None if value != value else value for name, value in asdict(row).items()} for row in rows]
-    (folder / "results.json").write_text(json.dumps(plain, indent=1), encoding="utf-8")
+    (folder / _ROWS).write_text(json.dumps(plain, indent=1), encoding="utf-8")
     (folder / "results.md").write_text(table(rows), encoding="utf-8")
     plot(whole).savefig(folder / "accuracy.png", dpi=120)
+
+
+def read(folder: Path) -> list[Row]:
+    """The rows that ``write`` left, if any."""
+    path = folder / _ROWS
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return [Row(**{name: math.nan if value is None else value for name, value in row.items()}) for row in found]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from training import claims
-from training.bench import MOVING, PEER, Row, bench, compare, phantom_pairs, table
+from training.bench import MOVING, PEER, Row, bench, compare, phantom_pairs, read, table
 from training.pairs import LabelledPair
 from training.peers import CONTRASTS, Call, Read, identity
 from UnsupervisedRegistrationLib.core.architectures import build_network
@@ -91,6 +91,20 @@ def test_results_are_written_as_numbers_and_as_a_table(square: LabelledPair, tmp
     assert written[0]["tre_mm"] is None
     assert (tmp_path / "results.md").read_text(encoding="utf-8") == table(rows)
     assert (tmp_path / "accuracy.png").stat().st_size > 1000
+
+
+def test_one_data_set_is_measured_again_and_the_others_stay_in_their_places(
+    square: LabelledPair, tmp_path: Path
+) -> None:
+    assert read(tmp_path) == []
+    names = ("first", "second", "third")
+    before = bench({name: ([square], {"any-contrast": shift(1.0)}) for name in names}, CONTRASTS[:2], tmp_path)  # type: ignore[arg-type,dict-item]
+    assert [one.dataset for one in read(tmp_path)] == [one.dataset for one in before]
+    bench({"second": ([square], {"any-contrast": shift(2.0)})}, CONTRASTS[:2], tmp_path, read(tmp_path))  # type: ignore[arg-type,dict-item]
+    after = read(tmp_path)
+    assert [one.dataset for one in after] == [one.dataset for one in before]
+    for old, new in zip(before, after, strict=True):
+        assert (new.dice > old.dice) == old.dataset.startswith("second")
 
 
 def test_short_calls_are_repeated_and_the_first_one_stands_apart(square: LabelledPair) -> None:

@@ -29,6 +29,7 @@ _Look = Callable[[Network, Tensor, Tensor], Tensor]
 
 _LARGE = 320  # Voxels on the longest side; networks learn on 160 to 256.
 _UNRELATED = 0.35  # Share of the variance of an image; of images that leave more untold one look is not enough.
+_ALONG = 2  # Voxels of the velocity; half of one of the coarsest level of the networks for organs but brains.
 _DOUBT = 2.5  # How often the variance between the looks counts; more than once, for what misleads all of them alike.
 _AROUND = 6.0  # Voxels of the velocity; standard deviation of the Gaussian over which they are compared.
 _FADE_MM = 20.0  # Outside the mask the deformation fades out over about this distance.
@@ -76,8 +77,8 @@ def estimate(
         passes: After the first, the network sees the moving image as warped so far.
         shaped: Applied to every velocity that the network finds.
         twice: Whether every pass looks again half-way between both images, which finds more and is rougher; of
-            specks it would guess more, and the mean of looks from all sides is taken instead. Large images are
-            always looked at twice, the first time at half their size: a network reaches as many voxels as it had to
+            specks it would guess more, and a mean of looks from all sides, some shifted, is taken instead. Large images
+            are always looked at twice, the first time at half their size: a network reaches as many voxels as it had to
             while it learned, and a large image moves by more. Where they tell little of each other, as sections in
             different stains, each look is from all sides.
     """
@@ -129,7 +130,17 @@ def _look_with_care(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
 
 
 def _mean_look(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
-    return _from_all_sides(network, fixed, moving).mean(dim=0)
+    """Mean velocity from all sides, half of it of the images moved along against the grids of the coarser levels.
+
+    Source:
+        Coifman and Donoho, Translation-invariant de-noising, 1995: shifts that are circular, averaged.
+    """
+    straight = _from_all_sides(network, fixed, moving)
+    axes, cells = tuple(range(2, fixed.ndim)), straight.shape[3:]
+    shifts = [_ALONG * size // cell for size, cell in zip(fixed.shape[2:], cells, strict=True)]
+    along = _from_all_sides(network, *(image.roll(shifts, axes) for image in (fixed, moving)))
+    back = along.roll([-_ALONG] * len(axes), [axis + 1 for axis in axes])
+    return torch.cat([straight, back]).mean(dim=0)
 
 
 def _careful_look(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
