@@ -251,5 +251,5 @@ def write(rows: list[Row], folder: Path) -> None:
 def read(folder: Path) -> list[Row]:
     """The rows that ``write`` left, if any."""
     path = folder / _ROWS
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     return [Row(**{name: math.nan if value is None else value for name, value in row.items()}) for row in found]
