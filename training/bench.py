@@ -251,5 +251,8 @@ def write(rows: list[Row], folder: Path) -> None:
 def read(folder: Path) -> list[Row]:
     """The rows that ``write`` left, if any."""
     path = folder / _ROWS
-    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    return [Row(**{name: math.nan if value is None else value for name, value in row.items()}) for row in found]
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    rows: list[dict[str, Any]] = [
+        {name: math.nan if value is None else value for name, value in row.items()} for row in found
+    ]
+    return [Row(**row) for row in rows]
