@@ -29,7 +29,7 @@ _Look = Callable[[Network, Tensor, Tensor], Tensor]
 
 _LARGE = 320  # Voxels on the longest side; networks learn on 160 to 256.
 _UNRELATED = 0.35  # Share of the variance of an image; of images that leave more untold one look is not enough.
-_ALONG = 2  # Voxels of the velocity; half of one of the coarsest level of the networks for organs but brains.
+_ALONG = 2  # Voxels of the velocity by which images are rolled; half a voxel at 1/16 of the resolution.
 _DOUBT = 2.5  # How often the variance between the looks counts; more than once, for what misleads all of them alike.
 _AROUND = 6.0  # Voxels of the velocity; standard deviation of the Gaussian over which they are compared.
 _FADE_MM = 20.0  # Outside the mask the deformation fades out over about this distance.
@@ -130,7 +130,7 @@ def _look_with_care(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
 
 
 def _mean_look(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
-    """Mean velocity from all sides, half of it of the images moved along against the grids of the coarser levels.
+    """Mean velocity from all sides, of the images as they lie and rolled against the grids of the coarser levels.
 
     Source:
         Coifman and Donoho, Translation-invariant de-noising, 1995: shifts that are circular, averaged.
