@@ -75,6 +75,7 @@ def test_specks_are_speckled_and_neither_a_mask_nor_a_head_is() -> None:
         assert speckled(image) == speckled(resampled) == (image is specks)
     assert not speckled(fixed)
     assert not speckled(torch.rand(fixed.shape))
+    assert not speckled(torch.zeros(fixed.shape))
 
 
 def test_swapped_images_become_alike_as_before_but_swapped() -> None:

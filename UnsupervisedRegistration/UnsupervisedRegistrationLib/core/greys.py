@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from .axes import halved
 
 AIR = 0.05  # Intensity up to which a voxel may be background, which looks alike in most contrasts.
 _BINS = 32  # Of the intensities.
@@ -44,13 +45,13 @@ def untold(fixed: Tensor, moving: Tensor) -> float:
 
 
 def speckled(image: Tensor) -> bool:
-    """Whether an image ``(B, 1, *spatial)``, 0..1, holds specks and nothing else, as where greys were lost on the way.
+    """Whether an image ``(B, 1, *spatial)``, 0..1, of even sides holds nothing but specks, as where greys were lost.
 
     It is in black and white, and half the resolution would turn it grey, which it would not a mask.
     """
     if float(torch.minimum(image, 1 - image).mean()) >= _GREY:
         return False
-    return float(F.interpolate(image, scale_factor=0.5, mode="area").var() / image.var().clamp_min(1e-12)) < _SPECKS
+    return float(halved(image).var()) < _SPECKS * float(image.var())
 
 
 def _curves(fixed: Tensor, moving: Tensor) -> tuple[_Curve, _Curve]:
