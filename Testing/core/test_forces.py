@@ -25,10 +25,11 @@ def images(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
 
 def noisy_correlation(warped: Tensor, fixed: Tensor) -> Tensor:
     """Squared correlation in the window of two images that share a little noise."""
+    noise = forces._NOISE * fixed.std()
 
     def covariance(a: Tensor, b: Tensor) -> Tensor:
         means = (box_mean(image, forces._WINDOW) for image in (a * b, a, b))
-        return next(means) - next(means) * next(means) + forces._NOISE**2
+        return next(means) - next(means) * next(means) + noise.square()
 
     return covariance(warped, fixed).square() / (covariance(warped, warped) * covariance(fixed, fixed))
 
@@ -54,6 +55,13 @@ def test_equal_images_do_not_pull() -> None:
     fixed, _ = images((48, 56))
     assert float(SameContrast(fixed)(fixed, None).abs().max()) < 1e-6
     assert float(AnyContrast(fixed)(fixed, None).abs().max()) < 1e-6
+
+
+def test_faint_images_are_correlated_as_strong_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forces, "_PHOTOMETRIC", 0.0)
+    fixed, warped = images((48, 56))
+    strong, faint = (share * SameContrast(share * fixed)(share * warped, None) for share in (1.0, 0.01))
+    torch.testing.assert_close(faint, strong, rtol=1e-3, atol=1e-4 * float(strong.abs().max()))
 
 
 def test_a_step_along_the_force_makes_the_context_more_alike() -> None:

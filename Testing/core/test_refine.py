@@ -121,8 +121,8 @@ def test_of_specks_half_the_resolution_is_a_coarser_level(untrained: Model) -> N
     lit = (torch.rand(1, 1, *SHAPE) > 0.98).float()
     areas = F.interpolate((torch.rand(1, 1, 4, 4) > 0.5).float(), SHAPE)
     for image, the_same in ((lit, True), (areas, False)):
-        moved = image, image.roll(1, dims=2)
-        found = [refined(untrained, moved, Refinement(iterations=counts)).displacement for counts in ((25, 15), (15,))]
+        moved = image, image.roll(4, dims=2)
+        found = [refined(untrained, moved, Refinement(iterations=counts)).displacement for counts in ((3, 15), (15,))]
         assert torch.equal(*found) == the_same
 
 

@@ -55,7 +55,7 @@ class Refinement:
     similarity: Literal["auto", "local_ncc", "mind"] = "auto"
     smoothness: Literal["diffusion", "edge_aware"] = "diffusion"
     smoothness_weight: float = 1.0
-    iterations: tuple[int, ...] = (25, 15)
+    iterations: tuple[int, ...] = (25, 45)
     seconds: float = 10.0
     landmark_weight: float = 0.3
 
@@ -188,14 +188,18 @@ class _Budget:
 
     def over(self) -> bool:
         """Whether to stop before the next step; tells the callback."""
-        if self._progress:
-            self._progress(min(self._done / self._total, 1.0))
+        self._tell()
         self._done += 1
         return time.perf_counter() > self._end
 
     def skip(self, count: int) -> None:
-        """Steps that are not needed count as done."""
+        """Steps that are not needed count as done; tells the callback."""
         self._done += count
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._progress:
+            self._progress(min(self._done / self._total, 1.0))
 
 
 class _Level:
