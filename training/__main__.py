@@ -51,8 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--nodes", type=int, default=1, help="machines (default: 1)")
     fit.set_defaults(run=_fit)
 
-    export = commands.add_parser("export", help="write the model file of a checkpoint")
-    export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="last.ckpt or best.ckpt of fit")
+    export = commands.add_parser("export", help="write the model file of a checkpoint, or of the mean of several")
+    export.add_argument(
+        "checkpoints", type=Path, nargs="+", metavar="CHECKPOINT", help="last.ckpt or best.ckpt of fit, of one start"
+    )
     export.add_argument("--output", type=Path, required=True, metavar="FILE")
     export.add_argument("--half", action="store_true", help="store 16-bit weights")
     export.set_defaults(run=_export)
@@ -118,7 +120,7 @@ def _fit(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from training.export import export
 
-    export(options.checkpoint, options.output, options.half)
+    export(options.checkpoints, options.output, options.half)
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +18,37 @@ from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfigurati
 _PREFIX = "network."
 
 
-def export(checkpoint: Path, output: Path, half: bool = False) -> Model:
-    """Writes the averaged weights of a checkpoint as a model file.
+def export(checkpoints: Sequence[Path], output: Path, half: bool = False) -> Model:
+    """Writes the averaged weights of a checkpoint, or their mean over several, as a model file.
 
     Args:
-        checkpoint: Made by ``fit``.
+        checkpoints: Made by ``fit``; of one network and the same preprocessing, from the same start, as the mean of
+            weights that have little in common is worth nothing. The settings in the card are those of the first.
         output: Model file; its stem is the name of the model.
         half: Store the weights in 16 bits, which halves the file.
 
     Raises:
         OSError: A file cannot be read or written.
-        ValueError: The checkpoint is not one of ``fit``.
+        ValueError: A checkpoint is not one of ``fit``, or the networks differ.
+
+    Source:
+        Wortsman et al., Model soups, ICML 2022.
     """
-    state = read_checkpoint(checkpoint)
-    run = run_from(state["run"])
+    states = [read_checkpoint(path) for path in checkpoints]
+    runs = [run_from(state["run"]) for state in states]
+    run = runs[0]
+    for path, other in zip(checkpoints, runs, strict=True):
+        if (other.network, other.data.preprocessing) != (run.network, run.data.preprocessing):
+            raise ValueError(
+                f"'{path}' is of another network or preprocessing than '{checkpoints[0]}', so their weights have no"
+                " mean; export each by itself."
+            )
     network = build_network(run.network)
-    weights = {name.removeprefix(_PREFIX): w for name, w in state["state_dict"].items() if name.startswith(_PREFIX)}
-    network.load_state_dict(weights)
-    configuration = ModelConfiguration(run.network, run.data.preprocessing, run.passes, state["run"])
-    model = Model(
-        output.stem,
-        network.eval(),
-        configuration,
-        _card(run, int(state["global_step"]), state.get("made_by") or made_by()),
+    network.load_state_dict(
+        {name: torch.stack([s["state_dict"][_PREFIX + name] for s in states]).mean(0) for name in network.state_dict()}
     )
+    configuration = ModelConfiguration(run.network, run.data.preprocessing, run.passes, states[0]["run"])
+    model = Model(output.stem, network.eval(), configuration, _card(run, states))
     save_model(dataclasses.replace(model, network=network.half()) if half else model, output)
     return load_model(output)
 
@@ -100,12 +108,13 @@ def describe(model: Model) -> str:
     return "\n".join(lines)
 
 
-def _card(run: RunConfiguration, steps: int, origin: dict[str, str]) -> Card:
+def _card(run: RunConfiguration, states: list[dict[str, Any]]) -> Card:
+    steps, origins = sum(int(state["global_step"]) for state in states), [s.get("made_by") or made_by() for s in states]
     pairs = f"{steps * run.optimisation.batch} pairs"
     return Card(
         description=run.card.description,
         data=f"{run.card.data} ({pairs})" if run.card.data else pairs,
         licence=run.card.licence,
-        command=origin["command"],
-        commit=origin["commit"],
+        command=" && ".join(origin["command"] for origin in origins),
+        commit=", ".join(dict.fromkeys(origin["commit"] for origin in origins)),
     )

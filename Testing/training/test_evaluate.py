@@ -123,7 +123,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "last.ckpt"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"The checkpoint '.*last\.ckpt' cannot be read"):
-        export(path, tmp_path / "model.pt")
+        export([path], tmp_path / "model.pt")
 
 
 def test_a_folder_without_labels_says_what_was_looked_for(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(finished: Pa
 
 
 def test_an_export_registers_as_the_averaged_network_bit_for_bit(finished: Path, tmp_path: Path) -> None:
-    model = export(finished / "run" / "last.ckpt", tmp_path / "tiny.pt")
+    model = export([finished / "run" / "last.ckpt"], tmp_path / "tiny.pt")
     network = build_network(model.configuration.network)
     network.load_state_dict({k.removeprefix("network."): v for k, v in weights(finished).items() if "network." in k})
     fixed, moving = torch.rand(2, 1, 1, 64, 64)
@@ -87,6 +87,22 @@ def test_an_export_registers_as_the_averaged_network_bit_for_bit(finished: Path,
         assert torch.equal(
             network.eval()(fixed, moving)[-1], load_model(tmp_path / "tiny.pt").network(fixed, moving)[-1]
         )
+
+
+def test_an_export_of_several_holds_the_mean_of_their_weights(finished: Path, tmp_path: Path) -> None:
+    checkpoints = [finished / "run" / "last.ckpt", tmp_path / "other.ckpt"]
+    state = torch.load(checkpoints[0], weights_only=True)
+    state["state_dict"] = {name: values * 3 for name, values in state["state_dict"].items()}
+    torch.save(state, checkpoints[1])
+    model = export(checkpoints, tmp_path / "mean.pt")
+    for name, values in model.network.state_dict().items():
+        torch.testing.assert_close(values, 2 * weights(finished)[f"network.{name}"])
+    assert model.card.data == "96 pairs"
+    assert model.card.command.count(" fit ") == 2
+    state["run"]["data"]["preprocessing"]["upper"] = 90.0
+    torch.save(state, checkpoints[1])
+    with pytest.raises(ValueError, match="of another network or preprocessing than"):
+        export(checkpoints, tmp_path / "mean.pt")
 
 
 ACROSS = """
@@ -136,7 +152,7 @@ def test_a_checkpoint_of_a_network_built_otherwise_is_refused_and_stays(finished
     with pytest.raises(ValueError, match=r"last.ckpt' was made by another release.*train in another folder"):
         fit(run_from(content["run"]), tmp_path)
     with pytest.raises(ValueError, match="was made by another release"):
-        export(path, tmp_path / "model.pt")
+        export([path], tmp_path / "model.pt")
     assert path.read_bytes() == before
 
 
@@ -180,7 +196,7 @@ def test_a_disk_without_room_leaves_the_previous_checkpoint_and_says_what_to_do(
 
 
 def test_the_card_of_an_export_names_what_trained_it_and_all_settings(finished: Path, tmp_path: Path) -> None:
-    model = export(finished / "run" / "last.ckpt", tmp_path / "tiny.pt")
+    model = export([finished / "run" / "last.ckpt"], tmp_path / "tiny.pt")
     assert model.card.command == shlex.join(["python", *command(finished)[1:]])
     assert model.card.data == "48 pairs"
     settings = describe(model).split("```yaml")[1].split("```")[0]
@@ -188,11 +204,11 @@ def test_the_card_of_an_export_names_what_trained_it_and_all_settings(finished: 
 
 
 def test_an_export_makes_its_folder_and_says_what_is_in_its_way(finished: Path, tmp_path: Path) -> None:
-    export(finished / "run" / "last.ckpt", tmp_path / "new" / "models" / "tiny.pt")
+    export([finished / "run" / "last.ckpt"], tmp_path / "new" / "models" / "tiny.pt")
     assert [file.name for file in (tmp_path / "new" / "models").iterdir()] == ["tiny.pt"]
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(OSError, match=r"tiny\.pt' could not be written \(.*File exists.*\); what was there before"):
-        export(finished / "run" / "last.ckpt", tmp_path / "file" / "tiny.pt")
+        export([finished / "run" / "last.ckpt"], tmp_path / "file" / "tiny.pt")
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
