@@ -16,8 +16,9 @@ Force = Callable[[Tensor, Tensor | None], Tensor]
 the intensity of each voxel, of the same shape and of a scale of its own."""
 
 _WINDOW = 13  # Side of the window of the correlation, voxels of the level.
-_NOISE = 0.2  # Standard deviation of what both images share in every window, as a share of that of the fixed image:
-_LEAST = 1e-4  # noise alone does not pull. Where that image is constant, so much, so that no window is quite flat.
+_NOISE = 0.2  # Standard deviation of what both images share in every window, as a share of that of the fixed image,
+_NOISIEST = 0.05  # but not above this, so that noise alone does not pull and faint structures do,
+_LEAST = 1e-4  # nor below this, so that no window is quite flat.
 _PHOTOMETRIC = 30.0  # Of the squared difference of two voxels beside their squared correlation,
 _CLOSING = 10.0  # and beside the squared difference of two normalised voxels when a network closes.
 _SMALL_WINDOW = 5  # Side of the window in which an image is normalised, voxels at half the resolution.
@@ -43,7 +44,7 @@ class SameContrast:
         self._offset = fixed.mean()
         self._fixed = fixed - self._offset
         self._mean, square = box_mean(torch.cat([self._fixed, self._fixed.square()], dim=1), _WINDOW).split(1, dim=1)
-        self._noise = (_NOISE * fixed.std()).clamp_min(_LEAST).square()
+        self._noise = (_NOISE * fixed.std()).clamp(_LEAST, _NOISIEST).square()
         self._variance = (square - self._mean.square()).clamp_min(0) + self._noise
 
     def __call__(self, warped: Tensor, weight: Tensor | None) -> Tensor:
