@@ -26,20 +26,20 @@ import vtk
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "UnsupervisedRegistration")]
 
-from training.bench import phantom_pairs  # noqa: E402
-from training.histology import section_pairs  # noqa: E402
-from training.pairs import LabelledPair, find_pairs  # noqa: E402
-from UnsupervisedRegistrationLib.core.catalogue import model_files  # noqa: E402
-from UnsupervisedRegistrationLib.core.grid import ImageGrid  # noqa: E402
-from UnsupervisedRegistrationLib.core.landmarks import LandmarkPairs  # noqa: E402
-from UnsupervisedRegistrationLib.core.model import Model, load_model  # noqa: E402
-from UnsupervisedRegistrationLib.core.refine import Refinement  # noqa: E402
-from UnsupervisedRegistrationLib.core.register import register  # noqa: E402
-from UnsupervisedRegistrationLib.scene.models import modelFolders  # noqa: E402
-from UnsupervisedRegistrationLib.scene.phantoms import addPhantom  # noqa: E402
-from UnsupervisedRegistrationLib.scene.registration import registerSlice  # noqa: E402
-from UnsupervisedRegistrationLib.scene.sequences import registerSequence  # noqa: E402
-from UnsupervisedRegistrationLib.scene.stack import registerVolume  # noqa: E402
+from training.benchmark.bench import phantom_pairs  # noqa: E402
+from training.benchmark.sections import section_pairs  # noqa: E402
+from training.data.labelled_pairs import LabelledPair, find_pairs  # noqa: E402
+from UnsupervisedRegistrationLib.core.models.model_file import Model, load_model  # noqa: E402
+from UnsupervisedRegistrationLib.core.models.selection import model_files  # noqa: E402
+from UnsupervisedRegistrationLib.core.registration.instance_optimisation import Refinement  # noqa: E402
+from UnsupervisedRegistrationLib.core.registration.landmark_constraint import LandmarkPairs  # noqa: E402
+from UnsupervisedRegistrationLib.core.registration.pipeline import register  # noqa: E402
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid  # noqa: E402
+from UnsupervisedRegistrationLib.scene.registration.model_folders import modelFolders  # noqa: E402
+from UnsupervisedRegistrationLib.scene.registration.phantom_nodes import addPhantom  # noqa: E402
+from UnsupervisedRegistrationLib.scene.registration.sequence import registerSequence  # noqa: E402
+from UnsupervisedRegistrationLib.scene.registration.slice import registerSlice  # noqa: E402
+from UnsupervisedRegistrationLib.scene.registration.volume import registerVolume  # noqa: E402
 
 TEXTS = ROOT / "Testing" / "core" / "golden_fields.json"
 PLACES = 8  # Rows and columns of the places that are stored as text.

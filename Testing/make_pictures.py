@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from UnsupervisedRegistrationLib.core.phantom import draw_phantom
+from UnsupervisedRegistrationLib.core.images.phantom import draw_phantom
 
 ROOT = Path(__file__).parents[1]
 

@@ -35,10 +35,11 @@ LAYERS = {
         {"slicer", "vtk", "numpy", "SimpleITK", "matplotlib"},
     ),
     # The panel's sections, the only files beside the module that know Qt; the module file puts them together.
-    "panel": (MODULE / LIBRARY / "panel", {"panel", "scene"}, {"slicer", "vtk", "numpy", "qt"}),
+    "interaction": (MODULE / LIBRARY / "interaction", {"interaction", "scene"}, {"slicer", "vtk", "numpy"}),
+    "panel": (MODULE / LIBRARY / "panel", {"panel", "interaction", "scene"}, {"slicer", "vtk", "numpy", "qt"}),
     "module": (
         MODULE / "UnsupervisedRegistration.py",
-        {"panel", "scene"},
+        {"panel", "interaction", "scene"},
         {"slicer", "vtk", "numpy", "qt", "SampleData", "torch", "PyTorchUtils"},
     ),
     "training": (ROOT / "training", {"training", "core"}, TRAINING_PACKAGES),
@@ -91,8 +92,17 @@ def test_a_layer_imports_only_the_packages_it_is_allowed(layer: str) -> None:
 
 def test_slicer_loads_no_torch_before_apply() -> None:
     """Only ``scene.registration`` and what stands on it may need torch at file scope, and nothing imports it early."""
-    names = ("choice", "foreground", "judgement", "outcomes", "pairs", "registration", "report", "sequences", "stack")
-    late = {f"{name}.py" for name in names}
+    names = (
+        *(
+            "registration.model_choice",
+            "registration.foreground_mask",
+            "reporting.judgement",
+            "registration.result_nodes",
+        ),
+        *("registration.slice_pair", "registration.slice", "reporting.summary", "registration.sequence"),
+        "registration.volume",
+    )
+    late = {f"{name.rpartition('.')[2]}.py" for name in names}
     for path in [*filesOf("module"), *filesOf("panel"), *filesOf("scene")]:
         early = [name for name, atFileScope in importsOf(path) if atFileScope]
         needsTorch = [
@@ -101,9 +111,9 @@ def test_slicer_loads_no_torch_before_apply() -> None:
             if name.split(".")[0] == "torch"
             or (
                 layerOf(name) == "core"
-                and not name.startswith((f"{LIBRARY}.core.phantom", f"{LIBRARY}.core.catalogue"))
+                and not name.startswith((f"{LIBRARY}.core.images.phantom", f"{LIBRARY}.core.models.selection"))
             )
-            or name.startswith(tuple(f"{LIBRARY}.scene.{name.removesuffix('.py')}" for name in late))
+            or name.startswith(tuple(f"{LIBRARY}.scene.{late}." for late in names))
         ]
         assert path.name in late or not needsTorch, f"{path.name} loads {needsTorch}"
 

@@ -24,7 +24,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from UnsupervisedRegistrationLib.panel.choices import (
+from UnsupervisedRegistrationLib.interaction.choices import (
     AUTOMATIC,
     DEFORMATIONS,
     IN_VIEW,
@@ -98,7 +98,7 @@ def registerSampleData() -> None:
 
 def registerLayout() -> None:
     """Makes the views beside each other known, so that a scene saved with them opens with them."""
-    from UnsupervisedRegistrationLib.scene.linked import addLinkedLayout
+    from UnsupervisedRegistrationLib.scene.display.side_by_side import addLinkedLayout
 
     layoutNode = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     if layoutNode:
@@ -107,9 +107,9 @@ def registerLayout() -> None:
 
 def _addSample(kind: str) -> list[Any]:
     """Draws a patient into the scene and shows the pair over each other."""
-    from UnsupervisedRegistrationLib.scene.display import showOverlay
-    from UnsupervisedRegistrationLib.scene.phantoms import addPhantom
-    from UnsupervisedRegistrationLib.scene.planes import planeFromIndex
+    from UnsupervisedRegistrationLib.scene.display.slice_views import showOverlay
+    from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
+    from UnsupervisedRegistrationLib.scene.registration.phantom_nodes import addPhantom
 
     nodes = addPhantom(slicer.mrmlScene, kind)
     showOverlay(nodes.fixedVolume, nodes.movingVolume, planeFromIndex(nodes.fixedVolume, "axial"))
@@ -210,12 +210,12 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
 
     def setup(self) -> None:
         """Builds the panel."""
-        from UnsupervisedRegistrationLib.panel.history import HistorySection
-        from UnsupervisedRegistrationLib.panel.landmarks import LandmarkSection
-        from UnsupervisedRegistrationLib.panel.models import ModelSection
-        from UnsupervisedRegistrationLib.panel.overlay import OverlaySection
-        from UnsupervisedRegistrationLib.panel.section import connect
-        from UnsupervisedRegistrationLib.panel.volume import VolumeSection
+        from UnsupervisedRegistrationLib.panel.sections.history_section import HistorySection
+        from UnsupervisedRegistrationLib.panel.sections.landmark_section import LandmarkSection
+        from UnsupervisedRegistrationLib.panel.sections.model_section import ModelSection
+        from UnsupervisedRegistrationLib.panel.sections.overlay_section import OverlaySection
+        from UnsupervisedRegistrationLib.panel.sections.section import connect
+        from UnsupervisedRegistrationLib.panel.sections.volume_section import VolumeSection
 
         ScriptedLoadableModuleWidget.setup(self)
         panel = slicer.util.loadUI(self.resourcePath("UI/UnsupervisedRegistration.ui"))
@@ -362,7 +362,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
     def onLive(self, live: bool) -> None:
         """Follows the slice view, or no longer."""
         from UnsupervisedRegistrationLib.panel.live import LiveRegistration
-        from UnsupervisedRegistrationLib.panel.steps import LiveSteps
+        from UnsupervisedRegistrationLib.panel.live_steps import LiveSteps
 
         self.stopLive()
         if not live:
@@ -478,7 +478,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
         self._cancelled, self._began, self._check = False, time.monotonic(), check or self.logic.check
         with self.attempt():
             self.requireTorch()
-            from UnsupervisedRegistrationLib.scene.registration import Cancelled
+            from UnsupervisedRegistrationLib.scene.registration.slice import Cancelled
 
             self.isBusy = True
             self.holdButtons()
@@ -502,7 +502,7 @@ class UnsupervisedRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservatio
             Cancelled: The user pressed Cancel, or the scene was closed.
             ValueError: What the work needs was deleted.
         """
-        from UnsupervisedRegistrationLib.scene.registration import Cancelled
+        from UnsupervisedRegistrationLib.scene.registration.slice import Cancelled
 
         left = (time.monotonic() - self._began) * (1 - share) / share if share else 0.0
         self.ui.progressBar.value = round(100 * share)
@@ -548,21 +548,21 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic, Work):
             ValueError: Something does not fit; the sentence says what.
         """
         self.requireTorch()
-        from UnsupervisedRegistrationLib.scene.registration import registerSlice
+        from UnsupervisedRegistrationLib.scene.registration.slice import registerSlice
 
         return self.onDevice(registerSlice, fixedVolume, movingVolume, **settings)
 
     def registerVolume(self, fixedVolume: Any, movingVolume: Any, **settings: Any) -> Any:
         """Registers all slices of a volume, or a range; see ``scene.stack.registerVolume`` and ``register``."""
         self.requireTorch()
-        from UnsupervisedRegistrationLib.scene.stack import registerVolume
+        from UnsupervisedRegistrationLib.scene.registration.volume import registerVolume
 
         return self.onDevice(registerVolume, fixedVolume, movingVolume, **settings)
 
     def registerSequence(self, sequenceNode: Any, **settings: Any) -> Any:
         """Registers the frames of a sequence to the first; see ``scene.sequences`` and ``register``."""
         self.requireTorch()
-        from UnsupervisedRegistrationLib.scene.sequences import registerSequence
+        from UnsupervisedRegistrationLib.scene.registration.sequence import registerSequence
 
         return self.onDevice(registerSequence, sequenceNode, **settings)
 
@@ -577,7 +577,7 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic, Work):
             side = _("moving") if moving else _("fixed")
             raise ValueError(_("Choose the {side} volume first; the mask is found in it.").format(side=side))
         self.requireTorch()
-        from UnsupervisedRegistrationLib.scene.foreground import addForeground
+        from UnsupervisedRegistrationLib.scene.registration.foreground_mask import addForeground
 
         mask = addForeground(volume)
         setattr(parameters, "movingMask" if moving else "mask", mask)
@@ -639,7 +639,7 @@ class UnsupervisedRegistrationTest(ScriptedLoadableModuleTest):
 
     def test_Script(self) -> None:
         """The landmarks of a drawn patient come closer by more than half."""
-        from UnsupervisedRegistrationLib.scene.landmarks import targetRegistrationError
+        from UnsupervisedRegistrationLib.scene.landmarks.markups import targetRegistrationError
 
         for kind in SAMPLES.values():
             fixed, moving, fixedLandmarks, movingLandmarks = _addSample(kind)
@@ -651,7 +651,7 @@ class UnsupervisedRegistrationTest(ScriptedLoadableModuleTest):
 
     def test_Parameters(self) -> None:
         """Apply fills the chosen outputs, puts the moving volume under the transform, and keeps the result."""
-        from UnsupervisedRegistrationLib.scene.history import results
+        from UnsupervisedRegistrationLib.scene.history.result_history import results
 
         logic = UnsupervisedRegistrationLogic()
         parameters = logic.getParameterNode()

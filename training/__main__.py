@@ -108,7 +108,7 @@ def _add_pairs(command: argparse.ArgumentParser) -> None:
 
 def _fit(options: argparse.Namespace) -> None:
     from training.configuration import read_run
-    from training.fit import fit
+    from training.fit.trainer import fit
 
     run = read_run(options.configuration, options.overrides)
     if options.devices is not None and options.devices < 1:
@@ -124,10 +124,10 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from training.evaluate import evaluate
+    from training.data.labelled_pairs import find_pairs
+    from training.evaluation.evaluate import evaluate
     from training.export import set_scores
-    from training.pairs import find_pairs
-    from UnsupervisedRegistrationLib.core.model import load_model
+    from UnsupervisedRegistrationLib.core.models.model_file import load_model
 
     pairs = find_pairs(options.pairs, options.slices, options.pixel, options.intact)
     score = evaluate(load_model(options.model), pairs, options.device)
@@ -139,8 +139,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _table(options: argparse.Namespace) -> None:
-    from training.pairs import find_pairs
-    from training.table import table
+    from training.data.labelled_pairs import find_pairs
+    from training.evaluation.table import table
 
     pairs = find_pairs(options.pairs, options.slices, options.pixel, options.intact)
     print(table(options.models, list(pairs), options.device))
@@ -148,23 +148,23 @@ def _table(options: argparse.Namespace) -> None:
 
 def _profile(options: argparse.Namespace) -> None:
     from training.configuration import read_run
-    from training.throughput import profile
+    from training.fit.throughput import profile
 
     print(profile(read_run(options.configuration, options.overrides), options.steps))
 
 
 def _calibrate(options: argparse.Namespace) -> None:
-    from training.calibrate import calibrate
-    from UnsupervisedRegistrationLib.core.model import load_model
+    from training.evaluation.calibrate import calibrate
+    from UnsupervisedRegistrationLib.core.models.model_file import load_model
 
     print(calibrate(load_model(options.model)))
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from training.bench import bench, read, table
-    from training.claims import claims
-    from training.contest import datasets
-    from training.peers import CONTRASTS
+    from training.benchmark.baselines import CONTRASTS
+    from training.benchmark.bench import bench, read, table
+    from training.benchmark.cases import datasets
+    from training.benchmark.summary import claims
 
     found = datasets(options.data, options.models, options.peers, options.pairs)
     unknown = set(options.only) - set(found)
@@ -181,7 +181,7 @@ def _bench(options: argparse.Namespace) -> None:
 
 def _card(options: argparse.Namespace) -> None:
     from training.export import describe
-    from UnsupervisedRegistrationLib.core.model import load_model
+    from UnsupervisedRegistrationLib.core.models.model_file import load_model
 
     print(describe(load_model(options.model)))
 

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import yaml
 
-from training.kinds import fitted
-from training.synthesis import SynthesisConfiguration
-from UnsupervisedRegistrationLib.core.model import load_model, read_configuration
-from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
-from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
+from training.parsing import fitted
+from training.synthesis.synthesis import SynthesisConfiguration
+from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
+from UnsupervisedRegistrationLib.core.models.model_file import load_model, read_configuration
+from UnsupervisedRegistrationLib.core.networks.network import NetworkConfiguration
 
 
 @dataclass(frozen=True)

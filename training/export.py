@@ -11,9 +11,16 @@ import torch
 import yaml
 
 from training.configuration import RunConfiguration, run_from
-from training.origin import made_by
-from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, read_archive, save_model
+from training.provenance import made_by
+from UnsupervisedRegistrationLib.core.models.card import Card
+from UnsupervisedRegistrationLib.core.models.model_file import (
+    Model,
+    ModelConfiguration,
+    load_model,
+    read_archive,
+    save_model,
+)
+from UnsupervisedRegistrationLib.core.networks.architectures import build_network
 
 _PREFIX = "network."
 

@@ -8,7 +8,14 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter, uniform_filter
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.axes import box_mean, gaussian, gaussian_halved, halved, interpolated, slope
+from UnsupervisedRegistrationLib.core.spatial.filters import (
+    box_mean,
+    gaussian,
+    gaussian_halved,
+    halved,
+    interpolated,
+    slope,
+)
 
 shapes = pytest.mark.parametrize("shape", [(14, 10), (6, 8, 4)])
 

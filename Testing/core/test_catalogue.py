@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from UnsupervisedRegistrationLib.core.catalogue import DEFAULT, find_model, model_files
+from UnsupervisedRegistrationLib.core.models.selection import DEFAULT, find_model, model_files
 
 
 @pytest.fixture

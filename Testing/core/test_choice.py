@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from UnsupervisedRegistrationLib.core.catalogue import DEFAULT
-from UnsupervisedRegistrationLib.core.choice import choose_model, traits_of
-from UnsupervisedRegistrationLib.core.model import Card, ModelConfiguration
-from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
+from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
+from UnsupervisedRegistrationLib.core.models.card import Card
+from UnsupervisedRegistrationLib.core.models.choice import choose_model, traits_of
+from UnsupervisedRegistrationLib.core.models.model_file import ModelConfiguration
+from UnsupervisedRegistrationLib.core.models.selection import DEFAULT
 
 RANDOM = np.random.default_rng(0)
 PLAIN = ModelConfiguration()

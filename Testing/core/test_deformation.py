@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import map_coordinates
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.deformation import (
+from UnsupervisedRegistrationLib.core.spatial.deformation import (
     compose,
     exponentiate,
     invert,
@@ -19,7 +19,7 @@ from UnsupervisedRegistrationLib.core.deformation import (
     symmetric_flows,
     warp,
 )
-from UnsupervisedRegistrationLib.core.grid import identity_grid
+from UnsupervisedRegistrationLib.core.spatial.grid import identity_grid
 
 SHAPES = {"2-D": (33, 40), "3-D": (17, 20, 24)}
 shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())

@@ -10,17 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core import estimate as estimation
-from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.deformation import compose, invert, lengths, warp
-from UnsupervisedRegistrationLib.core.estimate import estimate
-from UnsupervisedRegistrationLib.core.grid import ImageGrid
-from UnsupervisedRegistrationLib.core.losses import endpoint_error
-from UnsupervisedRegistrationLib.core.measures import folding
-from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model
-from UnsupervisedRegistrationLib.core.network import Network, NetworkConfiguration
-from UnsupervisedRegistrationLib.core.phantom import draw_phantom
-from UnsupervisedRegistrationLib.core.register import register, resolve_device
+from UnsupervisedRegistrationLib.core.images.phantom import draw_phantom
+from UnsupervisedRegistrationLib.core.models.card import Card
+from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration, load_model
+from UnsupervisedRegistrationLib.core.networks.architectures import build_network
+from UnsupervisedRegistrationLib.core.networks.network import Network, NetworkConfiguration
+from UnsupervisedRegistrationLib.core.registration import prediction as estimation
+from UnsupervisedRegistrationLib.core.registration.pipeline import register, resolve_device
+from UnsupervisedRegistrationLib.core.registration.prediction import estimate
+from UnsupervisedRegistrationLib.core.similarity.losses import endpoint_error
+from UnsupervisedRegistrationLib.core.spatial.deformation import compose, invert, lengths, warp
+from UnsupervisedRegistrationLib.core.spatial.folding import folding
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 MODELS = Path(__file__).parents[2] / "UnsupervisedRegistration/Resources/Models"
 

@@ -9,15 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.deformation import jacobian_determinant
-from UnsupervisedRegistrationLib.core.grid import identity_grid
-from UnsupervisedRegistrationLib.core.measures import (
-    _simplex_ratios,
-    _simplex_sizes,
-    folded_fraction,
-    folding,
-    sd_log_jacobian,
-)
+from UnsupervisedRegistrationLib.core.evaluation.metrics import sd_log_jacobian
+from UnsupervisedRegistrationLib.core.spatial.deformation import jacobian_determinant
+from UnsupervisedRegistrationLib.core.spatial.folding import _simplex_ratios, _simplex_sizes, folded_fraction, folding
+from UnsupervisedRegistrationLib.core.spatial.grid import identity_grid
 
 DOUBLE = torch.zeros(1, dtype=torch.float64)
 SHAPES = {"2-D": (18, 21), "3-D": (9, 10, 12)}

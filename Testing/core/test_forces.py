@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core import forces
-from UnsupervisedRegistrationLib.core.axes import box_mean
-from UnsupervisedRegistrationLib.core.deformation import warp
-from UnsupervisedRegistrationLib.core.forces import AnyContrast, SameContrast, contrasts, mutual_force
-from UnsupervisedRegistrationLib.core.losses import mind
+from UnsupervisedRegistrationLib.core.similarity import forces
+from UnsupervisedRegistrationLib.core.similarity.forces import AnyContrast, SameContrast, contrasts, mutual_force
+from UnsupervisedRegistrationLib.core.similarity.losses import mind
+from UnsupervisedRegistrationLib.core.spatial.deformation import warp
+from UnsupervisedRegistrationLib.core.spatial.filters import box_mean
 
 
 def images(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:

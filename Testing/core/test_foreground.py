@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.foreground import foreground
+from UnsupervisedRegistrationLib.core.images.foreground import foreground
 
 ROWS, COLUMNS = torch.meshgrid(torch.arange(120), torch.arange(100), indexing="ij")
 DISC = (ROWS - 50) ** 2 + (COLUMNS - 45) ** 2 < 30**2

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.deformation import compose, invert, lengths, warp
-from UnsupervisedRegistrationLib.core.estimate import _in_one_contrast, estimate
-from UnsupervisedRegistrationLib.core.greys import Greys, differ, speckled
-from UnsupervisedRegistrationLib.core.losses import endpoint_error
-from UnsupervisedRegistrationLib.core.model import load_model
-from UnsupervisedRegistrationLib.core.phantom import draw_phantom
+from UnsupervisedRegistrationLib.core.images.phantom import draw_phantom
+from UnsupervisedRegistrationLib.core.models.model_file import load_model
+from UnsupervisedRegistrationLib.core.registration.prediction import _in_one_contrast, estimate
+from UnsupervisedRegistrationLib.core.similarity.intensity_mapping import Greys, differ, speckled
+from UnsupervisedRegistrationLib.core.similarity.losses import endpoint_error
+from UnsupervisedRegistrationLib.core.spatial.deformation import compose, invert, lengths, warp
 
 MODELS = Path(__file__).parents[2] / "UnsupervisedRegistration/Resources/Models"
 

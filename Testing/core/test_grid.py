@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.grid import ImageGrid, identity_grid, shifted
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid, identity_grid, shifted
 
 
 def matrix(directions: list[list[float]], spacing: tuple[float, float, float]) -> Tensor:

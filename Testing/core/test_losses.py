@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.losses import (
+from UnsupervisedRegistrationLib.core.similarity.losses import (
     local_correlation,
     local_ncc,
     mind,

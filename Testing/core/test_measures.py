@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.grid import ImageGrid, identity_grid
-from UnsupervisedRegistrationLib.core.measures import (
+from UnsupervisedRegistrationLib.core.evaluation.metrics import (
     dice,
     inverse_consistency_error,
     surface_distance,
     target_registration_error,
 )
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid, identity_grid
 
 DOUBLE = torch.zeros(1, dtype=torch.float64)
 SHAPES = {"2-D": (18, 21), "3-D": (9, 10, 12)}
@@ -131,7 +131,7 @@ def test_surface_distances_equal_distance_transforms_of_scipy(regions: tuple[Ten
 
 def test_large_surfaces_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = surface_distance(*squares(), (0.8, 0.5))
-    monkeypatch.setattr("UnsupervisedRegistrationLib.core.measures._POINTS", 7)
+    monkeypatch.setattr("UnsupervisedRegistrationLib.core.evaluation.metrics._POINTS", 7)
     assert surface_distance(*squares(), (0.8, 0.5)) == pytest.approx(whole)
 
 

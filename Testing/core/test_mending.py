@@ -7,10 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.axes import gaussian
-from UnsupervisedRegistrationLib.core.deformation import compose, symmetric_flows
-from UnsupervisedRegistrationLib.core.measures import folded_cells, folding
-from UnsupervisedRegistrationLib.core.mending import unfolded, unfolded_ways
+from UnsupervisedRegistrationLib.core.spatial.deformation import compose, symmetric_flows
+from UnsupervisedRegistrationLib.core.spatial.filters import gaussian
+from UnsupervisedRegistrationLib.core.spatial.folding import folded_cells, folding, unfolded, unfolded_ways
 
 
 def folded_field(shape: tuple[int, ...]) -> Tensor:

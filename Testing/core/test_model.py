@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 import torch
 
-from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.model import (
-    Card,
+from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
+from UnsupervisedRegistrationLib.core.models.card import Card
+from UnsupervisedRegistrationLib.core.models.model_file import (
     Model,
     ModelConfiguration,
     load_model,
     read_configuration,
     save_model,
 )
-from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
-from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
+from UnsupervisedRegistrationLib.core.networks.architectures import build_network
+from UnsupervisedRegistrationLib.core.networks.network import NetworkConfiguration
 
 CONFIGURATION = ModelConfiguration(
     network=NetworkConfiguration(width=4, integration_steps=5),

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
-from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
+from UnsupervisedRegistrationLib.core.models.card import Card
+from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration, load_model, save_model
+from UnsupervisedRegistrationLib.core.networks.architectures import build_network
+from UnsupervisedRegistrationLib.core.networks.network import NetworkConfiguration
 
 
 @pytest.fixture

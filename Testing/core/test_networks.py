@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from UnsupervisedRegistrationLib.core import pyramid
-from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.deformation import exponentiate, symmetric_flows, warp
-from UnsupervisedRegistrationLib.core.network import Architecture, Network, NetworkConfiguration
-from UnsupervisedRegistrationLib.core.pyramid import InstanceNorm, correlate, space_to_depth, turned
+from UnsupervisedRegistrationLib.core.networks import pyramid
+from UnsupervisedRegistrationLib.core.networks.architectures import build_network
+from UnsupervisedRegistrationLib.core.networks.network import Architecture, Network, NetworkConfiguration
+from UnsupervisedRegistrationLib.core.networks.pyramid import InstanceNorm, correlate, space_to_depth, turned
+from UnsupervisedRegistrationLib.core.spatial.deformation import exponentiate, symmetric_flows, warp
 
 architectures = pytest.mark.parametrize("architecture", ["fcn", "pyramid"])
 dimensions = pytest.mark.parametrize("dimension", [2, 3])

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.grid import ImageGrid
-from UnsupervisedRegistrationLib.core.model import Model, load_model
-from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration, working_shape
-from UnsupervisedRegistrationLib.core.refine import Refinement
-from UnsupervisedRegistrationLib.core.register import Registration, register
+from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration, working_shape
+from UnsupervisedRegistrationLib.core.models.model_file import Model, load_model
+from UnsupervisedRegistrationLib.core.registration.instance_optimisation import Refinement
+from UnsupervisedRegistrationLib.core.registration.pipeline import Registration, register
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 MODELS = Path(__file__).parents[2] / "UnsupervisedRegistration/Resources/Models"
 

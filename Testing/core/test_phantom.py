@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 
-from UnsupervisedRegistrationLib.core.phantom import KINDS, Kind, Phantom, draw_phantom, true_partner
+from UnsupervisedRegistrationLib.core.images.phantom import KINDS, Kind, Phantom, draw_phantom, true_partner
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.grid import ImageGrid, identity_grid
-from UnsupervisedRegistrationLib.core.preprocessing import PreparedPair, PreprocessingConfiguration, prepare
+from UnsupervisedRegistrationLib.core.images.crop import PreparedPair, prepare
+from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid, identity_grid
 
 GRIDS = {
     "isotropic": ((40, 60), (1.0, 1.0), (40, 60)),

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.grid import ImageGrid
-from UnsupervisedRegistrationLib.core.preprocessing import (
+from UnsupervisedRegistrationLib.core.images.preprocessing import (
     PreprocessingConfiguration,
     resample,
     to_unit_range,
     working_shape,
 )
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 DEFAULT = PreprocessingConfiguration()
 SOFT_TISSUE = PreprocessingConfiguration(intensity="window", lower=-160, upper=240)

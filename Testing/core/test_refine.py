@@ -10,21 +10,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.deformation import warp
-from UnsupervisedRegistrationLib.core.grid import ImageGrid
-from UnsupervisedRegistrationLib.core.landmarks import LandmarkPairs
-from UnsupervisedRegistrationLib.core.measures import folding, sd_log_jacobian, target_registration_error
-from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
-from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
-from UnsupervisedRegistrationLib.core.refine import Refinement
-from UnsupervisedRegistrationLib.core.register import Cancelled, Registration, register
-from UnsupervisedRegistrationLib.core.stack import register_stack
-from UnsupervisedRegistrationLib.core.trust import trust_map
+from UnsupervisedRegistrationLib.core.evaluation.metrics import sd_log_jacobian, target_registration_error
+from UnsupervisedRegistrationLib.core.models.card import Card
+from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration
+from UnsupervisedRegistrationLib.core.networks.architectures import build_network
+from UnsupervisedRegistrationLib.core.networks.network import NetworkConfiguration
+from UnsupervisedRegistrationLib.core.registration.instance_optimisation import Refinement
+from UnsupervisedRegistrationLib.core.registration.landmark_constraint import LandmarkPairs
+from UnsupervisedRegistrationLib.core.registration.pipeline import Cancelled, Registration, register
+from UnsupervisedRegistrationLib.core.registration.stack import register_stack
+from UnsupervisedRegistrationLib.core.registration.uncertainty import trust_map
+from UnsupervisedRegistrationLib.core.spatial.deformation import warp
+from UnsupervisedRegistrationLib.core.spatial.folding import folding
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 SHAPE = (64, 64)
 GRID = ImageGrid(SHAPE, torch.eye(4))
-COARSEST = "UnsupervisedRegistrationLib.core.refine._COARSEST"
+COARSEST = "UnsupervisedRegistrationLib.core.registration.instance_optimisation._COARSEST"
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +137,9 @@ def test_no_coarser_level_is_tried_when_time_is_short_or_landmarks_lead(
 
     def found() -> list[Tensor]:
         led = refined(untrained, images, Refinement(), landmarks=landmarks)  # type: ignore[arg-type]
-        monkeypatch.setattr("UnsupervisedRegistrationLib.core.refine._SPARE", 1.0)  # Time is always short.
+        monkeypatch.setattr(
+            "UnsupervisedRegistrationLib.core.registration.instance_optimisation._SPARE", 1.0
+        )  # Time is always short.
         return [led.displacement, refined(untrained, images, Refinement()).displacement]  # type: ignore[arg-type]
 
     tried = found()

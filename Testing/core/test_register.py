@@ -8,16 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.deformation import warp
-from UnsupervisedRegistrationLib.core.estimate import fade
-from UnsupervisedRegistrationLib.core.grid import ImageGrid
-from UnsupervisedRegistrationLib.core.losses import local_ncc
-from UnsupervisedRegistrationLib.core.measures import folding
-from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
-from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
-from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
-from UnsupervisedRegistrationLib.core.register import register
+from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
+from UnsupervisedRegistrationLib.core.models.card import Card
+from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration
+from UnsupervisedRegistrationLib.core.networks.architectures import build_network
+from UnsupervisedRegistrationLib.core.networks.network import NetworkConfiguration
+from UnsupervisedRegistrationLib.core.registration.pipeline import register
+from UnsupervisedRegistrationLib.core.registration.prediction import fade
+from UnsupervisedRegistrationLib.core.similarity.losses import local_ncc
+from UnsupervisedRegistrationLib.core.spatial.deformation import warp
+from UnsupervisedRegistrationLib.core.spatial.folding import folding
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 GRIDS = {
     "LPS": ((50, 64), [-1.0, -1.0, 3.0]),

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from UnsupervisedRegistrationLib.core.grid import identity_grid
-from UnsupervisedRegistrationLib.core.losses import (
+from UnsupervisedRegistrationLib.core.similarity.losses import (
     bending,
     compression,
     diffusion,
     edge_aware_smoothness,
     endpoint_error,
 )
+from UnsupervisedRegistrationLib.core.spatial.grid import identity_grid
 
 Loss = Callable[..., Tensor]
 DOUBLE = torch.zeros(1, dtype=torch.float64)

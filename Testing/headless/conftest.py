@@ -12,7 +12,7 @@ import SimpleITK as sitk
 import slicer
 from scipy.ndimage import gaussian_filter
 
-from UnsupervisedRegistrationLib.scene.landmarks import addLandmarks
+from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks
 
 SHIFT = (6.0, -4.0, 0.0)  # RAS mm from where the moving image belongs to where its file says it is.
 SLICES_MM = 3.0

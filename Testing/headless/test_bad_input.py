@@ -9,7 +9,7 @@ import torch
 
 from UnsupervisedRegistrationLib.headless import session
 from UnsupervisedRegistrationLib.headless.__main__ import main
-from UnsupervisedRegistrationLib.scene.models import modelFolders
+from UnsupervisedRegistrationLib.scene.registration.model_folders import modelFolders
 
 
 @pytest.fixture
@@ -130,8 +130,8 @@ def test_a_file_that_cannot_be_replaced(refused, tmp_path, name):
 
 
 def test_no_model_at_all(capsys, monkeypatch):
-    monkeypatch.setattr("UnsupervisedRegistrationLib.scene.models.modelFolders", list)
-    monkeypatch.setattr("UnsupervisedRegistrationLib.scene.registration.modelFolders", list)
+    monkeypatch.setattr("UnsupervisedRegistrationLib.scene.registration.model_folders.modelFolders", list)
+    monkeypatch.setattr("UnsupervisedRegistrationLib.scene.registration.slice.modelFolders", list)
     assert main(["models"]) == 1
     assert capsys.readouterr().err == "unsupervised-registration: There is no model in any known folder.\n"
 

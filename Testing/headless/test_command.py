@@ -17,7 +17,7 @@ import slicer.util
 
 from UnsupervisedRegistrationLib.headless import session
 from UnsupervisedRegistrationLib.headless.__main__ import main
-from UnsupervisedRegistrationLib.scene.models import modelFolders
+from UnsupervisedRegistrationLib.scene.registration.model_folders import modelFolders
 
 FILES = {"transform.h5", "warped.nrrd", "overlay.png", "report.json", "scene.mrb"}
 GREY = 1.0  # A thousandth of the intensity range; the same for the similarity.

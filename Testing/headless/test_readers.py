@@ -12,7 +12,7 @@ import slicer.util
 from scipy.spatial.transform import Rotation
 
 from UnsupervisedRegistrationLib.headless.readers import readLandmarks, readMask, readTransform, readVolume
-from UnsupervisedRegistrationLib.scene.landmarks import addLandmarks
+from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks
 
 MM = 1e-4  # NIfTI keeps positions in float32.
 FLIP = np.diag([-1.0, -1, 1, 1])  # LPS to RAS.

@@ -13,7 +13,7 @@ import slicer
 import slicer.util
 
 import host
-from UnsupervisedRegistrationLib.core.phantom import draw_phantom
+from UnsupervisedRegistrationLib.core.images.phantom import draw_phantom
 
 _draw = functools.cache(draw_phantom)
 MODULE = Path(__file__).parents[2] / "UnsupervisedRegistration" / "UnsupervisedRegistration.py"
@@ -22,7 +22,7 @@ MODULE = Path(__file__).parents[2] / "UnsupervisedRegistration" / "UnsupervisedR
 @pytest.fixture(autouse=True)
 def drawnOnce(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing a patient takes seconds, and every test begins with the same one."""
-    monkeypatch.setattr("UnsupervisedRegistrationLib.scene.phantoms.draw_phantom", _draw)
+    monkeypatch.setattr("UnsupervisedRegistrationLib.scene.registration.phantom_nodes.draw_phantom", _draw)
 
 
 @pytest.fixture

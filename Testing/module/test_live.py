@@ -18,7 +18,7 @@ import vtk
 import host
 
 host.start()
-from UnsupervisedRegistrationLib.panel.newest import NewestRequest  # noqa: E402 - needs the module qt
+from UnsupervisedRegistrationLib.panel.latest_request import NewestRequest  # noqa: E402 - needs the module qt
 
 
 def red() -> Any:
@@ -246,7 +246,7 @@ def test_a_dragged_landmark_bends_the_field_there(loaded: host.Loaded, ui: Any) 
 @pytest.fixture
 def prealignments(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The slices that were aligned in their plane, each time that was done."""
-    from UnsupervisedRegistrationLib.scene import pairs
+    from UnsupervisedRegistrationLib.scene.registration import slice_pair as pairs
 
     real, names = pairs.alignInPlane, []
     monkeypatch.setattr(pairs, "alignInPlane", lambda plane, *rest: names.append(plane.name) or real(plane, *rest))
@@ -315,7 +315,7 @@ def test_a_mask_drawn_meanwhile_is_followed(loaded: host.Loaded, ui: Any) -> Non
 def test_too_little_gpu_memory_falls_back_to_the_cpu_once(
     loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from UnsupervisedRegistrationLib.scene import registration
+    from UnsupervisedRegistrationLib.scene.registration import slice as registration
 
     real, devices = registration.registerPair, []
 
@@ -339,7 +339,7 @@ def test_too_little_gpu_memory_falls_back_to_the_cpu_once(
 def test_another_failure_ends_live_with_a_sentence(
     loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from UnsupervisedRegistrationLib.scene import registration
+    from UnsupervisedRegistrationLib.scene.registration import slice as registration
 
     def broken(*arguments: Any, **settings: Any) -> Any:
         raise RuntimeError("the driver is gone")

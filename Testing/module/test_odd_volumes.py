@@ -12,8 +12,8 @@ import slicer.util
 import vtk
 
 import host
-from UnsupervisedRegistrationLib.core.model import load_model, save_model
-from UnsupervisedRegistrationLib.scene.transforms import movedPoints
+from UnsupervisedRegistrationLib.core.models.model_file import load_model, save_model
+from UnsupervisedRegistrationLib.scene.geometry.transforms import movedPoints
 
 
 @pytest.fixture(params=["applyButton", "liveButton"])

@@ -374,7 +374,7 @@ def test_too_little_gpu_memory_falls_back_to_the_cpu(
 ) -> None:
     import torch
 
-    from UnsupervisedRegistrationLib.scene import registration
+    from UnsupervisedRegistrationLib.scene.registration import slice as registration
 
     real, devices = registration.registerSlice, []
 

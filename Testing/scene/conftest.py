@@ -15,10 +15,10 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial.transform import Rotation
 from vtk.util.numpy_support import numpy_to_vtk
 
-from UnsupervisedRegistrationLib.core.register import Registration
-from UnsupervisedRegistrationLib.scene.planes import SlicePlane, planeFromIndex
-from UnsupervisedRegistrationLib.scene.registration import SlicePair, samplePair
-from UnsupervisedRegistrationLib.scene.volumes import addVolume
+from UnsupervisedRegistrationLib.core.registration.pipeline import Registration
+from UnsupervisedRegistrationLib.scene.geometry.planes import SlicePlane, planeFromIndex
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.registration.slice import SlicePair, samplePair
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from UnsupervisedRegistrationLib.scene.landmarks import targetRegistrationError
-from UnsupervisedRegistrationLib.scene.phantoms import PhantomNodes, addPhantom
-from UnsupervisedRegistrationLib.scene.registration import registerSlice
-from UnsupervisedRegistrationLib.scene.report import describe
+from UnsupervisedRegistrationLib.scene.landmarks.markups import targetRegistrationError
+from UnsupervisedRegistrationLib.scene.registration.phantom_nodes import PhantomNodes, addPhantom
+from UnsupervisedRegistrationLib.scene.registration.slice import registerSlice
+from UnsupervisedRegistrationLib.scene.reporting.summary import describe
 
 
 @pytest.fixture

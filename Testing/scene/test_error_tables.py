@@ -7,9 +7,9 @@ import csv
 import numpy as np
 import pytest
 
-from UnsupervisedRegistrationLib.scene.errors import exportCsv, fillPlot, fillTable
-from UnsupervisedRegistrationLib.scene.landmarks import LandmarkErrors
-from UnsupervisedRegistrationLib.scene.planes import SlicePlane
+from UnsupervisedRegistrationLib.scene.geometry.planes import SlicePlane
+from UnsupervisedRegistrationLib.scene.landmarks.markups import LandmarkErrors
+from UnsupervisedRegistrationLib.scene.landmarks.tre_table import exportCsv, fillPlot, fillTable
 
 PLANE = SlicePlane((10, 10), np.eye(4), "axial slice 0")
 

@@ -8,8 +8,8 @@ import slicer
 import slicer.util
 import vtk
 
-from UnsupervisedRegistrationLib.scene.foreground import addForeground
-from UnsupervisedRegistrationLib.scene.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.registration.foreground_mask import addForeground
 
 
 def ball(shape=(6, 60, 60)):

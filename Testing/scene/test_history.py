@@ -10,10 +10,11 @@ import pytest
 import slicer
 import slicer.util
 
-from UnsupervisedRegistrationLib.scene import history, transforms
-from UnsupervisedRegistrationLib.scene.landmarks import addLandmarks, targetRegistrationError
-from UnsupervisedRegistrationLib.scene.planes import shiftedPlane
-from UnsupervisedRegistrationLib.scene.registration import samplePair, showOutcome
+from UnsupervisedRegistrationLib.scene.geometry import transforms
+from UnsupervisedRegistrationLib.scene.geometry.planes import shiftedPlane
+from UnsupervisedRegistrationLib.scene.history import result_history as history
+from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks, targetRegistrationError
+from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showOutcome
 
 MM = 1e-4
 SETTINGS = {"model": "any-contrast", "confined": True}

@@ -10,9 +10,9 @@ import slicer.util
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from UnsupervisedRegistrationLib.scene.planes import planeFromIndex
-from UnsupervisedRegistrationLib.scene.registration import samplePair, showOutcome
-from UnsupervisedRegistrationLib.scene.transforms import checkOutput, initialTransformOf, isOutcome
+from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
+from UnsupervisedRegistrationLib.scene.geometry.transforms import checkOutput, initialTransformOf, isOutcome
+from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showOutcome
 
 GREY = 1.0  # A thousandth of the intensity range.
 KINDS = pytest.mark.parametrize("kind", ["linear", "grid", "spline"])

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from UnsupervisedRegistrationLib.core.deformation import invert
-from UnsupervisedRegistrationLib.scene.judgement import judge
-from UnsupervisedRegistrationLib.scene.landmarks import LandmarkErrors
-from UnsupervisedRegistrationLib.scene.registration import showOutcome
+from UnsupervisedRegistrationLib.core.spatial.deformation import invert
+from UnsupervisedRegistrationLib.scene.landmarks.markups import LandmarkErrors
+from UnsupervisedRegistrationLib.scene.registration.slice import showOutcome
+from UnsupervisedRegistrationLib.scene.reporting.judgement import judge
 
 
 @pytest.fixture

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import vtk
 
-from UnsupervisedRegistrationLib.scene.landmarks import (
+from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
+from UnsupervisedRegistrationLib.scene.landmarks.markups import (
     LandmarkErrors,
     addLandmarks,
     pairingProblems,
     pairLandmarks,
     targetRegistrationError,
 )
-from UnsupervisedRegistrationLib.scene.planes import planeFromIndex
-from UnsupervisedRegistrationLib.scene.registration import samplePair, showOutcome
+from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showOutcome
 
 MM = 1e-4  # float32 displacements of a few mm.
 SHIFT = np.array([2.0, -1.0, 0.0])  # From fixed to moving, mm, in the axial plane.

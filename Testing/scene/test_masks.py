@@ -9,8 +9,8 @@ import slicer.util
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, shiftedPlane
-from UnsupervisedRegistrationLib.scene.volumes import addVolume, sampleMask
+from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, shiftedPlane
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume, sampleMask
 
 KINDS = pytest.mark.parametrize("kind", ["labelmap", "segmentation"])
 SHAPE = (5, 20, 24)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import slicer
 
-from UnsupervisedRegistrationLib.core.catalogue import DEFAULT
-from UnsupervisedRegistrationLib.scene.choice import chooseModel, traitsOf
-from UnsupervisedRegistrationLib.scene.models import MODELS_VARIABLE, modelFolders
-from UnsupervisedRegistrationLib.scene.volumes import addVolume
+from UnsupervisedRegistrationLib.core.models.selection import DEFAULT
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.registration.model_choice import chooseModel, traitsOf
+from UnsupervisedRegistrationLib.scene.registration.model_folders import MODELS_VARIABLE, modelFolders
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_broken_file_beside_the_models_is_named_and_left_out(ct, tmp_path, mon
 
 def test_the_general_model_alone_is_enough(ct, tmp_path, monkeypatch):
     shutil.copy(modelFolders()[0] / f"{DEFAULT}.pt", tmp_path)
-    monkeypatch.setattr("UnsupervisedRegistrationLib.scene.choice.modelFolders", lambda: [tmp_path])
+    monkeypatch.setattr("UnsupervisedRegistrationLib.scene.registration.model_choice.modelFolders", lambda: [tmp_path])
     name, reason = chooseModel(ct("CTLiver"), ct("CTLiver"))
     assert (name, "no model learned from such images" in reason) == (DEFAULT, True)
 

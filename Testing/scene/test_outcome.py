@@ -8,9 +8,9 @@ import SimpleITK as sitk
 import slicer
 import slicer.util
 
-from UnsupervisedRegistrationLib.scene.planes import shiftedPlane
-from UnsupervisedRegistrationLib.scene.registration import showOutcome
-from UnsupervisedRegistrationLib.scene.volumes import sampleVolume
+from UnsupervisedRegistrationLib.scene.geometry.planes import shiftedPlane
+from UnsupervisedRegistrationLib.scene.geometry.volumes import sampleVolume
+from UnsupervisedRegistrationLib.scene.registration.slice import showOutcome
 
 GREY = 1.0  # A thousandth of the intensity range.
 RING = 8  # Pixels around the slice in which these displacements fall to zero, at most.

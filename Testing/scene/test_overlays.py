@@ -8,9 +8,11 @@ import slicer
 import slicer.util
 import vtk
 
-from UnsupervisedRegistrationLib.scene import linked, maps, overlays
-from UnsupervisedRegistrationLib.scene.display import addSliceViews, pictureOrder
-from UnsupervisedRegistrationLib.scene.registration import showOutcome
+from UnsupervisedRegistrationLib.scene.display import overlays
+from UnsupervisedRegistrationLib.scene.display import scalar_maps as maps
+from UnsupervisedRegistrationLib.scene.display import side_by_side as linked
+from UnsupervisedRegistrationLib.scene.display.slice_views import addSliceViews, pictureOrder
+from UnsupervisedRegistrationLib.scene.registration.slice import showOutcome
 
 LAYERS = slicer.vtkMRMLSliceCompositeNode
 GREY = 1e-6  # The derived volume has single precision.

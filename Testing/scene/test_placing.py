@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 import vtk
 
-from UnsupervisedRegistrationLib.scene.landmarks import (
+from UnsupervisedRegistrationLib.scene.landmarks.markups import (
     addLandmarks,
     createLandmarkPair,
-    nextToPlace,
     pairLandmarks,
-    placeProposals,
-    proposeMovingPoint,
     targetRegistrationError,
 )
-from UnsupervisedRegistrationLib.scene.registration import samplePair, showOutcome
+from UnsupervisedRegistrationLib.scene.landmarks.placing import nextToPlace, placeProposals, proposeMovingPoint
+from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showOutcome
 
 MM = 1e-4
 

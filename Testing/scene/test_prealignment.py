@@ -8,12 +8,12 @@ import slicer
 import slicer.util
 from scipy.ndimage import gaussian_filter
 
-from UnsupervisedRegistrationLib.scene import transforms
-from UnsupervisedRegistrationLib.scene.landmarks import addLandmarks
-from UnsupervisedRegistrationLib.scene.pairs import prealign
-from UnsupervisedRegistrationLib.scene.planes import planeFromIndex
-from UnsupervisedRegistrationLib.scene.registration import landmarksInPlane, samplePair, showOutcome
-from UnsupervisedRegistrationLib.scene.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.geometry import transforms
+from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks
+from UnsupervisedRegistrationLib.scene.registration.slice import landmarksInPlane, samplePair, showOutcome
+from UnsupervisedRegistrationLib.scene.registration.slice_pair import prealign
 
 PIXELS = 0.35  # A third of a pixel of the slice, of which the images are compared at half the resolution.
 SHAPE = (5, 120, 140)

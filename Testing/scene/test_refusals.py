@@ -9,10 +9,10 @@ import slicer.util
 import torch
 import vtk
 
-from UnsupervisedRegistrationLib.scene.models import modelFolders
-from UnsupervisedRegistrationLib.scene.planes import planeFromIndex
-from UnsupervisedRegistrationLib.scene.registration import openModel, registerSlice
-from UnsupervisedRegistrationLib.scene.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.registration.model_folders import modelFolders
+from UnsupervisedRegistrationLib.scene.registration.slice import openModel, registerSlice
 
 SHAPE = (3, 64, 64)
 

@@ -10,11 +10,12 @@ import pytest
 import slicer
 import slicer.util
 
-from UnsupervisedRegistrationLib.scene.landmarks import targetRegistrationError
-from UnsupervisedRegistrationLib.scene.models import MODELS_VARIABLE, modelFolders, modelNames
-from UnsupervisedRegistrationLib.scene.phantoms import addPhantom
-from UnsupervisedRegistrationLib.scene.planes import offsetBetween, planeFromIndex
-from UnsupervisedRegistrationLib.scene.registration import (
+from UnsupervisedRegistrationLib.scene.geometry.planes import offsetBetween, planeFromIndex
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.landmarks.markups import targetRegistrationError
+from UnsupervisedRegistrationLib.scene.registration.model_folders import MODELS_VARIABLE, modelFolders, modelNames
+from UnsupervisedRegistrationLib.scene.registration.phantom_nodes import addPhantom
+from UnsupervisedRegistrationLib.scene.registration.slice import (
     modelCards,
     openModel,
     registerPair,
@@ -22,8 +23,7 @@ from UnsupervisedRegistrationLib.scene.registration import (
     samplePair,
     showOutcome,
 )
-from UnsupervisedRegistrationLib.scene.report import describe, report
-from UnsupervisedRegistrationLib.scene.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.reporting.summary import describe, report
 
 SHAPE = (3, 64, 64)
 

@@ -7,8 +7,8 @@ import pytest
 import slicer
 import slicer.util
 
-from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, shiftedPlane
-from UnsupervisedRegistrationLib.scene.volumes import addVolume, sampleVolume, showAsVolume, worldToLocal
+from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, shiftedPlane
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume, sampleVolume, showAsVolume, worldToLocal
 
 GREY = 0.1  # Of 1000: a ten-thousandth of the range, what float32 positions cost in vtkImageReslice.
 NAMES = pytest.mark.parametrize("name", ["axial", "sagittal", "coronal"])

@@ -8,8 +8,8 @@ import slicer
 import slicer.util
 import vtk
 
-from UnsupervisedRegistrationLib.scene.planes import offsetBetween, planeFromIndex, shiftedPlane, sliceCount
-from UnsupervisedRegistrationLib.scene.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.geometry.planes import offsetBetween, planeFromIndex, shiftedPlane, sliceCount
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
 
 SHAPE = (5, 6, 7)  # K, J, I
 MM = 1e-9  # Rounding of matrices of numbers up to 100.

@@ -10,15 +10,18 @@ import slicer
 import slicer.util
 import torch
 
-from UnsupervisedRegistrationLib.core.preprocessing import PreprocessingConfiguration
-from UnsupervisedRegistrationLib.core.register import Cancelled
-from UnsupervisedRegistrationLib.scene import history, sequences, stack, transforms
-from UnsupervisedRegistrationLib.scene.planes import planeFromIndex
-from UnsupervisedRegistrationLib.scene.registration import openModel
-from UnsupervisedRegistrationLib.scene.report import describe
-from UnsupervisedRegistrationLib.scene.sequences import registerSequence
-from UnsupervisedRegistrationLib.scene.stack import registerVolume
-from UnsupervisedRegistrationLib.scene.volumes import addVolume, sampleVolume
+from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
+from UnsupervisedRegistrationLib.core.registration.pipeline import Cancelled
+from UnsupervisedRegistrationLib.scene.geometry import transforms
+from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume, sampleVolume
+from UnsupervisedRegistrationLib.scene.history import result_history as history
+from UnsupervisedRegistrationLib.scene.registration import sequence as sequences
+from UnsupervisedRegistrationLib.scene.registration import volume as stack
+from UnsupervisedRegistrationLib.scene.registration.sequence import registerSequence
+from UnsupervisedRegistrationLib.scene.registration.slice import openModel
+from UnsupervisedRegistrationLib.scene.registration.volume import registerVolume
+from UnsupervisedRegistrationLib.scene.reporting.summary import describe
 
 MM = 1e-4
 SHAPE = (6, 64, 72)

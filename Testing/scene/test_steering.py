@@ -13,20 +13,20 @@ import slicer.util
 import torch
 import vtk
 
-from UnsupervisedRegistrationLib.core.refine import Refinement
-from UnsupervisedRegistrationLib.core.register import Cancelled
-from UnsupervisedRegistrationLib.scene import registration as scene_registration
-from UnsupervisedRegistrationLib.scene import transforms
-from UnsupervisedRegistrationLib.scene.landmarks import addLandmarks
-from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, shiftedPlane
-from UnsupervisedRegistrationLib.scene.registration import (
+from UnsupervisedRegistrationLib.core.registration.instance_optimisation import Refinement
+from UnsupervisedRegistrationLib.core.registration.pipeline import Cancelled
+from UnsupervisedRegistrationLib.scene.geometry import transforms
+from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, shiftedPlane
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume, sampleVolume
+from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks
+from UnsupervisedRegistrationLib.scene.registration import slice as scene_registration
+from UnsupervisedRegistrationLib.scene.registration.slice import (
     landmarksInPlane,
     openModel,
     registerSlice,
     samplePair,
     showOutcome,
 )
-from UnsupervisedRegistrationLib.scene.volumes import addVolume, sampleVolume
 
 VOXELS = 1e-3  # float32 positions of a few dozen voxels.
 SHAPE = (3, 64, 64)

@@ -10,9 +10,9 @@ import slicer
 import slicer.util
 import vtk
 
-from UnsupervisedRegistrationLib.scene.display import addSliceViews
-from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, planeFromSliceNode
-from UnsupervisedRegistrationLib.scene.volumes import sampleVolume
+from UnsupervisedRegistrationLib.scene.display.slice_views import addSliceViews
+from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, planeFromSliceNode
+from UnsupervisedRegistrationLib.scene.geometry.volumes import sampleVolume
 
 VIEWS = {"Red": "axial", "Yellow": "sagittal", "Green": "coronal"}
 VIEW = pytest.mark.parametrize("view", VIEWS)

@@ -8,10 +8,10 @@ import slicer
 import slicer.util
 import vtk
 
-from UnsupervisedRegistrationLib.scene import viewstate
-from UnsupervisedRegistrationLib.scene.display import addSliceViews, fitView, pictureOrder, showOverlay
-from UnsupervisedRegistrationLib.scene.planes import planeFromIndex, planeFromSliceNode
-from UnsupervisedRegistrationLib.scene.volumes import addVolume, sampleVolume
+from UnsupervisedRegistrationLib.scene.display import view_state as viewstate
+from UnsupervisedRegistrationLib.scene.display.slice_views import addSliceViews, fitView, pictureOrder, showOverlay
+from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, planeFromSliceNode
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume, sampleVolume
 
 VIEWS = {"axial": "Red", "sagittal": "Yellow", "coronal": "Green"}
 NAMES = pytest.mark.parametrize("name", VIEWS)

@@ -10,14 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from training import claims
-from training.bench import MOVING, PEER, Row, bench, compare, phantom_pairs, read, table
-from training.pairs import LabelledPair
-from training.peers import CONTRASTS, Call, Read, identity
-from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.grid import ImageGrid
-from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration
-from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
+from training.benchmark import summary as claims
+from training.benchmark.baselines import CONTRASTS, Call, Read, identity
+from training.benchmark.bench import MOVING, PEER, Row, bench, compare, phantom_pairs, read, table
+from training.data.labelled_pairs import LabelledPair
+from UnsupervisedRegistrationLib.core.models.card import Card
+from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration
+from UnsupervisedRegistrationLib.core.networks.architectures import build_network
+from UnsupervisedRegistrationLib.core.networks.network import NetworkConfiguration
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 SHAPE = (64, 64)
 

@@ -112,7 +112,7 @@ def test_an_override_that_cannot_be_meant_is_named(tmp_path: Path, overrides: li
 def test_a_run_without_an_output_goes_to_a_folder_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "liver.yaml").write_text("seed: 5")
     given = []
-    monkeypatch.setattr("training.fit.fit", lambda run, folder, **_: given.append((run.seed, folder)))
+    monkeypatch.setattr("training.fit.trainer.fit", lambda run, folder, **_: given.append((run.seed, folder)))
     assert main(["fit", str(tmp_path / "liver.yaml")]) == 0
     assert main(["fit", str(tmp_path / "liver.yaml"), "--output", "here", "--seed", "7"]) == 0
     assert given == [(5, Path("out/train/liver")), (7, Path("here"))]

@@ -9,11 +9,11 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from training.batches import Batch, Batches, apart
 from training.configuration import DataConfiguration, run_from
-from training.files import find_scans, image_files, person_of
-from training.store import open_store
-from training.synthesis import Pair, SynthesisConfiguration, synthesise
+from training.data.batches import Batch, Batches, apart
+from training.data.files import find_scans, image_files, person_of
+from training.data.store import open_store
+from training.synthesis.synthesis import Pair, SynthesisConfiguration, synthesise
 
 SIZE = (48, 48)
 
@@ -57,13 +57,13 @@ def test_slices_of_all_files_are_stored(folder: Path) -> None:
 
 def test_a_second_start_reads_nothing_but_the_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_store(settings(folder), SIZE)
-    monkeypatch.setattr("training.store.read_slices", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr("training.data.store.read_slices", lambda *_: pytest.fail("read again"))
     assert len(open_store(settings(folder), SIZE)) == 18
 
 
 def test_a_second_start_reads_no_header_either(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_store(settings(folder), SIZE)
-    monkeypatch.setattr("training.store.find_scans", lambda *_: pytest.fail("looked into the files again"))
+    monkeypatch.setattr("training.data.store.find_scans", lambda *_: pytest.fail("looked into the files again"))
     assert len(open_store(settings(folder), SIZE)) == 18
 
 
@@ -79,14 +79,14 @@ def test_a_store_that_another_process_made_meanwhile_is_taken(folder: Path, monk
         open_store(settings(folder), SIZE)
         return []
 
-    monkeypatch.setattr("training.store.read_slices", overtaken)
+    monkeypatch.setattr("training.data.store.read_slices", overtaken)
     assert len(open_store(settings(folder), SIZE)) == 18
     assert not list((folder.parent / "cache").glob("unfinished-*"))
 
 
 def test_many_chunks_keep_few_files_open(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.store._CHUNK", 2)
-    monkeypatch.setattr("training.store._OPEN", 3)
+    monkeypatch.setattr("training.data.store._CHUNK", 2)
+    monkeypatch.setattr("training.data.store._OPEN", 3)
     store = open_store(settings(folder), SIZE)
     assert all(store[index][0].shape == SIZE for index in range(18))
     assert store._chunk.cache_info().currsize == 3
@@ -317,7 +317,7 @@ def test_a_gpu_draws_its_pairs_together(monkeypatch: pytest.MonkeyPatch, gpu: bo
         drawn.append(count)
         return synthesise(count, settings)
 
-    monkeypatch.setattr("training.batches.synthesise", counted)
+    monkeypatch.setattr("training.data.batches.synthesise", counted)
     wanted = run_from({"synthesis": {"size": SIZE}, "optimisation": {"batch": 12}})
     batch = Batches(wanted, None, world - 1, world, gpu).draw(0, torch.device("cpu"))
     assert len(drawn) == groups

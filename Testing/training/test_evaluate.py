@@ -10,13 +10,14 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from training.evaluate import evaluate, mean_dice
+from training.data.labelled_pairs import find_pairs
+from training.evaluation.evaluate import evaluate, mean_dice
 from training.export import export, set_scores
-from training.pairs import find_pairs
-from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
-from UnsupervisedRegistrationLib.core.network import NetworkConfiguration
-from UnsupervisedRegistrationLib.core.register import register
+from UnsupervisedRegistrationLib.core.models.card import Card
+from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration, load_model, save_model
+from UnsupervisedRegistrationLib.core.networks.architectures import build_network
+from UnsupervisedRegistrationLib.core.networks.network import NetworkConfiguration
+from UnsupervisedRegistrationLib.core.registration.pipeline import register
 
 
 def write(path: Path, shift: int = 0, shape: tuple[int, ...] = (1, 64, 64)) -> None:
@@ -158,7 +159,7 @@ def seen(folder: Path, monkeypatch: pytest.MonkeyPatch, **data: object) -> tuple
         images.append(fixed)
         return register(fixed=fixed, **others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("training.evaluate.register", watched)
+    monkeypatch.setattr("training.evaluation.evaluate.register", watched)
     model = still()
     configuration = dataclasses.replace(model.configuration, training={"data": data})
     for _ in range(2):

@@ -10,8 +10,8 @@ import pytest
 import SimpleITK as sitk
 
 from training.configuration import DataConfiguration
-from training.files import find_scans, image_files, person_of, read_scan
-from training.store import open_store
+from training.data.files import find_scans, image_files, person_of, read_scan
+from training.data.store import open_store
 
 SIZE = (48, 48)
 

@@ -19,13 +19,13 @@ import torch
 import torch.multiprocessing
 import yaml
 
-from training.batches import Batch, Batches
 from training.configuration import RunConfiguration, run_from
+from training.data.batches import Batch, Batches
 from training.export import describe, export
-from training.fit import fit
-from training.objective import loss_of
-from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.model import load_model
+from training.fit.objective import loss_of
+from training.fit.trainer import fit
+from UnsupervisedRegistrationLib.core.models.model_file import load_model
+from UnsupervisedRegistrationLib.core.networks.architectures import build_network
 
 ROOT = Path(__file__).parents[2]
 TINY = """

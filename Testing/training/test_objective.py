@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.batches import Batch
 from training.configuration import LossConfiguration, run_from
-from training.learner import Learner
-from training.objective import loss_of
-from training.teaching import lessons
-from UnsupervisedRegistrationLib.core.architectures import build_network
-from UnsupervisedRegistrationLib.core.estimate import estimate
-from UnsupervisedRegistrationLib.core.losses import compression
-from UnsupervisedRegistrationLib.core.model import Card, Model, ModelConfiguration, load_model, save_model
-from UnsupervisedRegistrationLib.core.network import Network, NetworkConfiguration
+from training.data.batches import Batch
+from training.fit.distillation import lessons
+from training.fit.learner import Learner
+from training.fit.objective import loss_of
+from UnsupervisedRegistrationLib.core.models.card import Card
+from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration, load_model, save_model
+from UnsupervisedRegistrationLib.core.networks.architectures import build_network
+from UnsupervisedRegistrationLib.core.networks.network import Network, NetworkConfiguration
+from UnsupervisedRegistrationLib.core.registration.prediction import estimate
+from UnsupervisedRegistrationLib.core.similarity.losses import compression
 
 CONSISTENT = LossConfiguration(inverse_consistency_weight=1.0)
 

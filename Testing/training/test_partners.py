@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.partners import Partners
-from training.store import _RECORD
+from training.data.pairing import Partners
+from training.data.store import _RECORD
 
 
 def records(*slices: tuple[int, int, float]) -> NDArray[np.void]:

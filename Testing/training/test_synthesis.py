@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from training.anatomy import ANATOMIES
-from training.synthesis import _LABELS, Pair, SynthesisConfiguration, _remapped, synthesise
-from UnsupervisedRegistrationLib.core.deformation import warp
+from training.synthesis.anatomy import ANATOMIES
+from training.synthesis.synthesis import _LABELS, Pair, SynthesisConfiguration, _remapped, synthesise
+from UnsupervisedRegistrationLib.core.spatial.deformation import warp
 
 
 def drawn(remapped: float, strange: float = 0.0) -> Pair:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from training import table as tables
-from training.evaluate import Score
-from training.pairs import LabelledPair
-from UnsupervisedRegistrationLib.core.grid import ImageGrid
+from training.data.labelled_pairs import LabelledPair
+from training.evaluation import table as tables
+from training.evaluation.evaluate import Score
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 AFTER = {"plain-1": (0.5, 4.0), "plain-2": (0.6, 5.0), "edges-1": (0.55, 3.0), "edges-2": (0.6, 4.0)}
 

@@ -10,9 +10,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from test_evaluate import write
 
 from training.configuration import OptimisationConfiguration, run_from
-from training.fit import fit
-from training.learner import rate_factor
-from training.throughput import Throughput
+from training.fit.learner import rate_factor
+from training.fit.throughput import Throughput
+from training.fit.trainer import fit
 
 
 @pytest.fixture(scope="module")

@@ -125,8 +125,8 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _models(options: argparse.Namespace) -> str:
-    from ..scene.models import modelFolders
-    from ..scene.registration import modelCards
+    from ..scene.registration.model_folders import modelFolders
+    from ..scene.registration.slice import modelCards
 
     cards = modelCards()
     if not cards:

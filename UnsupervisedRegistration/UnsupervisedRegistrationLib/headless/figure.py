@@ -10,8 +10,8 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..scene.display import pictureOrder
-from ..scene.outcomes import SliceRegistration
+from ..scene.display.slice_views import pictureOrder
+from ..scene.registration.result_nodes import SliceRegistration
 
 _TILE = 8  # Checks along the shorter side.
 _LINES = 20  # Lines of the deformation grid along the shorter side.

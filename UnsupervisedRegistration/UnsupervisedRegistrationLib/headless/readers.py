@@ -13,7 +13,7 @@ import SimpleITK as sitk
 import slicer
 import slicer.util
 
-from ..scene.volumes import addVolume
+from ..scene.geometry.volumes import addVolume
 
 _NIFTI_HEADER = 348  # Bytes of a NIfTI-1 header, which its first number says.
 _NIFTI_FLOATS = {16: "f4", 64: "f8"}

@@ -11,18 +11,18 @@ import numpy as np
 import slicer
 import slicer.util
 
-from ..scene.choice import chooseModel
-from ..scene.display import addSliceViews, fitView, showOverlay
-from ..scene.errors import fillTable
-from ..scene.foreground import addForeground
-from ..scene.judgement import judge
-from ..scene.landmarks import LandmarkErrors, targetRegistrationError
-from ..scene.outcomes import SliceRegistration
-from ..scene.phantoms import Kind, addPhantom
-from ..scene.planes import Orientation, SlicePlane, offsetBetween, planeFromIndex
-from ..scene.prealignment import Prealignment
-from ..scene.registration import Progress, Refinement, openModel, registerSlice
-from ..scene.report import describe, report
+from ..scene.display.slice_views import addSliceViews, fitView, showOverlay
+from ..scene.geometry.planes import Orientation, SlicePlane, offsetBetween, planeFromIndex
+from ..scene.landmarks.markups import LandmarkErrors, targetRegistrationError
+from ..scene.landmarks.tre_table import fillTable
+from ..scene.registration.foreground_mask import addForeground
+from ..scene.registration.model_choice import chooseModel
+from ..scene.registration.phantom_nodes import Kind, addPhantom
+from ..scene.registration.prealignment import Prealignment
+from ..scene.registration.result_nodes import SliceRegistration
+from ..scene.registration.slice import Progress, Refinement, openModel, registerSlice
+from ..scene.reporting.judgement import judge
+from ..scene.reporting.summary import describe, report
 from .figure import saveFigure
 from .readers import readLandmarks, readMask, readTransform, readVolume
 

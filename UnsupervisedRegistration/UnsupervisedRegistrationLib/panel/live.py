@@ -12,8 +12,8 @@ import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
-from .newest import NewestRequest
-from .steps import LiveSteps
+from .latest_request import NewestRequest
+from .live_steps import LiveSteps
 
 DEBOUNCE_MS = 5
 """What changes the slice comes in several events at once. Of those that come later, as the wheel turns on, the newest

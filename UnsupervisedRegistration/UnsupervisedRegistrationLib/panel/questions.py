@@ -6,10 +6,10 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from ..scene.landmarks import LandmarkErrors, targetRegistrationError
-from ..scene.overlays import outcomeOf
-from ..scene.planes import Orientation, SlicePlane, planeFromIndex, planeFromSliceNode, sliceCount
-from .choices import AUTOMATIC, IN_VIEW, ORIENTATIONS
+from ..interaction.choices import AUTOMATIC, IN_VIEW, ORIENTATIONS
+from ..scene.display.overlays import outcomeOf
+from ..scene.geometry.planes import Orientation, SlicePlane, planeFromIndex, planeFromSliceNode, sliceCount
+from ..scene.landmarks.markups import LandmarkErrors, targetRegistrationError
 
 
 class Questions:
@@ -81,7 +81,7 @@ class Questions:
         """Name or file of the model for two volumes, the chosen ones or others, and why; see ``core.choice``."""
         if parameters.model != AUTOMATIC:
             return parameters.model, ""
-        from ..scene.choice import chooseModel
+        from ..scene.registration.model_choice import chooseModel
 
         return chooseModel(*volumes or (parameters.fixedVolume, parameters.movingVolume))
 
@@ -89,7 +89,7 @@ class Questions:
         """How the outcome is refined, or ``None``."""
         if not (parameters.refine or parameters.steer):
             return None
-        from ..scene.registration import Refinement
+        from ..scene.registration.slice import Refinement
 
         return Refinement(
             similarity=parameters.similarity, smoothness_weight=parameters.smoothnessWeight, seconds=seconds

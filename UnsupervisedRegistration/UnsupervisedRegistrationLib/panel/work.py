@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import slicer
 from slicer.i18n import tr as _
 
-from ..scene.history import addResult
-from ..scene.landmarks import pairLandmarks
-from ..scene.transforms import initialTransformOf, isOutcomeOf
+from ..scene.geometry.transforms import initialTransformOf, isOutcomeOf
+from ..scene.history.result_history import addResult
+from ..scene.landmarks.markups import pairLandmarks
 from .questions import Questions
 
 _REFINED = ("similarity", "smoothnessWeight", "refineSeconds")  # Parameters that count where an outcome is refined.
@@ -78,7 +78,7 @@ class Work(Questions):
         self.checkSequence(parameters)
         sequence = parameters.sequence
         self.requireTorch()
-        from ..scene.sequences import framesOf
+        from ..scene.registration.sequence import framesOf
 
         first, second, *_others = framesOf(sequence)
         model, reason = self.chooseModel(parameters, (first, second))
@@ -153,13 +153,13 @@ class Work(Questions):
 
     def judge(self, parameters: Any, outcome: Any) -> Any:
         """A traffic light with reasons; see ``scene.judgement``."""
-        from ..scene.judgement import judge
+        from ..scene.reporting.judgement import judge
 
         return judge(outcome, self.errors(parameters, outcome.transformNode))
 
     def describe(self, parameters: Any, outcome: Any) -> str:
         """One sentence about an outcome."""
-        from ..scene.report import describe
+        from ..scene.reporting.summary import describe
 
         milliseconds = sum(outcome.registration.milliseconds.values())
         sentence = _("{what}: {how}; {time} on {device}.").format(

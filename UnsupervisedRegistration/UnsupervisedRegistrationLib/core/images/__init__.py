@@ -1,0 +1,1 @@
+"""From images as they come to what a network takes."""

@@ -1,0 +1,106 @@
+"""From images as they come to what a network wants, and the displacement back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..spatial.grid import ImageGrid
+
+
+@dataclass(frozen=True)
+class PreprocessingConfiguration:
+    """What a model expects of its images.
+
+    Attributes:
+        working_spacing: mm of a working voxel, the same along all axes; ``None`` takes the finest spacing of the
+            fixed image.
+        max_size: Longest side of the working image in voxels; beyond it the working spacing grows.
+        intensity: ``"percentile"`` maps two percentiles of each image to 0 and 1, ``"window"`` two fixed values,
+            for CT in HU.
+        lower: Percentile, or intensity, that becomes 0.
+        upper: Percentile, or intensity, that becomes 1.
+    """
+
+    working_spacing: float | None = None
+    max_size: int = 512
+    intensity: Literal["percentile", "window"] = "percentile"
+    lower: float = 0.5
+    upper: float = 99.5
+
+    def __post_init__(self) -> None:
+        if self.intensity not in ("percentile", "window"):
+            raise ValueError(f"There is no intensity mapping '{self.intensity}'; choose 'percentile' or 'window'.")
+        if not self.lower < self.upper:
+            raise ValueError(f"The lower intensity bound {self.lower} must be below the upper one {self.upper}.")
+        if self.max_size < 64 or (self.working_spacing is not None and not self.working_spacing > 0):
+            raise ValueError(f"A working image needs a positive spacing and room for 64 voxels a side: {self}.")
+
+
+def working_shape(grid: ImageGrid, configuration: PreprocessingConfiguration) -> tuple[int, ...]:
+    """Voxels along each axis at the working spacing, at least 2 and at most ``max_size``."""
+    spacing = configuration.working_spacing or min(grid.spacing)
+    extent = [size * step for size, step in zip(grid.shape, grid.spacing, strict=True)]
+    spacing = max(spacing, max(extent) / configuration.max_size)
+    return tuple(max(round(length / spacing), 2) for length in extent)
+
+
+def to_unit_range(
+    image: Tensor, configuration: PreprocessingConfiguration, mask: Tensor | None = None, name: str = "given"
+) -> Tensor:
+    """Intensities as 0..1; what lies beyond the two bounds is clipped.
+
+    NumPy takes a third of the time of torch for one image.
+
+    Raises:
+        ValueError: The image is constant, or not finite.
+    """
+    whole = image.detach().cpu().numpy()
+    # A finite sum tells that all are, in a tenth of the time.
+    if not math.isfinite(whole.sum()) and not np.isfinite(whole).all():
+        raise ValueError(f"The {name} image has NaN or infinite voxels; replace them before the registration.")
+    values = whole if mask is None else whole[(mask > 0).cpu().numpy()]
+    if values.size == 0:
+        raise ValueError("The mask has no pixel on this slice; draw it there, or register without a mask.")
+    low, high = configuration.lower, configuration.upper
+    if configuration.intensity == "percentile":
+        least, low, high, most = _percentiles(values, 0, low, high, 100)
+        if not high > low:  # Nearly everything has one value, as in a slice with a few bright points.
+            low, high = least, most
+    else:
+        least, most = float(values.min()), float(values.max())
+    if not min(most, high) > max(least, low):
+        raise ValueError(
+            f"The {name} image is constant on this slice (intensity {least:g} to {most:g},"
+            f" {configuration.intensity} bounds {low:g} to {high:g}); nothing in it can be aligned."
+        )
+    unit = (whole - low) / max(high - low, torch.finfo(image.dtype).tiny)
+    return torch.from_numpy(np.clip(unit, 0, 1, out=unit)).to(image)
+
+
+def _percentiles(values: np.ndarray, *percents: float) -> list[float]:
+    """The nearest values that occur; with many equal ones NumPy sorts them in a third of the time of partitioning."""
+    ordered = np.sort(values, axis=None)
+    return [float(ordered[round(percent / 100 * (ordered.size - 1))]) for percent in percents]
+
+
+def resample(image: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """``(B, C, *spatial)`` on a grid of another shape over the same extent; averages where it becomes coarser."""
+    for axis, size in enumerate(shape):
+        if image.shape[axis + 2] != size:
+            weights = _triangle_weights(image.shape[axis + 2], size).to(image)
+            image = torch.tensordot(image, weights, dims=([axis + 2], [1])).movedim(-1, axis + 2)
+    return image
+
+
+def _triangle_weights(old: int, new: int) -> Tensor:
+    """``(new, old)`` rows of a linear interpolation whose triangle is as wide as the coarser of the two voxels."""
+    width = max(old / new, 1.0)
+    centres = (torch.arange(new, dtype=torch.float64)[:, None] + 0.5) * old / new - 0.5
+    weights = (1 - (centres.clamp(0, old - 1) - torch.arange(old)).abs() / width).clamp_min(0)
+    return weights / weights.sum(dim=1, keepdim=True)

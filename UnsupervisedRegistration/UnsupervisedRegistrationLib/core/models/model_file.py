@@ -1,0 +1,183 @@
+"""Model files: a network, all it needs to be used, and the card that says what it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+import typing
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from ..images.preprocessing import PreprocessingConfiguration
+from ..networks.architectures import build_network
+from ..networks.network import Network, NetworkConfiguration
+from .card import Card
+from .selection import SUFFIX
+
+_FORMAT = "unsupervised-registration-model"
+_VERSION = 2
+# What the reading of a zip file with a senseless content has been seen to raise.
+_DAMAGED = (
+    *(RuntimeError, EOFError, zipfile.BadZipFile, LookupError, TypeError, AttributeError),
+    *(AssertionError, UnicodeDecodeError, NotImplementedError),
+)
+_Configuration = TypeVar("_Configuration")
+
+
+@dataclass(frozen=True)
+class ModelConfiguration:
+    """Everything but the weights.
+
+    Attributes:
+        network: Its shape.
+        preprocessing: What it expects.
+        passes: How often the network sees the pair, each time with the moving image warped by the outcome so far.
+        training: Whole configuration of the run that made it, as plain values.
+    """
+
+    network: NetworkConfiguration = field(default_factory=NetworkConfiguration)
+    preprocessing: PreprocessingConfiguration = field(default_factory=PreprocessingConfiguration)
+    passes: int = 1
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.passes, int) or self.passes < 1:
+            raise ValueError(f"A model applies its network at least once, not {self.passes!r} times.")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network ready for use, with its name (the file's), configuration and card."""
+
+    name: str
+    network: Network
+    configuration: ModelConfiguration
+    card: Card
+
+
+def save_model(model: Model, path: Path) -> None:
+    """Writes a model file; weights are stored in the precision they have.
+
+    Raises:
+        OSError: It could not be written; see ``save_whole``.
+    """
+    content = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "configuration": dataclasses.asdict(model.configuration),
+        "card": dataclasses.asdict(model.card),
+        "weights": dict(model.network.state_dict()),
+    }
+    save_whole(content, path)
+
+
+def save_whole(content: dict[str, Any], path: Path) -> None:
+    """Writes a PyTorch file as a whole or not at all; its folder is made.
+
+    Raises:
+        OSError: It could not be written; what was there before is as it was.
+    """
+    beside = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(content, beside)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # PyTorch hides what the system said behind an error of its own.
+        raise OSError(
+            f"'{path}' could not be written ({_first_cause(error)}); what was there before is whole."
+            " Make room, or choose another place, and give the same command again."
+        ) from error
+
+
+def _write(content: dict[str, Any], path: Path) -> None:
+    with path.open("wb") as stream:
+        torch.save(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    cause = error.__cause__ or error.__context__
+    return _first_cause(cause) if cause else error
+
+
+def load_model(path: Path) -> Model:
+    """Reads a model file without running anything it contains.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no model file, is damaged, or was made for another version.
+    """
+    content = read_archive(path)
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise ValueError(f"'{path}' is a PyTorch file but not a model of this extension; pick a file made by 'export'.")
+    if content.get("version") != _VERSION:
+        raise ValueError(
+            f"'{path}' has the model version {content.get('version')}; this release reads {_VERSION}."
+            " Train it again, or take the release that made it."
+        )
+    try:
+        configuration = read_configuration(ModelConfiguration, content["configuration"])
+        card = read_configuration(Card, content["card"])
+        network = build_network(configuration.network)
+        network.load_state_dict({name: weight.float() for name, weight in content["weights"].items()})
+    except ValueError as error:  # A setting that this release does not know, or a value that it does not take.
+        raise ValueError(
+            f"The model file '{path}' was made by another release: {error} Train it again, or take that release."
+        ) from error
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(
+            f"The model file '{path}' is incomplete: its parts do not fit each other ({error})."
+        ) from error
+    if not all(bool(torch.isfinite(weight).all()) for weight in network.state_dict().values()):
+        raise ValueError(f"The model file '{path}' has weights that are not finite numbers; train or export it again.")
+    return Model(path.stem, network.eval().requires_grad_(False), configuration, card)
+
+
+def read_archive(path: Path) -> Any:
+    """Plain values and tensors of a file that ``torch.save`` wrote; nothing in it is run.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is damaged, or holds more than that.
+    """
+    with path.open("rb"):  # A missing or protected file says so by itself.
+        pass
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"'{path}' is truncated or not a model file; copy it again, or pick a {SUFFIX} file.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:  # torch does not look at the checksums.
+                raise zipfile.BadZipFile("a checksum is wrong")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"'{path}' contains code or foreign objects, not only weights; it was not opened. Use files you trust."
+        ) from error
+    except _DAMAGED as error:
+        raise ValueError(f"'{path}' is damaged or not a model file; copy it again.") from error
+
+
+def read_configuration(kind: type[_Configuration], values: dict[str, Any]) -> _Configuration:
+    """A configuration dataclass from plain values, nested ones included.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ValueError(f"{kind.__name__} has no {', '.join(unknown)}; it knows {', '.join(hints)}.")
+    nested = {
+        name: read_configuration(hints[name], value) if dataclasses.is_dataclass(hints[name]) else value
+        for name, value in values.items()
+    }
+    return kind(**nested)

@@ -1,0 +1,98 @@
+"""What every registration network offers."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from ..spatial.deformation import both_ways, exponentiate, resize_displacement
+
+Architecture = Literal["fcn", "pyramid", "voxelmorph"]
+
+
+@dataclass(frozen=True)
+class NetworkConfiguration:
+    """Everything that fixes the shape of a network.
+
+    Attributes:
+        architecture: ``"fcn"`` (the paper's), ``"pyramid"`` (ours) or ``"voxelmorph"``.
+        dimension: 2 or 3.
+        width: Channels of the finest level; the others follow from it.
+        integration_steps: Samplings that turn the outcome, a velocity, into a displacement; with 0 the network
+            gives the displacement itself, as the paper's does.
+        demons_steps: How many steps of symmetric demons close the pyramid, for images of the same contrast only.
+        normalised: Whether the pyramid sees, beside each image, the same normalised in small windows.
+        levels: Of the pyramid, 1 to 4; the coarsest has 1/4, 1/8, 1/16 or 1/32 of the resolution. Coarse ones take
+            time and tell what moves far.
+    """
+
+    architecture: Architecture = "pyramid"
+    dimension: int = 2
+    width: int = 24
+    integration_steps: int = 6
+    demons_steps: int = 0
+    normalised: bool = False
+    levels: int = 4
+
+    def __post_init__(self) -> None:
+        if self.architecture not in typing.get_args(Architecture):
+            raise ValueError(
+                f"There is no architecture '{self.architecture}'; choose {', '.join(typing.get_args(Architecture))}."
+            )
+        if self.dimension not in (2, 3) or self.width < 4 or not 0 <= self.integration_steps <= 10:
+            raise ValueError(f"A network needs dimension 2 or 3, width 4 or more, 0 to 10 integration steps: {self}.")
+        if not 1 <= self.levels <= 4 or (self.levels < 4 and self.architecture != "pyramid"):
+            raise ValueError(f"levels is 1 to 4, and only the pyramid has a choice: {self}.")
+        if self.demons_steps < 0 or ((self.demons_steps or self.normalised) and self.architecture != "pyramid"):
+            raise ValueError(
+                f"demons_steps is 0 or more; only the pyramid closes with demons and sees normalised images: {self}."
+            )
+
+
+class Network(nn.Module):
+    """A fully convolutional network from a pair of images to velocities, coarse to fine.
+
+    Attributes:
+        configuration: What it was built from.
+        multiple: The image size along each axis must be a multiple of this.
+    """
+
+    multiple: int = 1
+
+    def __init__(self, configuration: NetworkConfiguration) -> None:
+        super().__init__()
+        self.configuration = configuration
+
+    def forward(self, fixed: Tensor, moving: Tensor) -> list[Tensor]:
+        """Velocities from fixed to moving.
+
+        Args:
+            fixed: ``(B, 1, *spatial)``, intensities 0..1.
+            moving: Like ``fixed``.
+
+        Returns:
+            Coarse to fine, each ``(B, d, *coarser)`` in voxels of its own grid.
+        """
+        raise RuntimeError(f"{type(self).__name__} has no forward pass of its own.")
+
+    def flows(self, velocity: Tensor) -> Tensor:
+        """Displacements from fixed to moving and back that one of the outcomes stands for.
+
+        Returns:
+            ``(2 * B, d, *finer)``, in voxels of a grid that may be finer than that of the velocity.
+        """
+        return exponentiate(both_ways(velocity), self.configuration.integration_steps)
+
+    def displacement(self, velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The displacement ``(B, d, *shape)`` from fixed to moving that one of the outcomes stands for."""
+        if shape == tuple(velocity.shape[2:]):  # Made coarser again, a finer flow would hide how rough the velocity is.
+            return exponentiate(velocity, self.configuration.integration_steps)
+        return resize_displacement(self.flows(velocity)[: len(velocity)], shape)
+
+
+def convolution(dimension: int) -> type[nn.Conv2d] | type[nn.Conv3d]:
+    """The convolution layer for images of that many axes."""
+    return nn.Conv2d if dimension == 2 else nn.Conv3d

@@ -1,0 +1,1 @@
+"""The registration of a pair: rules, stages and result."""

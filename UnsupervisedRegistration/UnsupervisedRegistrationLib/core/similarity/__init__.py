@@ -1,0 +1,1 @@
+"""Losses, the forces derived from them, and intensity mappings between contrasts."""

@@ -1,0 +1,1 @@
+"""Grids, filters and displacement fields."""

@@ -1,0 +1,147 @@
+"""Finds folds of displacement fields and repairs them."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .deformation import determinant, mutual
+from .filters import gaussian
+
+_ROUNDS = 40  # Of smoothing, at most.
+_SIGMA = 0.8  # Voxels; standard deviation of the Gaussian that smooths at first; a smaller one would not smooth.
+_STRONGER = 0.08  # What it grows by in every round.
+_AROUND = 1.4  # Voxels; that of the Gaussian that says how much is smoothed around a fold at first,
+_WIDER = 0.6  # and what it grows by in every round.
+
+
+def unfolded(displacement: Tensor) -> Tensor | None:
+    """A displacement ``(B, d, *spatial)`` smoothed around its folds until it has none; ``None`` if that fails."""
+    for number in range(_ROUNDS):
+        folded = _folded(displacement)
+        if not bool(folded.any()):
+            return displacement
+        displacement = _smoothed(displacement, folded, number)
+    return None
+
+
+def unfolded_ways(ways: Tensor) -> Tensor:
+    """Displacements there and back ``(2 * B, d, *spatial)``, smoothed where either folds, still inverse."""
+    for number in range(_ROUNDS):
+        folded = _folded(ways)
+        if not bool(folded.any()):
+            break
+        there, back = folded.chunk(2)
+        ways = mutual(_smoothed(ways, (there | back).repeat(2, *[1] * (ways.ndim - 1)), number))
+    return ways
+
+
+def _folded(displacement: Tensor) -> Tensor:
+    """Cells ``(B, 1, *cells)`` that fold, those included in which the border is repeated outside the grid."""
+    return folded_cells(F.pad(displacement, [1, 1] * (displacement.ndim - 2), mode="replicate"))
+
+
+def _smoothed(field: Tensor, folded: Tensor, number: int) -> Tensor:
+    """``(B, d, *spatial)``, smoother around the folded cells, see ``_folded``; the wider the higher the ``number``."""
+    for axis, size in enumerate(field.shape[2:], start=2):
+        folded = folded.narrow(axis, 0, size) | folded.narrow(axis, 1, size)  # Now the voxels that such a cell touches.
+    reach = _AROUND + _WIDER * number
+    around = gaussian(folded.to(field), reach) * (math.sqrt(2 * math.pi) * reach) ** (field.ndim - 2)  # 1 at a voxel.
+    return torch.lerp(field, gaussian(field, _SIGMA + _STRONGER * number), around.clamp_max(1))
+
+
+_CLEAR = 0.01  # Size of a simplex over that before that single precision tells from none.
+
+
+_Corners = list[tuple[int, ...]]
+
+
+def _corner_tetrahedron(z: int, y: int, x: int) -> _Corners:
+    return [(z, y, x), (1 - z, y, x), (z, 1 - y, x), (z, y, 1 - x)]
+
+
+_TETRAHEDRA: list[_Corners] = [
+    *(_corner_tetrahedron(z, y, x) for z in (0, 1) for y in (0, 1) for x in (0, 1)),
+    [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)],
+    [(1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1)],
+]
+
+
+def _triangle_ratios(displacement: Tensor) -> list[Tensor]:
+    """``_simplex_ratios`` in 2-D, for both ways to cut a square into two triangles, one at each corner.
+
+    They are the determinants of all one-sided differences, each of which is taken once.
+    """
+    rows, columns = displacement.shape[2] - 1, displacement.shape[3] - 1
+    along_rows, along_columns = displacement.diff(dim=2), displacement.diff(dim=3)
+    yy, xy = 1 + along_rows[:, 0], along_rows[:, 1]
+    yx, xx = along_columns[:, 0], 1 + along_columns[:, 1]
+    ends = itertools.product((slice(rows), slice(1, None)), (slice(columns), slice(1, None)))
+    return [torch.addcmul(yy[..., x] * xx[:, y], yx[:, y], xy[..., x], value=-1) for y, x in ends]
+
+
+def _simplex_ratios(displacement: Tensor) -> list[Tensor]:
+    """Signed size after the deformation over that before, ``(B, *cells)``, of every small simplex of a cell."""
+    dimension = displacement.shape[1]
+    if dimension == 2:
+        return _triangle_ratios(displacement)
+    cells = [size - 1 for size in displacement.shape[2:]]
+
+    def corner(position: tuple[int, ...]) -> Tensor:
+        part = displacement
+        for axis, step in enumerate(position):
+            part = part.narrow(axis + 2, step, cells[axis])
+        offset = torch.tensor(position, dtype=part.dtype, device=part.device)
+        return (part + offset.view(1, -1, *[1] * dimension)).movedim(1, -1)
+
+    ratios = []
+    for origin, *others in _TETRAHEDRA:
+        edges = torch.stack([corner(other) - corner(origin) for other in others], dim=-1)
+        rest = torch.tensor(others, dtype=edges.dtype) - torch.tensor(origin, dtype=edges.dtype)
+        ratios.append(determinant(edges) / float(determinant(rest.T)))
+    return ratios
+
+
+def _simplex_sizes(dimension: int) -> list[float]:
+    """Share of a cell that each simplex of one cut takes: 1/2 for a triangle, 1/6 or 1/3 for a tetrahedron."""
+    return [0.5] * 4 if dimension == 2 else [1 / 6] * 8 + [1 / 3] * 2
+
+
+def folding(displacement: Tensor) -> float:
+    """Area that the deformation turns inside out over the area of the image: 0 if none, 1 for a mirror image.
+
+    The non-diffeomorphic area (volume in 3-D) over the area of the image. In 2-D each pixel has four one-sided
+    Jacobian determinants, one for each triangle it spans with its neighbours; central differences miss folds
+    that alternate from pixel to pixel.
+
+    Args:
+        displacement: ``(1, d, *spatial)``, voxels.
+
+    Source:
+        Liu et al., On finite difference Jacobian computation in deformable image registration, IJCV 2024.
+    """
+    if float(least_ratio(displacement).amin()) > _CLEAR:
+        return 0.0
+    ratios = _simplex_ratios(displacement.double())
+    parts = zip(ratios, _simplex_sizes(displacement.shape[1]), strict=True)
+    return sum(size * float((-ratio).clamp_min(0).mean()) for ratio, size in parts) / 2
+
+
+def folded_cells(displacement: Tensor) -> Tensor:
+    """Which cells have at least one simplex that is turned inside out, ``(B, 1, *cells)``; see ``folding``."""
+    return (least_ratio(displacement) <= 0)[:, None]
+
+
+def least_ratio(displacement: Tensor) -> Tensor:
+    """Signed size of a cell's most compressed simplex over that before, ``(B, *cells)``; 0 and below folds."""
+    return functools.reduce(torch.minimum, _simplex_ratios(displacement))
+
+
+def folded_fraction(displacement: Tensor) -> float:
+    """Share of the cells that fold, 0..1."""
+    return float(folded_cells(displacement.double()).double().mean())

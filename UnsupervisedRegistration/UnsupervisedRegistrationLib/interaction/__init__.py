@@ -1,0 +1,1 @@
+"""What every user interface shares, free of Qt."""

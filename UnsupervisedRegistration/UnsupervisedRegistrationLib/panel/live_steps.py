@@ -1,0 +1,178 @@
+"""What Live does with one slice: takes it out of the scene, runs the network, puts the outcome back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import slicer.util
+
+from ..interaction.choices import TRUST
+from ..scene.geometry.planes import localIjkToRas
+from ..scene.geometry.transforms import initialTransformOf
+from ..scene.landmarks.markups import ownPositions
+
+_REFINE_SECONDS = 0.4  # While a landmark is dragged, the answer is worth more than the last bit of fit.
+_NOTHING: tuple[Any, Any, tuple[str, ...]] = (None, None, ())
+"""Of a pre-alignment: what it holds for, its matrix, and what it did in words."""
+
+
+class LiveRequest(NamedTuple):
+    """All that the network needs for one slice, taken from the scene; and whether it has to do without the GPU."""
+
+    pair: Any
+    model: Any
+    settings: dict[str, Any]
+    fallsBack: bool
+
+
+class LiveSteps:
+    """What Live does with the scene before and after the network, and with the network between them.
+
+    Args:
+        logic: Of the module.
+        parameters: What to register; may change meanwhile.
+    """
+
+    def __init__(self, logic: Any, parameters: Any) -> None:
+        self._logic, self._parameters = logic, parameters
+        self._model: tuple[str, Any] = ("", None)
+        self._choice: tuple[Any, str] = (None, "")
+        self._prealigned = _NOTHING
+        self._crowdedDevice = ""
+        self.reason = ""
+
+    @property
+    def modelName(self) -> str:
+        """Name or file of the model in use."""
+        return self._model[0]
+
+    def forget(self) -> None:
+        """Drops the pre-alignment, because a mask or a transform changed."""
+        self._prealigned = _NOTHING
+
+    def nodes(self) -> list[Any]:
+        """What is followed; Live ends when one of them is deleted."""
+        p = self._parameters
+        chosen = [p.sliceView, p.fixedVolume, p.movingVolume, p.mask, p.movingMask]
+        parents = [
+            p.fixedVolume.GetParentTransformNode() if p.fixedVolume else None,
+            initialTransformOf(p.movingVolume) if p.movingVolume else None,
+        ]
+        return [node for node in (*chosen, *parents, *(self._logic.steering(p) or ())) if node]
+
+    def state(self) -> tuple[Any, ...]:
+        """What the outcome depends on; as long as it stays the same there is nothing to do."""
+        p = self._parameters
+        settings = (p.model, p.device, p.confined, p.prealignment, p.refine, p.similarity, p.smoothnessWeight)
+        points = [tuple(ownPositions(node)) for node in self._logic.steering(p) or ()]
+        view = None if p.sliceView is None else slicer.util.arrayFromVTKMatrix(p.sliceView.GetSliceToRAS()).tobytes()
+        shows = (p.overlay == TRUST, p.initialTransform)
+        return (view, settings, shows, tuple(points), tuple(self.nodes()), self._voxels())
+
+    def _voxels(self) -> tuple[Any, ...]:
+        """What changes with the voxels of the volumes and with the place of their grid."""
+        volumes = [node for node in self.nodes() if node.IsA("vtkMRMLVolumeNode") and node.GetImageData()]
+        scalars = [volume.GetImageData().GetPointData().GetScalars() for volume in volumes]
+        times = [0 if array is None else array.GetMTime() for array in scalars]
+        return (*times, *(localIjkToRas(volume).tobytes() for volume in volumes))
+
+    def sample(self) -> LiveRequest:
+        """Takes the slice out of the scene; in the main thread.
+
+        Raises:
+            OSError: The model cannot be read.
+            ValueError: Something does not fit, such as a view that shows no slice of the volume.
+        """
+        from ..scene.registration.slice import landmarksInPlane
+
+        logic, p = self._logic, self._parameters
+        logic.check(p)
+        with logic.placed(p):
+            pair = self._pair()
+            lists = logic.steering(p)
+            points = landmarksInPlane(pair, *lists)[0] if lists else None
+            model = self._chosenModel()
+        fallsBack = p.device == self._crowdedDevice
+        settings = {
+            "device": "cpu" if fallsBack else p.device,
+            "refinement": logic.refinement(p, _REFINE_SECONDS),
+            "landmarks": points,
+            "trust": p.overlay == TRUST,
+        }
+        return LiveRequest(pair, model, settings, fallsBack)
+
+    def _pair(self) -> Any:
+        """Both slices, pre-aligned as on the first slice while images, placement and orientation stay the same."""
+        from ..scene.registration.slice import samplePair
+
+        p, plane = self._parameters, self._logic.plane(self._parameters)
+        key = (p.prealignment, self.nodes(), self._voxels(), plane.ijkToRas[:3, :3].tobytes())
+        known, placement, remarks = self._prealigned
+        pair = samplePair(
+            p.fixedVolume,
+            p.movingVolume,
+            plane=plane,
+            maskNode=p.mask,
+            movingMaskNode=p.movingMask,
+            prealignment=p.prealignment if known != key else "none" if placement is None else placement,
+        )
+        if known == key:
+            return replace(pair, remarks=remarks)
+        if p.prealignment != "none" and min(np.ptp(pair.fixed.pixels), np.ptp(pair.moving.pixels)) > 0:
+            self._prealigned = (key, pair.placement, pair.remarks)
+        return pair
+
+    def _chosenModel(self) -> Any:
+        """The model, chosen and read once for the images."""
+        from ..scene.registration.slice import openModel
+
+        p = self._parameters
+        key = (p.model, p.fixedVolume, p.movingVolume, p.fixedVolume.GetName(), p.movingVolume.GetName())
+        key += self._voxels()
+        if self._choice[0] != key:
+            name, self.reason = self._logic.chooseModel(p)
+            self._choice = (key, name)
+        if self._model[0] != self._choice[1]:
+            self._model = (self._choice[1], openModel(self._choice[1]))
+        return self._model[1]
+
+    def compute(self, request: LiveRequest, isOvertaken: Callable[[], bool]) -> Any:
+        """Runs the network; in the other thread.
+
+        Raises:
+            Cancelled: A newer slice waits.
+        """
+        from ..scene.registration.slice import Cancelled, registerPair
+
+        def progress(step: str, share: float) -> None:
+            if isOvertaken():
+                raise Cancelled
+
+        outcome = self._logic.onDevice(registerPair, request.pair, request.model, progress=progress, **request.settings)
+        if self._logic.fellBack:  # The next slice would not fit either, and finding out takes long.
+            self._crowdedDevice = request.settings["device"]
+        self._logic.fellBack |= request.fallsBack
+        return outcome
+
+    def show(self, request: LiveRequest, registration: Any) -> Any:
+        """Puts the outcome into the scene; in the main thread.
+
+        Raises:
+            ValueError: A node was deleted meanwhile, or the output cannot be used.
+        """
+        from ..scene.registration.slice import checkOutputs, showOutcome
+
+        p = self._parameters
+        self._logic.check(p)
+        self._logic.keepOtherOutcome(p)
+        checkOutputs(request.pair, p.transform, p.warpedVolume)
+        outcome = showOutcome(request.pair, registration, p.transform, p.warpedVolume, p.confined, exact=False)
+        if (p.transform, p.warpedVolume) != (
+            outcome.transformNode,
+            outcome.warpedVolume,
+        ):  # A change updates the panel.
+            p.transform, p.warpedVolume = outcome.transformNode, outcome.warpedVolume
+        return outcome

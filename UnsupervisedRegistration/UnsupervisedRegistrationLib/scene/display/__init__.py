@@ -1,0 +1,1 @@
+"""Slice views, overlays and maps."""

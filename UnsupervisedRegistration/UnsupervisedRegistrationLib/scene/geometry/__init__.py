@@ -1,0 +1,1 @@
+"""Slice planes, volumes and transforms of the scene."""

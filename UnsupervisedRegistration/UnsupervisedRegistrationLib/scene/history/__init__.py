@@ -1,0 +1,1 @@
+"""Earlier results that the scene keeps."""

@@ -1,0 +1,1 @@
+"""Slices, volumes and sequences of the scene, registered."""

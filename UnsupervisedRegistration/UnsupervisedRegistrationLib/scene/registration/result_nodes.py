@@ -1,0 +1,200 @@
+"""Outcomes of the core in the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import slicer.util
+import torch
+import vtk
+
+from ...core.evaluation.metrics import inverse_consistency_error
+from ...core.registration.pipeline import Registration
+from ...core.registration.uncertainty import trust_map
+from ...core.spatial.deformation import jacobian_determinant
+from ...core.spatial.grid import ImageGrid
+from ..geometry import transforms
+from ..geometry.planes import SlicePlane
+from ..geometry.volumes import sampleStack, sampleVolume, showAsVolume
+from .slice_pair import SlicePair
+
+
+@dataclass(frozen=True)
+class SliceRegistration:
+    """An outcome in the scene.
+
+    Attributes:
+        transformNode: Moves the moving volume.
+        warpedVolume: The warped slice on the pixels of the fixed one.
+        pair: What was registered.
+        registration: Displacement, measures and times.
+    """
+
+    transformNode: slicer.vtkMRMLTransformNode
+    warpedVolume: slicer.vtkMRMLScalarVolumeNode
+    pair: SlicePair
+    registration: Registration
+
+    @property
+    def warpedPixels(self) -> np.ndarray:
+        """``(rows, columns)`` of the warped volume."""
+        return slicer.util.arrayFromVolume(self.warpedVolume)[0]
+
+    def covers(self, points: np.ndarray) -> np.ndarray:
+        """``(N,)`` bool, which of ``(N, 3)`` points lie on the slice."""
+        return self.pair.plane.distances(points) <= self.pair.plane.thickness / 2
+
+    @property
+    def jacobian(self) -> np.ndarray:
+        """``(rows, columns)``, local change of area; 0 and below folds."""
+        return jacobian_determinant(self.registration.displacement)[0, 0].numpy()
+
+    @property
+    def inverseConsistency(self) -> np.ndarray:
+        """``(rows, columns)`` mm, how far each pixel is from itself after going to the moving image and back."""
+        ways = self.registration.displacement, self.registration.inverse
+        return inverse_consistency_error(*ways, gridOf(self.pair.plane))[0, 0].numpy()
+
+    @property
+    def expectedError(self) -> np.ndarray | None:
+        """``(rows, columns)`` mm, how far each pixel may be off; ``None`` if it was not asked for."""
+        error = self.registration.expected_error
+        return None if error is None else error[0, 0].numpy()
+
+    @property
+    def trust(self) -> np.ndarray | None:
+        """``(rows, columns)``, 0..1; ``None`` if it was not asked for."""
+        error = self.registration.expected_error
+        return None if error is None else trust_map(error)[0, 0].numpy()
+
+    @property
+    def sourcePositions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column in the moving slice, in fixed pixels, that each pixel of the fixed slice comes from."""
+        rows, columns = np.indices(self.pair.plane.shape) + self.registration.displacement[0].numpy()
+        return rows, columns
+
+
+def gridOf(plane: SlicePlane) -> ImageGrid:
+    """The pixels of a plane as ``core`` knows them."""
+    return ImageGrid(plane.shape, torch.from_numpy(plane.ijkToRas))
+
+
+def checkOutputs(
+    pair: SlicePair,
+    transformNode: slicer.vtkMRMLTransformNode | None,
+    warpedVolume: slicer.vtkMRMLScalarVolumeNode | None,
+    masks: tuple[slicer.vtkMRMLNode | None, ...] = (),
+) -> None:
+    """Refuses output nodes that cannot hold the outcome, or hold what must stay.
+
+    Raises:
+        ValueError: They do.
+    """
+    if transformNode is not None:
+        sameVolume = pair.fixedVolume is pair.movingVolume
+        fixedParent = pair.initial if sameVolume else pair.fixedVolume.GetParentTransformNode()
+        transforms.checkOutput(transformNode, fixedParent, pair.initial)
+    if warpedVolume is not None and warpedVolume in (pair.fixedVolume, pair.movingVolume, *masks):
+        raise ValueError(f"The warped slice would overwrite '{warpedVolume.GetName()}'; choose another output volume.")
+    if warpedVolume is not None and warpedVolume.GetClassName() != "vtkMRMLScalarVolumeNode":
+        raise ValueError(f"'{warpedVolume.GetName()}' is no scalar volume; choose a new one for the warped slice.")
+
+
+def showOutcome(
+    pair: SlicePair,
+    registration: Registration,
+    transformNode: slicer.vtkMRMLTransformNode | None = None,
+    warpedVolume: slicer.vtkMRMLScalarVolumeNode | None = None,
+    confined: bool = True,
+    exact: bool = True,
+) -> SliceRegistration:
+    """Puts the outcome into the given nodes, or new ones, and the moving volume under the transform.
+
+    Args:
+        pair: What was registered.
+        registration: Its outcome.
+        transformNode: Receives the displacement.
+        warpedVolume: Receives the warped slice.
+        confined: See ``registerSlice``.
+        exact: Take the warped slice from the volume itself; otherwise from the slice that the network saw, which is
+            interpolated twice but takes no time, as live updates need.
+
+    Raises:
+        ValueError: A volume was deleted meanwhile.
+    """
+    _checkThere(pair)
+    vectors = gridOf(pair.plane).displacement_to_ras(registration.displacement)[0].movedim(0, -1).numpy()
+    grid = transforms.gridTransform(pair.plane, vectors + pair.offset, confined)
+    outcome = transforms.followedBy(grid, pair.initial, pair.placement)
+    if exact:  # May refuse, so before the scene changes.
+        with _quick(grid):
+            pixels = sampleVolume(pair.movingVolume, pair.plane, outcome).pixels
+    else:
+        pixels = registration.warped[0, 0].numpy()
+    return _show(pair, registration, outcome, pixels, pair.plane, transformNode, warpedVolume)
+
+
+def showStack(
+    pair: SlicePair,
+    plane: SlicePlane,
+    displacement: torch.Tensor,
+    registration: Registration,
+    transformNode: slicer.vtkMRMLTransformNode | None = None,
+    warpedVolume: slicer.vtkMRMLScalarVolumeNode | None = None,
+    confined: bool = True,
+) -> SliceRegistration:
+    """As ``showOutcome`` for many slices.
+
+    Args:
+        pair: Of one of them.
+        plane: Of the first; the others follow along its normal.
+        displacement: ``(N, 2, rows, columns)``, voxels of the plane.
+        registration: Of the pair.
+        transformNode: Receives the displacement.
+        warpedVolume: Receives the warped slices.
+        confined: See ``registerSlice``.
+    """
+    _checkThere(pair)
+    vectors = gridOf(plane).displacement_to_ras(displacement).movedim(1, -1).numpy()
+    grid = transforms.gridTransform(plane, vectors, confined)
+    outcome = transforms.followedBy(grid, pair.initial, pair.placement)
+    with _quick(grid):
+        pixels = sampleStack(pair.movingVolume, plane, len(displacement), outcome)
+    return _show(pair, registration, outcome, pixels, plane, transformNode, warpedVolume)
+
+
+def _show(
+    pair: SlicePair,
+    registration: Registration,
+    outcome: vtk.vtkAbstractTransform,
+    pixels: np.ndarray,
+    plane: SlicePlane,
+    transformNode: slicer.vtkMRMLTransformNode | None,
+    warpedVolume: slicer.vtkMRMLScalarVolumeNode | None,
+) -> SliceRegistration:
+    scene, name = pair.fixedVolume.GetScene(), pair.movingVolume.GetName()
+    if transformNode is None or transformNode.GetScene() is None:  # Deleted while the work went on.
+        transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode", f"{name} to {pair.fixedVolume.GetName()}")
+    if warpedVolume is None or warpedVolume.GetScene() is None:
+        warpedVolume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{name} warped")
+    transforms.setOutcome(transformNode, outcome, pair.initial, pair.fixedVolume, pair.movingVolume)
+    showAsVolume(warpedVolume, pixels, plane, like=pair.movingVolume)
+    return SliceRegistration(transformNode, warpedVolume, pair, registration)
+
+
+def _checkThere(pair: SlicePair) -> None:
+    for what, volume in (("fixed", pair.fixedVolume), ("moving", pair.movingVolume)):
+        if volume.GetScene() is None:
+            raise ValueError(f"The {what} volume '{volume.GetName()}' was deleted meanwhile; choose another one.")
+
+
+@contextmanager
+def _quick(grid: slicer.vtkOrientedGridTransform) -> Iterator[None]:
+    """Linear while its own nodes are sampled, where a cubic gives the same values in twice the time."""
+    grid.SetInterpolationModeToLinear()
+    yield
+    grid.SetInterpolationModeToCubic()

@@ -1,0 +1,141 @@
+"""The two slices to register, taken from the scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import torch
+
+from ...core.registration.landmark_constraint import LandmarkPairs
+from ..geometry import transforms
+from ..geometry.planes import SlicePlane, planeFromIndex, shiftedPlane
+from ..geometry.volumes import SampledSlice, sampleMask, sampleVolume, worldToLocal
+from ..landmarks.markups import pairedPoints
+from .prealignment import Prealignment, alignInPlane, coveringPlane
+
+
+@dataclass(frozen=True)
+class SlicePair:
+    """What the network needs, taken from the scene.
+
+    Attributes:
+        plane: Where the fixed slice lies; the outcome belongs to it.
+        offset: From this plane to that of the moving slice, RAS mm.
+        fixed: Sampled fixed volume.
+        moving: Sampled moving volume.
+        mask: ``(rows, columns)`` bool, or ``None``.
+        fixedVolume: Node it came from.
+        movingVolume: Node it came from.
+        initial: Transform that places the moving volume, or ``None``.
+        movingMask: Like ``mask``, of the moving image.
+        placement: ``(4, 4)``, pre-alignment before the initial transform, from fixed to moving; ``None`` if the images
+            stay as they lie.
+        remarks: What was done beyond the sampling, in words.
+    """
+
+    plane: SlicePlane
+    offset: np.ndarray
+    fixed: SampledSlice
+    moving: SampledSlice
+    mask: np.ndarray | None
+    fixedVolume: slicer.vtkMRMLVolumeNode
+    movingVolume: slicer.vtkMRMLVolumeNode
+    initial: slicer.vtkMRMLTransformNode | None
+    movingMask: np.ndarray | None = None
+    placement: np.ndarray | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the images, in words."""
+        return tuple(dict.fromkeys(self.fixed.notes + self.moving.notes + self.remarks))
+
+
+def samplePair(
+    fixedVolume: slicer.vtkMRMLVolumeNode,
+    movingVolume: slicer.vtkMRMLVolumeNode,
+    plane: SlicePlane | None = None,
+    movingOffset: np.ndarray | None = None,
+    maskNode: slicer.vtkMRMLNode | None = None,
+    movingMaskNode: slicer.vtkMRMLNode | None = None,
+    prealignment: Prealignment | np.ndarray = "none",
+) -> SlicePair:
+    """Both slices as pixels of one plane; reads the scene and leaves it as it is.
+
+    See ``registerSlice`` for the arguments.
+    """
+    if fixedVolume is movingVolume and movingOffset is None:
+        raise ValueError("Fixed and moving are the same volume; choose two, or two different slices of it.")
+    plane = plane or planeFromIndex(fixedVolume)
+    offset = np.zeros(3) if movingOffset is None else np.asarray(movingOffset, dtype=float)
+    initial = transforms.initialTransformOf(movingVolume)
+    # Of two slices of one volume the fixed one must not be seen through an earlier outcome.
+    fixed = sampleVolume(fixedVolume, plane, worldToLocal(initial) if fixedVolume is movingVolume else None)
+    mask = None if maskNode is None else sampleMask(maskNode, plane)
+    source, placement, remarks = shiftedPlane(plane, offset), None, ()
+    if isinstance(prealignment, np.ndarray):
+        placement = prealignment
+    elif prealignment != "none":
+        matrix, sentence = _prealigned(plane, offset, fixed, mask, movingVolume, initial, prealignment)
+        placement, remarks = None if np.array_equal(matrix, np.eye(4)) else matrix, (sentence,)
+    fromWorld = transforms.placed(placement, worldToLocal(initial))
+    moving = sampleVolume(movingVolume, source, fromWorld)
+    if not (fixed.inside & moving.inside).any():
+        raise ValueError(
+            f"'{fixedVolume.GetName()}' and '{movingVolume.GetName()}' do not overlap on the {plane.name};"
+            " place one over the other with a transform first."
+        )
+    movingMask = None if movingMaskNode is None else sampleMask(movingMaskNode, source, fromWorld)
+    return SlicePair(
+        plane, offset, fixed, moving, mask, fixedVolume, movingVolume, initial, movingMask, placement, remarks
+    )
+
+
+def prealign(pair: SlicePair, kind: Prealignment) -> tuple[np.ndarray, str]:
+    """In-plane alignment of a pair on top of its initial placement; see ``prealignment.alignInPlane``."""
+    return _prealigned(pair.plane, pair.offset, pair.fixed, pair.mask, pair.movingVolume, pair.initial, kind)
+
+
+def _prealigned(
+    plane: SlicePlane,
+    offset: np.ndarray,
+    fixed: SampledSlice,
+    mask: np.ndarray | None,
+    movingVolume: slicer.vtkMRMLVolumeNode,
+    initial: slicer.vtkMRMLTransformNode | None,
+    kind: Prealignment,
+) -> tuple[np.ndarray, str]:
+    """Compares the fixed slice with all that the moving volume has in the plane, beyond the fixed rectangle too."""
+    fromWorld = worldToLocal(initial)
+    wide = coveringPlane(shiftedPlane(plane, offset), movingVolume, fromWorld)
+    whole = sampleVolume(movingVolume, wide, fromWorld)
+    return alignInPlane(plane, fixed, shiftedPlane(wide, -offset), whole, kind, mask)
+
+
+def landmarksInPlane(
+    pair: SlicePair, fixedNode: slicer.vtkMRMLMarkupsNode, movingNode: slicer.vtkMRMLMarkupsNode
+) -> tuple[LandmarkPairs | None, tuple[str, ...]]:
+    """Landmarks as what ``core.refine`` understands, without those off the slice, and what was left out, in words.
+
+    Returns:
+        Pairs in voxels of the plane, or ``None`` if none lies on it; sentences.
+
+    Raises:
+        ValueError: The landmarks do not pair.
+    """
+    fixed, moving = pairedPoints(fixedNode, movingNode, pair.initial)
+    if pair.placement is not None:
+        moving = transforms.applied(np.linalg.inv(pair.placement), moving)
+    moving = moving - pair.offset
+    near = (pair.plane.distances(fixed) <= pair.plane.thickness / 2) & (
+        pair.plane.distances(moving) <= pair.plane.thickness / 2
+    )
+    away = int((~near).sum())
+    remarks = () if not away else (f"{away} of {len(near)} landmarks lie off the slice and did not steer",)
+    if not near.any():
+        return None, remarks
+    toVoxels = np.linalg.inv(pair.plane.ijkToRas)
+    voxels = [transforms.applied(toVoxels, points[near])[:, [1, 0]] for points in (fixed, moving)]
+    return LandmarkPairs(*(torch.from_numpy(np.ascontiguousarray(v, dtype=np.float32)) for v in voxels)), remarks

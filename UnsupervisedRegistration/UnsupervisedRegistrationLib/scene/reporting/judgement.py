@@ -1,0 +1,114 @@
+"""A traffic light for an outcome, with what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..landmarks.markups import LandmarkErrors
+from ..registration.result_nodes import SliceRegistration
+from .summary import foldingInWords, landmarksInWords
+from .translation import tr as _
+
+Colour = Literal["green", "amber", "red"]
+
+_FOLDS = (0.0005, 0.01)  # Share of the area: some pixels of a slice of 256 x 256, and more than any border has.
+_GAIN = 0.02  # Similarity, of 1, that counts as closer.
+_ALIKE = 0.5  # Similarity from which images that gained nothing count as well aligned already.
+_WAY_BACK_MM = (1.0, 3.0)  # Inverse consistency, 95th percentile: a pixel or two, and what an eye sees.
+_DOUBT_MM = (2.0, 5.0)  # Expected error, median: where trust is a half, and the size of a small structure.
+_SEVERITY: tuple[Colour, ...] = ("green", "amber", "red")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What to think of an outcome.
+
+    Attributes:
+        colour: ``"green"``, ``"amber"``: look closely, or ``"red"``: do not use.
+        reasons: A sentence each, the gravest first; one friendly one if nothing is wrong.
+    """
+
+    colour: Colour
+    reasons: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """All reasons in one line."""
+        return "; ".join(self.reasons)
+
+
+def judge(outcome: SliceRegistration, errors: LandmarkErrors | None = None) -> Judgement:
+    """Judges by similarity, folding, the way there and back, the expected error and the landmarks.
+
+    Inside the mask of the fixed image, if there is one.
+    """
+    found = [*_similarity(outcome), *_folding(outcome), *_wayBack(outcome), *_doubt(outcome), *_landmarks(errors)]
+    found.sort(key=lambda reason: -_SEVERITY.index(reason[0]))
+    if not found:
+        return Judgement("green", (_("nothing speaks against the outcome"),))
+    return Judgement(found[0][0], tuple(sentence for _colour, sentence in found))
+
+
+_Reasons = list[tuple[Colour, str]]
+
+
+def _similarity(outcome: SliceRegistration) -> _Reasons:
+    before, after = outcome.registration.similarity_before, outcome.registration.similarity_after
+    if after < before - _GAIN:
+        sentence = _(
+            "the images became less alike ({before:.2f} to {after:.2f} of 1): undo it, align the images roughly first,"
+            " or choose another model"
+        )
+        return [("red", sentence.format(before=before, after=after))]
+    if after < before + _GAIN and after < _ALIKE:
+        sentence = _(
+            "the images came hardly closer ({before:.2f} to {after:.2f} of 1): check that both show the same place, or"
+            " align them roughly first"
+        )
+        return [("amber", sentence.format(before=before, after=after))]
+    return []
+
+
+def _folding(outcome: SliceRegistration) -> _Reasons:
+    colour = _grade(outcome.registration.folding, _FOLDS)
+    sentence = _("{folds}: lower the flexibility (refine with more smoothness)")
+    return [] if colour == "green" else [(colour, sentence.format(folds=foldingInWords(outcome)))]
+
+
+def _wayBack(outcome: SliceRegistration) -> _Reasons:
+    error = float(np.percentile(_inRegion(outcome, outcome.inverseConsistency), 95))
+    colour = _grade(error, _WAY_BACK_MM)
+    sentence = _(
+        "there and back misses by {error:.1f} mm: lower the flexibility (refine with more smoothness), or draw a mask"
+    )
+    return [] if colour == "green" else [(colour, sentence.format(error=error))]
+
+
+def _doubt(outcome: SliceRegistration) -> _Reasons:
+    if outcome.expectedError is None:
+        return []
+    error = float(np.median(_inRegion(outcome, outcome.expectedError)))
+    colour = _grade(error, _DOUBT_MM)
+    sentence = _("an error of {error:.1f} mm is to be expected: look at the trust map before you rely on it")
+    return [] if colour == "green" else [(colour, sentence.format(error=error))]
+
+
+def _landmarks(errors: LandmarkErrors | None) -> _Reasons:
+    if errors is None or not errors.labels:
+        return []
+    before, after = (errors.summary()[when]["mean"] for when in ("before", "after"))
+    if after > before:
+        sentence = _("{landmarks}: undo it, or let the landmarks steer")
+        return [("red", sentence.format(landmarks=landmarksInWords(errors)))]
+    return []
+
+
+def _grade(value: float, bounds: tuple[float, float]) -> Colour:
+    return _SEVERITY[sum(value > bound for bound in bounds)]
+
+
+def _inRegion(outcome: SliceRegistration, values: np.ndarray) -> np.ndarray:
+    return values.ravel() if outcome.pair.mask is None else values[outcome.pair.mask]

@@ -1,0 +1,87 @@
+"""Serial sections in different stains with corresponding landmarks, aligned affinely before anything else."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import Tensor
+
+from training.data.labelled_pairs import LabelledPair
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
+
+_LONGEST = 512  # Pixels; sections are scanned finer than a registration of whole sections can use.
+_BINS = 32  # Of the histogram of the mutual information.
+_SAMPLES = 0.2  # Share of the pixels that it looks at.
+_SCALES = (8, 4, 2)
+
+
+@dataclass(frozen=True)
+class _Section:
+    """Brightness ``(H, W)`` with tissue brighter than glass, 0..1, and landmarks ``(N, 2)`` in x, y pixels."""
+
+    name: str
+    image: sitk.Image
+    points: np.ndarray
+
+
+def section_pairs(folder: Path) -> Iterator[tuple[str, LabelledPair]]:
+    """Every ordered pair of the sections in a folder, the moving one aligned affinely to the fixed one.
+
+    Args:
+        folder: Images with a CSV of the same name each; columns ``X`` and ``Y`` in pixels, the same order in all.
+    """
+    sections = [_read(path) for path in sorted(folder.glob("*.csv"))]
+    for fixed, moving in itertools.permutations(sections, 2):
+        yield f"{moving.name} to {fixed.name}", _aligned(fixed, moving)
+
+
+def _read(table: Path) -> _Section:
+    image = next(path for path in table.parent.glob(f"{table.stem}.*") if path.suffix.lower() != ".csv")
+    colours = sitk.GetArrayFromImage(sitk.ReadImage(str(image))).astype(np.float32)
+    tissue = 1 - colours.mean(axis=-1) / 255
+    factor = max(tissue.shape) / _LONGEST
+    with table.open(encoding="utf-8") as rows:
+        points = np.array([[float(row["X"]), float(row["Y"])] for row in csv.DictReader(rows)])
+    shape = [round(size / factor) for size in tissue.shape]
+    small = torch.nn.functional.interpolate(torch.from_numpy(tissue)[None, None], shape, mode="area")
+    return _Section(table.stem, sitk.GetImageFromArray(small[0, 0].numpy()), (points + 0.5) / factor - 0.5)
+
+
+def _aligned(fixed: _Section, moving: _Section) -> LabelledPair:
+    affine = _affine(fixed.image, moving.image)
+    resampled = sitk.Resample(moving.image, fixed.image, affine, sitk.sitkLinear, 0.0)
+    back = affine.GetInverse()
+    points = np.array([back.TransformPoint(point) for point in moving.points.tolist()])
+    images = [torch.from_numpy(sitk.GetArrayFromImage(image))[None, None] for image in (fixed.image, resampled)]
+    grid = ImageGrid(tuple(images[0].shape[2:]), torch.eye(4))
+    return LabelledPair(images[0], images[1], grid, fixed_points=_rows(fixed.points), moving_points=_rows(points))
+
+
+def _rows(points: np.ndarray) -> Tensor:
+    """``(N, 2)`` x, y as row, column."""
+    return torch.from_numpy(points[:, ::-1].astype(np.float32).copy())
+
+
+def _affine(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
+    """Of the mutual information, from moments, coarse to fine; maps points of the fixed onto the moving section."""
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(_BINS)
+    method.SetMetricSamplingStrategy(method.RANDOM)
+    method.SetMetricSamplingPercentage(_SAMPLES, 1)
+    method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, 200)
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetShrinkFactorsPerLevel(_SCALES)
+    method.SetSmoothingSigmasPerLevel([scale / 2 for scale in _SCALES])
+    start = sitk.CenteredTransformInitializer(
+        fixed, moving, sitk.AffineTransform(2), sitk.CenteredTransformInitializerFilter.MOMENTS
+    )
+    method.SetInitialTransform(start, inPlace=False)
+    return method.Execute(fixed, moving).GetNthTransform(0)  # The only one in the composite.

@@ -1,0 +1,251 @@
+"""Labelled pairs from a folder or a list: two slices on one grid, with labels, landmarks or both."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import Tensor
+
+from training.data.files import GREYS, grey
+from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
+
+_ENDINGS = (("_ED", "_ES"), ("_fixed", "_moving"))  # Fixed and moving of one pair.
+_PARTS = ("", "_labels", "_landmarks", "_mask")  # Of a column's name, after fixed or moving.
+
+
+@dataclass(frozen=True)
+class LabelledPair:
+    """Two slices on the grid of the fixed one.
+
+    Attributes:
+        fixed: ``(1, 1, H, W)``.
+        moving: Like ``fixed``.
+        grid: Of both.
+        fixed_labels: Like ``fixed``, or ``None``.
+        moving_labels: Like ``fixed``, or ``None``.
+        fixed_points: ``(N, 2)`` voxels, array order, or ``None``.
+        moving_points: The same places in the moving image, voxels of the grid, or ``None``.
+        fixed_mask: Like ``fixed``, or ``None``.
+        moving_mask: Like ``fixed``, or ``None``.
+    """
+
+    fixed: Tensor
+    moving: Tensor
+    grid: ImageGrid
+    fixed_labels: Tensor | None = None
+    moving_labels: Tensor | None = None
+    fixed_points: Tensor | None = None
+    moving_points: Tensor | None = None
+    fixed_mask: Tensor | None = None
+    moving_mask: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Files:
+    """An image and what belongs to it."""
+
+    image: Path
+    labels: Path | None = None
+    landmarks: Path | None = None
+    mask: Path | None = None
+
+
+def find_pairs(place: Path, slices: list[int], pixel: float = 0.0, intact: bool = False) -> Iterator[LabelledPair]:
+    """The labelled pairs of a folder, or of a CSV file.
+
+    A CSV file has the columns ``fixed`` and ``moving``, and of ``fixed_labels`` with ``moving_labels``,
+    ``fixed_landmarks`` with ``moving_landmarks``, ``fixed_mask`` with ``moving_mask`` and ``slice`` what there is;
+    paths are relative to it.
+
+    In a folder, files ``X_ED`` and ``X_ES``, or ``X_fixed`` and ``X_moving``, make a pair. Without such names every
+    ordered pair of two images is taken, of volumes at each of the ``slices`` along their first array axis. The labels
+    of ``X`` stand in ``X_labels`` or in ``X_`` and one more word; of ``X_T1w`` in ``X_labels``; its landmarks in
+    ``X.csv`` or ``X_landmarks.csv``, with the columns X and Y (and Z) in pixels, the same point in the same row.
+
+    Args:
+        place: Folder or CSV file.
+        slices: Of volumes in a folder.
+        pixel: mm of a pixel of 2-D files; 0 takes what they say.
+        intact: Leave out pairs of which an image has so few grey values that training would skip it.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: Nothing fits.
+    """
+    read = functools.lru_cache(16)(functools.partial(_read, pixel=pixel))
+    for fixed, moving, index in _listed(place) if place.is_file() else _named(place, slices):
+        if intact and any(len(np.unique(sitk.GetArrayViewFromImage(read(f.image)))) < GREYS for f in (fixed, moving)):
+            continue
+        yield _pair(fixed, moving, index, read)
+
+
+def _listed(path: Path) -> Iterator[tuple[_Files, _Files, int]]:
+    rows = _rows(path)
+    known = rows[0].keys() if rows else set()
+    if not {"fixed", "moving"} <= known or not any({f"fixed{p}", f"moving{p}"} <= known for p in _PARTS[1:3]):
+        raise ValueError(
+            f"'{path}' needs the columns fixed, moving, fixed_labels, moving_labels (or fixed_landmarks,"
+            " moving_landmarks) and at least one row."
+        )
+    unknown = sorted(known - {side + part for side in ("fixed", "moving") for part in _PARTS} - {"slice"})
+    if unknown:
+        raise ValueError(f"'{path}' has the columns {', '.join(unknown)}, which nothing reads; take them out.")
+    for number, row in enumerate(rows, start=1):
+        if not row["fixed"] or not row["moving"]:
+            raise ValueError(f"Row {number} of '{path}' names no fixed or no moving image.")
+        if not (row.get("slice") or "0").isdecimal():
+            raise ValueError(f"Row {number} of '{path}' has the slice '{row['slice']}'; it needs a number from 0.")
+        sides = []
+        for side in ("fixed", "moving"):
+            places = [row.get(side + part) for part in _PARTS]
+            sides.append(_Files(path.parent / row[side], *(path.parent / p if p else None for p in places[1:])))
+        yield sides[0], sides[1], int(row.get("slice") or 0)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table, without the blanks around names and values, and without the mark that Excel puts first.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no text, or a row has more values than there are columns.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream, restval=""))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"'{path}' is no table; a CSV file in UTF-8 is needed.") from error
+    for number, row in enumerate(rows, start=1):
+        if None in row:
+            raise ValueError(f"Row {number} of '{path}' has more values than there are columns.")
+    return [{(name or "").strip(): value.strip() for name, value in row.items()} for row in rows]
+
+
+def _named(folder: Path, slices: list[int]) -> Iterator[tuple[_Files, _Files, int]]:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder or list '{folder}' of labelled pairs.")
+    found = {path: _Files(path, _labels_of(path), _landmarks_of(path)) for path in sorted(folder.iterdir())}
+    images = {path: files for path, files in found.items() if files.labels or files.landmarks}
+    named = [
+        (fixed, partner)
+        for fixed, (first, second) in itertools.product(images, _ENDINGS)
+        if _stem(fixed).endswith(first)
+        and (partner := fixed.with_name(fixed.name.replace(f"{first}.", f"{second}."))) in images
+    ]
+    pairs = named or list(itertools.permutations(images, 2))
+    if not pairs:
+        raise ValueError(
+            f"'{folder}' holds no labelled pair; looked for X_ED with X_ES, X_fixed with X_moving, or two images,"
+            " each with a file X_labels or X_landmarks.csv beside it."
+        )
+    for fixed, moving in pairs:
+        for index in [0] if named else slices:
+            yield images[fixed], images[moving], index
+
+
+def _pair(fixed: _Files, moving: _Files, index: int, read: Callable[[Path], sitk.Image]) -> LabelledPair:
+    like, other = read(fixed.image), read(moving.image)
+    if not 0 <= index < like.GetDepth():
+        raise ValueError(f"'{fixed.image}' has {like.GetDepth()} slices, and none with the number {index}.")
+
+    def values(path: Path | None, nearest: bool) -> Tensor | None:
+        if path is None:
+            return None
+        array = sitk.GetArrayFromImage(_on_grid(read(path), like, nearest))[index]
+        return torch.from_numpy(array.astype(np.float32))[None, None]
+
+    images = [values(files.image, nearest=False) for files in (fixed, moving)]
+    labels = [values(files.labels, nearest=True) for files in (fixed, moving)]
+    masks = [values(files.mask, nearest=True) for files in (fixed, moving)]
+    points = [
+        None if files.landmarks is None else _points(files.landmarks, image, like, index)
+        for files, image in ((fixed, like), (moving, other))
+    ]
+    if points[0] is not None and points[1] is not None and len(points[0]) != len(points[1]):
+        raise ValueError(
+            f"'{fixed.landmarks}' has {len(points[0])} landmarks, '{moving.landmarks}' {len(points[1])};"
+            " the same row must be the same place in both."
+        )
+    if all(any(one is None for one in kind) for kind in (labels, points)):
+        raise ValueError(
+            f"'{fixed.image}' and '{moving.image}' cannot be scored: labels, or landmarks, are needed of both."
+        )
+    spacing = like.GetSpacing()
+    grid = ImageGrid((like.GetHeight(), like.GetWidth()), torch.diag(torch.tensor([*spacing, 1.0])))
+    assert images[0] is not None
+    assert images[1] is not None
+    return LabelledPair(images[0], images[1], grid, *labels, *points, *masks)
+
+
+def _read(path: Path, pixel: float) -> sitk.Image:
+    """A volume, or a 2-D file as one of a single slice; colours become grey."""
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file '{path}'.")
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise ValueError(f"'{path}' cannot be read as an image; it may be damaged, or text.") from error
+    if image.GetDimension() > 3:
+        raise ValueError(f"'{path}' has {image.GetDimension()} dimensions; a slice or a volume is needed.")
+    image = grey(image)
+    if image.GetDimension() == 2:
+        image = sitk.JoinSeries(image)
+    if pixel and image.GetDepth() == 1:
+        image.SetSpacing((pixel, pixel, image.GetSpacing()[2]))
+    return image
+
+
+def _on_grid(image: sitk.Image, like: sitk.Image, nearest: bool) -> sitk.Image:
+    """The image on the grid of another, at the same places in the scanner."""
+    if all(
+        np.allclose(getattr(image, f"Get{part}")(), getattr(like, f"Get{part}")(), atol=1e-4)
+        for part in ("Size", "Spacing", "Origin", "Direction")
+        if image.GetDimension() == like.GetDimension()
+    ) and (image.GetSize() == like.GetSize()):
+        return image
+    return sitk.Resample(image, like, sitk.Transform(), sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
+
+
+def _points(path: Path, image: sitk.Image, like: sitk.Image, index: int) -> Tensor:
+    """``(N, 2)`` voxels of the grid ``like``, array order, of the landmarks in pixels of ``image`` on that slice."""
+    rows = [{name.upper(): value for name, value in row.items()} for row in _rows(path)]
+    if not rows or not {"X", "Y"} <= rows[0].keys():
+        raise ValueError(f"'{path}' needs the columns X and Y, in pixels, and at least one row.")
+    points = []
+    for row in rows:
+        x, y, z = float(row["X"]), float(row["Y"]), float(row.get("Z") or index)
+        if round(z) == index:
+            place = image.TransformContinuousIndexToPhysicalPoint((x, y, z))
+            column, line, _ = like.TransformPhysicalPointToContinuousIndex(place)
+            points.append((line, column))
+    return torch.tensor(points, dtype=torch.float32).view(-1, 2)
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+def _landmarks_of(path: Path) -> Path | None:
+    if path.suffix == ".csv":
+        return None
+    found = [path.with_name(f"{_stem(path)}{end}") for end in (".csv", "_landmarks.csv")]
+    return next((place for place in found if place.is_file()), None)
+
+
+def _labels_of(path: Path) -> Path | None:
+    """The file with the labels of an image, if there is one."""
+    stem, ending = _stem(path), path.name[len(_stem(path)) :]
+    if stem.endswith("_labels"):
+        return None
+    for name in (f"{stem}_labels", f"{stem.removesuffix('_T1w')}_labels"):
+        if path.with_name(name + ending).is_file():
+            return path.with_name(name + ending)
+    further = [p for p in path.parent.glob(f"{stem}_*{ending}") if "_" not in _stem(p)[len(stem) + 1 :]]
+    return further[0] if len(further) == 1 and ending != ".csv" else None

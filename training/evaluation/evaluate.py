@@ -1,0 +1,148 @@
+"""Scores models on labelled pairs: overlap, surfaces and landmarks before and after, folding, time."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training.data.batches import background
+from training.data.labelled_pairs import LabelledPair
+from UnsupervisedRegistrationLib.core.evaluation.metrics import dice, surface_distance, target_registration_error
+from UnsupervisedRegistrationLib.core.images.foreground import foreground
+from UnsupervisedRegistrationLib.core.images.preprocessing import to_unit_range
+from UnsupervisedRegistrationLib.core.models.model_file import Model
+from UnsupervisedRegistrationLib.core.registration.pipeline import register
+from UnsupervisedRegistrationLib.core.spatial.deformation import warp
+
+_SMALLEST = 20  # Pixels; a label with fewer in the fixed slice is not scored.
+
+
+@dataclass(frozen=True)
+class Score:
+    """Means over pairs.
+
+    Attributes:
+        pairs: How many.
+        before: Of the unregistered pairs: ``Dice``, ``surface mm``, ``HD95 mm`` where there are labels, ``TRE mm``
+            where there are landmarks.
+        after: The same with the labels and landmarks warped.
+        worse: In how many pairs the first of them got worse.
+        folding: Largest share of a slice that folds.
+        milliseconds: Median time of a registration.
+    """
+
+    pairs: int
+    before: dict[str, float]
+    after: dict[str, float]
+    worse: int
+    folding: float
+    milliseconds: float
+
+    def __str__(self) -> str:
+        digits = {name: 4 if name == "Dice" else 2 for name in self.after}
+        means = ", ".join(f"{n} {self.before[n]:.{d}f} -> {self.after[n]:.{d}f}" for n, d in digits.items())
+        return (
+            f"{self.pairs} pairs: {means}; worse in {self.worse}, folding at most {self.folding:.2g},"
+            f" median {self.milliseconds:.0f} ms"
+        )
+
+
+def evaluate(
+    model: Model, pairs: Iterable[LabelledPair], device: str = "auto", known: Sequence[dict[str, float]] = ()
+) -> Score:
+    """Registers every pair with the same ``register`` as Slicer.
+
+    A model that was trained with masks sees the pair's masks alone, or else the foreground; one that was trained with
+    noise in the background gets the same noise.
+
+    Args:
+        model: What registers.
+        pairs: What is registered.
+        device: Where.
+        known: What ``unregistered`` gave for each, if several models are scored on them.
+
+    Raises:
+        ValueError: There is no pair.
+    """
+    before, after, foldings, times = list(known), [], [], []
+    for number, pair in enumerate(pairs):
+        fixed, moving = _as_trained(pair, model, number)
+        outcome = register(fixed=fixed, moving=moving, grid=pair.grid, model=model, device=device)
+        if not known:
+            before.append(unregistered(pair))
+        after.append(measure(pair, outcome.displacement))
+        foldings.append(outcome.folding)
+        times.append(sum(outcome.milliseconds.values()))
+    if not before:
+        raise ValueError("There is no pair to evaluate.")
+    first = next(iter(after[0]))
+    sign = -1 if first == "Dice" else 1
+    worse = sum(sign * b[first] > sign * a[first] for a, b in zip(before, after, strict=True))
+    means = [{name: _mean(row[name] for row in rows if name in row) for name in rows[0]} for rows in (before, after)]
+    return Score(len(before), means[0], means[1], worse, max(foldings), statistics.median(times))
+
+
+def unregistered(pair: LabelledPair) -> dict[str, float]:
+    """What ``measure`` gives for a pair that nobody registered."""
+    return measure(pair, pair.fixed.new_zeros(1, 2, *pair.grid.shape))
+
+
+def measure(pair: LabelledPair, displacement: Tensor) -> dict[str, float]:
+    """What a displacement ``(1, 2, H, W)`` is worth for a pair; labels are warped with nearest neighbours."""
+    found: dict[str, float] = {}
+    if pair.fixed_labels is not None and pair.moving_labels is not None:
+        warped = warp(pair.moving_labels, displacement, "nearest")
+        found["Dice"] = mean_dice(pair.fixed_labels, warped)
+        found |= _surfaces(pair.fixed_labels, warped, pair.grid.spacing)
+    if pair.fixed_points is not None and pair.moving_points is not None:
+        errors = target_registration_error(pair.fixed_points, pair.moving_points, displacement, pair.grid)
+        found["TRE mm"] = float(errors.mean())
+    return found
+
+
+def _surfaces(fixed_labels: Tensor, labels: Tensor, spacing: tuple[float, ...]) -> dict[str, float]:
+    """Distances of the surfaces averaged over the labels that ``mean_dice`` scores."""
+    fixed, moving = fixed_labels[0, 0], labels[0, 0]
+    found = [surface_distance(fixed == label, moving == label, spacing) for label in large_labels(fixed_labels)]
+    return {"surface mm": _mean(one.mean for one in found), "HD95 mm": _mean(one.hd95 for one in found)}
+
+
+def mean_dice(fixed_labels: Tensor, labels: Tensor) -> float:
+    """Dice averaged over the labels with at least 20 pixels in the fixed slice."""
+    return _mean(dice(fixed_labels, labels, large_labels(fixed_labels)).values())
+
+
+def large_labels(labels: Tensor) -> list[int]:
+    """All but 0 with at least 20 pixels."""
+    values, counts = labels.unique(return_counts=True)
+    return [int(v) for v, n in zip(values, counts, strict=True) if v != 0 and n >= _SMALLEST]
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Mean of what is a number; nan if nothing is."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return statistics.fmean(numbers) if numbers else math.nan
+
+
+def _as_trained(pair: LabelledPair, model: Model, number: int) -> Iterator[Tensor]:
+    """Fixed and moving image under the conditions in which the model learned."""
+    data = model.configuration.training.get("data", {})
+    noise, masked = float(data.get("background_noise", 0)), bool(data.get("masks", ""))
+    preprocessing = model.configuration.preprocessing
+    for side, (image, mask) in enumerate(((pair.fixed, pair.fixed_mask), (pair.moving, pair.moving_mask))):
+        if not noise and not masked:
+            yield image
+            continue
+        unit = to_unit_range(image, preprocessing)
+        inside = foreground(unit[0, 0])[None, None] if mask is None else mask > 0
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(2 * number + side)
+            unit = torch.where(inside, unit, background(1, (unit.shape[2], unit.shape[3]), noise)) if noise else unit
+        unit = unit * inside if masked else unit
+        window = preprocessing.intensity == "window"
+        yield preprocessing.lower + unit * (preprocessing.upper - preprocessing.lower) if window else unit

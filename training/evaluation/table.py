@@ -1,0 +1,78 @@
+"""The tables of the experiments: the scores of trained models, each setting over its seeds, as Markdown."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+from training.data.labelled_pairs import LabelledPair
+from training.evaluation.evaluate import Score, evaluate, unregistered
+from UnsupervisedRegistrationLib.core.models.model_file import load_model
+
+_ERRORS = ("surface mm", "TRE mm")  # The first that was measured is the error whose change is shown.
+_Settings = dict[str, dict[str, Score]]  # Setting, then seed.
+
+
+def table(models: list[Path], pairs: list[LabelledPair], device: str = "auto") -> str:
+    """A row a setting: mean and standard deviation over its seeds, and the change from the first setting.
+
+    A change is that of the means; behind it stand the smallest and the largest among runs of the same seed.
+
+    Args:
+        models: Named ``SETTING-SEED.pt``; settings appear in the order in which they are named.
+        pairs: What they are scored on.
+        device: Where they run.
+
+    Raises:
+        OSError: A model cannot be read.
+        ValueError: There is no pair, or a model is damaged.
+    """
+    known = [unregistered(pair) for pair in pairs]
+    settings: _Settings = {}
+    for path in models:
+        setting, _, seed = path.stem.rpartition("-")
+        settings.setdefault(setting, {})[seed] = evaluate(load_model(path), pairs, device, known)
+    rows = _rows(settings)
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    return "\n".join([f"{len(pairs)} pairs", "", *(f"| {' | '.join(line)} |" for line in lines)])
+
+
+def _rows(settings: _Settings) -> list[dict[str, str]]:
+    """Column to text, of the unregistered pairs and of every setting."""
+    first = next(iter(settings.values()))
+    before = next(iter(first.values())).before
+    error = next((name for name in _ERRORS if name in before), "")
+    watched = [name for name in (error, "Dice") if name in before]
+    columns = {name: f"{value:{_digits(name)}}" for name, value in before.items()}
+    rows = [{"setting": "unregistered", "seeds": "", **columns, "folding": ""} | {_title(name): "" for name in watched}]
+    for setting, scores in settings.items():
+        columns = {name: _spread([score.after[name] for score in scores.values()], _digits(name)) for name in before}
+        folding = f"{max(score.folding for score in scores.values()):.1g}"
+        changes = {_title(name): "" if scores is first else _change(scores, first, name) for name in watched}
+        rows.append({"setting": setting, "seeds": str(len(scores)), **columns, "folding": folding, **changes})
+    return rows
+
+
+def _title(name: str) -> str:
+    return f"change of {name.split()[0]}"
+
+
+def _digits(name: str) -> str:
+    return ".4f" if name == "Dice" else ".3f"
+
+
+def _spread(values: list[float], digits: str) -> str:
+    mean = f"{statistics.fmean(values):{digits}}"
+    return f"{mean} ± {statistics.stdev(values):{digits}}" if len(values) > 1 else mean
+
+
+def _change(scores: dict[str, Score], reference: dict[str, Score], name: str) -> str:
+    """Of the means, and the range over the seeds that both settings have; per cent."""
+
+    def percent(value: float, of: float) -> float:
+        return 100 * (value / of - 1)
+
+    means = [statistics.fmean(score.after[name] for score in each.values()) for each in (scores, reference)]
+    text = f"{percent(*means):+.1f} %"
+    single = [percent(scores[s].after[name], reference[s].after[name]) for s in scores if s in reference]
+    return f"{text} ({min(single):+.1f} to {max(single):+.1f})" if len(single) > 1 else text

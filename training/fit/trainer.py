@@ -1,0 +1,148 @@
+"""Runs a training with Lightning: devices, checkpoints, logs, progress."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from training.configuration import RunConfiguration, plain, run_from
+from training.export import read_checkpoint
+from training.fit.learner import Learner
+from training.fit.throughput import Throughput
+from UnsupervisedRegistrationLib.core.models.model_file import save_whole
+
+LAST = "last.ckpt"
+_STEPS = "optimisation.steps"  # The one setting that may change, so that a run can go on for longer.
+
+
+def fit(
+    run: RunConfiguration,
+    folder: Path,
+    *,
+    devices: int | str = "auto",
+    nodes: int = 1,
+    throughput: Throughput | None = None,
+) -> Path:
+    """Trains, or goes on where the last checkpoint of the folder stopped.
+
+    Args:
+        run: All settings.
+        folder: Receives ``last.ckpt``, ``best.ckpt`` and the TensorBoard files.
+        devices: How many in each node; ``"auto"`` takes all.
+        nodes: How many machines.
+        throughput: Takes the times of the steps, if they are wanted afterwards.
+
+    Returns:
+        The last checkpoint.
+
+    Raises:
+        OSError: The folder or a scan cannot be read or written.
+        ValueError: The settings do not fit the data, the devices or the checkpoint that is there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    last = folder / LAST
+    if last.exists():
+        check_same_run(last, run)
+    lightning.seed_everything(run.seed, verbose=False)
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists")  # It is to go on there.
+    warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning's use of PyTorch.
+    trainer = lightning.Trainer(
+        devices=devices,
+        num_nodes=nodes,
+        max_steps=run.optimisation.steps,
+        precision=_precision(run),
+        gradient_clip_val=run.optimisation.clip,
+        val_check_interval=min(run.optimisation.validate_every, run.optimisation.steps),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # Every process draws its own share of the batch.
+        log_every_n_steps=10,
+        logger=TensorBoardLogger(folder, name="log", version=""),
+        callbacks=_callbacks(run, folder, throughput or Throughput()),
+        plugins=[AtomicCheckpointIO()],
+        enable_model_summary=False,
+    )
+    trainer.fit(Learner(run, folder), ckpt_path=str(last) if last.exists() else None, weights_only=False)
+    return last
+
+
+def check_same_run(checkpoint: Path, run: RunConfiguration) -> None:
+    """Refuses to go on with other settings than a checkpoint was made with; its number of steps may change.
+
+    Raises:
+        OSError: The checkpoint cannot be read.
+        ValueError: It is damaged, or the settings differ; they are named.
+    """
+    saved, wanted = plain(run_from(read_checkpoint(checkpoint)["run"])), plain(run)
+    different = [name for name in _flat(wanted) if _flat(saved)[name] != _flat(wanted)[name] and name != _STEPS]
+    if different:
+        raise ValueError(
+            f"'{checkpoint}' was made with another configuration ({', '.join(different)} differ);"
+            " give another --output, or the settings of that run."
+        )
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings by the names that overrides use, ``part.name``; a part of a part stays whole."""
+    parts = {part: value if isinstance(value, dict) else {"": value} for part, value in values.items()}
+    return {f"{part}.{name}".rstrip("."): value for part, inner in parts.items() for name, value in inner.items()}
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """A kill or a full disk leaves the previous checkpoint readable."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Saves as a whole or not at all."""
+        save_whole(checkpoint, Path(path))
+
+
+class Bar(TQDMProgressBar):
+    """The progress bar of Lightning, with a line above it for every validation."""
+
+    def on_validation_end(self, trainer: Any, module: Any) -> None:
+        """Writes everything that was validated, so that a run can be followed without TensorBoard."""
+        super().on_validation_end(trainer, module)
+        values = {name[4:]: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        text = ", ".join(f"{name} {value:.4g}" for name, value in sorted(values.items()))
+        self.print(f"step {trainer.global_step}: {text}")
+
+    def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
+        """Leaves the line to the error that ends the run."""
+        self.train_progress_bar.close()
+
+
+class LastStep(Callback):
+    """Keeps the state after the last step, which is seldom a multiple of the steps between validations."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
+        """Saves before Lightning puts the averaged weights into the network, so that a longer run can go on."""
+        if trainer.global_step == module.run.optimisation.steps:
+            trainer.save_checkpoint(self._path)
+
+
+def _callbacks(run: RunConfiguration, folder: Path, throughput: Throughput) -> list[Callback]:
+    every = run.optimisation.validate_every
+    return [
+        EMAWeightAveraging(decay=run.optimisation.average),
+        ModelCheckpoint(folder, filename="best", monitor="val/loss", save_last=False, enable_version_counter=False),
+        ModelCheckpoint(folder, filename="last", every_n_train_steps=every, enable_version_counter=False),
+        Bar(refresh_rate=10),
+        throughput,
+        LastStep(folder / LAST),
+    ]
+
+
+def _precision(run: RunConfiguration) -> Any:
+    if run.optimisation.precision != "auto":
+        return run.optimisation.precision
+    return "16-mixed" if torch.cuda.is_available() else "32-true"
