@@ -5,11 +5,11 @@ The tutorial shows the panel and the slice views of the tour, the rest is drawn 
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from UnsupervisedRegistrationLib.core.images.phantom import draw_phantom
 
@@ -27,15 +27,21 @@ WINDOWS = {"head": (0, 900), "abdomen": (-160, 240)}
 
 def main() -> None:
     """Writes the screenshot of the demo, those of the tutorial, and the thumbnails of the samples."""
-    shutil.copy(ROOT / "out" / "demo" / "overlay.png", ROOT / "Resources" / "demo.png")
+    copySmall(ROOT / "out" / "demo" / "overlay.png", ROOT / "Resources" / "demo.png")
     for kind, window in WINDOWS.items():
         drawThumbnail(kind, window, MODULE / "Resources" / "Icons" / f"Registration{kind.capitalize()}.png")
     for name, step in TUTORIAL.items():
-        shutil.copy(next((ROOT / "out" / "tour").glob(f"*-{step}.png")), ROOT / "Resources" / f"{name}.png")
+        copySmall(next((ROOT / "out" / "tour").glob(f"*-{step}.png")), ROOT / "Resources" / f"{name}.png")
+
+
+def copySmall(source: Path, target: Path) -> None:
+    """Copies a picture with 256 colours, which halves its size; the repository keeps files under 500 kB."""
+    picture = Image.open(source).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture.save(target, optimize=True)
 
 
 def drawThumbnail(kind: str, window: tuple[int, int], path: Path) -> None:
-    """The middle slice in red and cyan, 260 x 280 pixels as the Sample Data module asks."""
+    """Draws the middle slice in red and cyan, 260 x 280 pixels, the size of thumbnails in the Sample Data module."""
     phantom = draw_phantom(kind)
     middle = len(phantom.fixed) // 2
     low, high = window

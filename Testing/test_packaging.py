@@ -1,8 +1,9 @@
-"""What ships: the lists of CMake, the metadata that the Extensions Index reads, the size of the models."""
+"""What ships: the lists of CMake, the metadata that the Extensions Index reads, the size of the files."""
 
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,15 @@ def test_the_module_folder_holds_one_python_file() -> None:
     assert [path.name for path in MODULE.glob("*.py")] == ["UnsupervisedRegistration.py"]
 
 
-def test_the_models_stay_under_15_mb_together() -> None:
+def test_the_models_stay_under_5_mb_together() -> None:
     sizes = [path.stat().st_size for path in (MODULE / "Resources" / "Models").glob("*.pt")]
-    assert 0 < sum(sizes) < 15e6
+    assert 0 < sum(sizes) < 5e6
+
+
+def test_no_file_but_a_model_is_larger_than_500_kb() -> None:
+    tracked = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, text=True, check=False)
+    if tracked.returncode:
+        pytest.skip("The size of the files is checked in a git repository.")
+    paths = [ROOT / name for name in tracked.stdout.split("\0") if name]
+    large = [path for path in paths if path.is_file() and path.stat().st_size > 500 * 1024]
+    assert [path for path in large if path.parent != MODULE / "Resources" / "Models"] == []
