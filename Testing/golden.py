@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 import slicer
 import slicer.util
 import torch
@@ -64,6 +65,7 @@ def main() -> int:
     texts.set_defaults(run=lambda _: _write_texts())
     options = parser.parse_args()
     torch.set_num_threads(1)  # Sums of several threads differ in their last bits.
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     result: int = options.run(options)
     return result
 

@@ -152,7 +152,7 @@ def test_outside_of_what_the_images_show_both_ways_undo_each_other_too() -> None
 
 
 def test_a_second_look_that_would_fold_leaves_what_the_first_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimation, "unfolded", lambda ways: None)
+    monkeypatch.setattr(estimation, "repair_folds", lambda ways: None)
     network, pair = loud_network(), smooth_pair(64, 64)
     torch.testing.assert_close(estimate(network, *pair, twice=True), estimate(network, *pair))
 

@@ -12,7 +12,11 @@ from torch import Tensor
 from UnsupervisedRegistrationLib.core.images.phantom import draw_phantom
 from UnsupervisedRegistrationLib.core.models.model_file import load_model
 from UnsupervisedRegistrationLib.core.registration.prediction import _in_one_contrast, estimate
-from UnsupervisedRegistrationLib.core.similarity.intensity_mapping import Greys, differ, speckled
+from UnsupervisedRegistrationLib.core.similarity.intensity_mapping import (
+    IntensityMapping,
+    contrast_differs,
+    is_sparse_binary,
+)
 from UnsupervisedRegistrationLib.core.similarity.losses import endpoint_error
 from UnsupervisedRegistrationLib.core.spatial.deformation import compose, invert, lengths, warp
 
@@ -45,25 +49,25 @@ changes = pytest.mark.parametrize("change", [inverted, folded])
 @changes
 def test_other_contrasts_differ_and_become_alike(change: Callable[[Tensor], Tensor]) -> None:
     fixed, moving, displacement = head()
-    assert differ(fixed, change(moving))
+    assert contrast_differs(fixed, change(moving))
     warped = warp(change(moving), displacement)
-    both = torch.cat(Greys(fixed, warped).alike(fixed, warped))
+    both = torch.cat(IntensityMapping(fixed, warped).match(fixed, warped))
     assert float(torch.corrcoef(both.flatten(1))[0, 1]) > 0.97
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_a_pair_of_one_contrast_does_not_differ(scale: float) -> None:
     fixed, moving, _ = head()
-    assert not differ(fixed, 0.2 + scale * 0.8 * moving)
-    assert not differ(fixed, fixed)
+    assert not contrast_differs(fixed, 0.2 + scale * 0.8 * moving)
+    assert not contrast_differs(fixed, fixed)
 
 
 @pytest.mark.parametrize("image", [torch.zeros(1, 1, 32, 32), torch.ones(1, 1, 32, 32)])
 def test_an_image_of_one_grey_differs_from_nothing(image: Tensor) -> None:
     other = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert not differ(image, other)
-    assert not differ(other, image)
-    assert all(bool(torch.isfinite(found).all()) for found in Greys(image, other).alike(image, other))
+    assert not contrast_differs(image, other)
+    assert not contrast_differs(other, image)
+    assert all(bool(torch.isfinite(found).all()) for found in IntensityMapping(image, other).match(image, other))
 
 
 def test_specks_are_speckled_and_neither_a_mask_nor_a_head_is() -> None:
@@ -72,26 +76,26 @@ def test_specks_are_speckled_and_neither_a_mask_nor_a_head_is() -> None:
     specks = bright * (torch.rand(fixed.shape, generator=torch.Generator().manual_seed(0)) > 0.9)
     for image in (bright, specks):
         resampled = torch.nn.functional.interpolate(image, (160, 140), mode="nearest")
-        assert speckled(image) == speckled(resampled) == (image is specks)
-    assert not speckled(fixed)
-    assert not speckled(torch.rand(fixed.shape))
-    assert not speckled(torch.zeros(fixed.shape))
+        assert is_sparse_binary(image) == is_sparse_binary(resampled) == (image is specks)
+    assert not is_sparse_binary(fixed)
+    assert not is_sparse_binary(torch.rand(fixed.shape))
+    assert not is_sparse_binary(torch.zeros(fixed.shape))
 
 
 def test_swapped_images_become_alike_as_before_but_swapped() -> None:
     fixed, moving, _ = head()
     pair = fixed, inverted(moving)
-    first, second = Greys(*pair).alike(*pair), Greys(*pair[::-1]).alike(*pair[::-1])
+    first, second = IntensityMapping(*pair).match(*pair), IntensityMapping(*pair[::-1]).match(*pair[::-1])
     assert torch.equal(first[0], second[1])
     assert torch.equal(first[1], second[0])
 
 
 def test_tissue_that_tells_nothing_of_the_other_is_known_as_such_although_the_air_is_black_in_both() -> None:
     fixed, moving, displacement = head()
-    assert Greys(fixed, warp(inverted(moving), displacement)).left < 0.2
+    assert IntensityMapping(fixed, warp(inverted(moving), displacement)).left < 0.2
     noise = torch.rand(fixed.shape, generator=torch.Generator().manual_seed(3))
     other = torch.where(fixed > 0.03, 0.3 + 0.5 * noise, 0)
-    assert Greys(fixed, other).left > 0.9
+    assert IntensityMapping(fixed, other).left > 0.9
     network = load_model(MODELS / "any-contrast.pt").network
     with torch.no_grad():
         same = _in_one_contrast(network, fixed, other)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from UnsupervisedRegistrationLib.core.spatial.deformation import compose, symmetric_flows
 from UnsupervisedRegistrationLib.core.spatial.filters import gaussian
-from UnsupervisedRegistrationLib.core.spatial.folding import folded_cells, folding, unfolded, unfolded_ways
+from UnsupervisedRegistrationLib.core.spatial.folding import folded_cells, folding, repair_folds, repair_folds_of_both
 
 
 def folded_field(shape: tuple[int, ...]) -> Tensor:
@@ -22,7 +22,7 @@ def folded_field(shape: tuple[int, ...]) -> Tensor:
 @pytest.mark.parametrize("shape", [(32, 40), (12, 14, 16)])
 def test_a_fold_is_smoothed_away_and_the_rest_stays(shape: tuple[int, ...]) -> None:
     displacement = folded_field(shape)
-    mended = unfolded(displacement)
+    mended = repair_folds(displacement)
     assert mended is not None
     assert folding(displacement) > 0
     assert folding(mended) == 0
@@ -33,7 +33,7 @@ def test_a_wide_fold_is_mended() -> None:
     places = torch.stack(torch.meshgrid(torch.arange(64.0) - 32, torch.arange(64.0) - 32, indexing="ij"))
     lens = -2 * (places * torch.exp(-places.square().sum(dim=0) / 200))[None]  # Turns what is around its middle over.
     assert int(folded_cells(lens).sum()) > 300
-    mended = unfolded(lens)
+    mended = repair_folds(lens)
     assert mended is not None
     assert folding(mended) == 0
 
@@ -45,20 +45,20 @@ def test_a_fold_that_shows_only_where_the_border_is_repeated_is_mended() -> None
     displacement = (turned - torch.stack([rows, columns]))[None]
     assert folding(displacement) == 0
     assert folding(F.pad(displacement, [4] * 4, mode="replicate")) > 0
-    mended = unfolded(displacement)
+    mended = repair_folds(displacement)
     assert mended is not None
     assert folding(F.pad(mended, [4] * 4, mode="replicate")) == 0
 
 
 def test_without_a_fold_nothing_changes() -> None:
     displacement = torch.full((1, 2, 20, 20), 0.3)
-    assert unfolded(displacement) is displacement
+    assert repair_folds(displacement) is displacement
 
 
 def test_a_mirror_image_cannot_be_mended() -> None:
     rows = torch.arange(128.0)[:, None].expand(128, 128)
     mirror = torch.stack([127 - 2 * rows, torch.zeros(128, 128)])[None]
-    assert unfolded(mirror) is None
+    assert repair_folds(mirror) is None
 
 
 def test_flows_of_a_rough_velocity_fold_nowhere_and_undo_each_other() -> None:
@@ -66,7 +66,7 @@ def test_flows_of_a_rough_velocity_fold_nowhere_and_undo_each_other() -> None:
     velocity[1] = 0
     flows = symmetric_flows(velocity, 6)
     assert folding(flows[:1]) > 0
-    there, back = unfolded_ways(flows).chunk(2)
+    there, back = repair_folds_of_both(flows).chunk(2)
     assert folding(there[:1]) == folding(back[:1]) == 0
     assert not there[1].any()
     inner = compose(there, back)[:1, :, 12:-12, 12:-12]

@@ -28,7 +28,7 @@ def blobs(shape: tuple[int, int], seed: int) -> Tensor:
     return F.interpolate(coarse, shape, mode="bicubic").clamp(0, 1)
 
 
-def alike(shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def similar_pair(shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Two images that share most of their content."""
     return blobs(shape, 1), 0.7 * blobs(shape, 1) + 0.3 * blobs(shape, 2)
 
@@ -52,12 +52,12 @@ def is_sensible(outcome: Registration) -> bool:
 
 @pytest.mark.parametrize("shape", [(16, 16), (17, 130), (64, 700)])
 def test_any_size_is_registered(model: Model, shape: tuple[int, int]) -> None:
-    assert is_sensible(registered(alike(shape), model))
+    assert is_sensible(registered(similar_pair(shape), model))
 
 
 @pytest.mark.parametrize("spacing", [(0.05, 0.05), (10.0, 10.0), (4.0, 0.5)])
 def test_any_spacing_is_registered(model: Model, spacing: tuple[float, float]) -> None:
-    assert is_sensible(registered(alike((96, 96)), model, spacing))
+    assert is_sensible(registered(similar_pair((96, 96)), model, spacing))
 
 
 def test_a_large_image_is_seen_at_512_voxels() -> None:
@@ -66,7 +66,7 @@ def test_a_large_image_is_seen_at_512_voxels() -> None:
 
 
 def test_an_empty_half_is_registered(model: Model) -> None:
-    pair = alike((96, 96))
+    pair = similar_pair((96, 96))
     for image in pair:
         image[..., :48] = 0
     assert is_sensible(registered(pair, model))
@@ -74,7 +74,7 @@ def test_an_empty_half_is_registered(model: Model) -> None:
 
 @pytest.mark.parametrize("name", ["any-contrast", "abdomen-ct"])
 def test_padding_and_metal_of_ct_do_no_harm(name: str) -> None:
-    fixed, moving = (250 * image - 50 for image in alike((128, 128)))
+    fixed, moving = (250 * image - 50 for image in similar_pair((128, 128)))
     for image in (fixed, moving):
         image[..., :12, :] = -2000
     moving[..., 60:66, 60:66] = 3071

@@ -52,14 +52,16 @@ def test_the_padding_goes_to_the_next_multiple_but_at_least_to_two(size: int, pa
     assert prepared((size, 64), (1.0, 1.0)).fixed.shape == (1, 1, padded, 64)
 
 
-def shown_in(rows: slice, columns: slice, multiple: int = 4, whole: bool = False) -> PreparedPair:
+def shown_in(rows: slice, columns: slice, multiple: int = 4, keep_margins: bool = False) -> PreparedPair:
     """Images of 120 x 150 that show something in a part of them alone."""
     fixed, moving = torch.full((1, 1, 120, 150), -7.0), torch.zeros(1, 1, 120, 150)
     fixed[..., rows, columns], moving[..., rows, columns] = (
         noise(120, 150, seed=s)[..., rows, columns] for s in (0, 1)
     )
     grid, configuration = ImageGrid((120, 150), torch.eye(4)), PreprocessingConfiguration()
-    return prepare(fixed=fixed, moving=moving, grid=grid, configuration=configuration, multiple=multiple, whole=whole)
+    return prepare(
+        fixed=fixed, moving=moving, grid=grid, configuration=configuration, multiple=multiple, keep_margins=keep_margins
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,16 +78,16 @@ def test_what_shows_nothing_is_left_out(
 ) -> None:
     pair = shown_in(rows, columns)
     assert (pair.shape, pair.start, pair.fixed.shape[2:]) == ((120, 150), start, box)
-    everything = shown_in(rows, columns, whole=True)
+    everything = shown_in(rows, columns, keep_margins=True)
     assert (everything.start, everything.fixed.shape[2:]) == ((0, 0), (120, 152))
     for part, image in ((pair.fixed, everything.fixed), (pair.moving, everything.moving)):
-        assert torch.equal(pair.whole(part), image[..., :150])
+        assert torch.equal(pair.to_full_grid(part), image[..., :150])
 
 
 def test_a_displacement_goes_on_outside_the_box_as_at_its_border() -> None:
     pair = shown_in(slice(20, 100), slice(30, 120))
     displacement = noise(96, 108).expand(1, 2, -1, -1)
-    restored = pair.restore(displacement, (120, 150))
+    restored = pair.to_image_grid(displacement, (120, 150))
     assert torch.equal(restored[..., 12:108, 22:130], displacement)
     assert torch.equal(restored[..., :12, 22:130], displacement[..., :1, :].expand(-1, -1, 12, -1))
     assert torch.equal(restored[..., 108:, 130:], displacement[..., -1:, -1:].expand(-1, -1, 12, 20))
@@ -95,15 +97,19 @@ def test_in_the_margin_a_velocity_goes_on_as_where_the_images_begin_to_show_some
     pair = shown_in(slice(0, 100), slice(30, 120))
     velocity = noise(27, 27).expand(1, 2, -1, -1)
     assert pair.fixed.shape[2:] == (108, 108)
-    outward = pair.outward(velocity)
-    assert torch.equal(outward[..., :25, 2:25], velocity[..., :25, 2:25])  # Nothing is cut off above the images.
-    assert torch.equal(outward[..., :25, :2], velocity[..., :25, 2:3].expand(-1, -1, -1, 2))
-    assert torch.equal(outward[..., 25:, 25:], velocity[..., 24:25, 24:25].expand(-1, -1, 2, 2))
+    extrapolate_margin = pair.extrapolate_margin(velocity)
+    assert torch.equal(
+        extrapolate_margin[..., :25, 2:25], velocity[..., :25, 2:25]
+    )  # Nothing is cut off above the images.
+    assert torch.equal(extrapolate_margin[..., :25, :2], velocity[..., :25, 2:3].expand(-1, -1, -1, 2))
+    assert torch.equal(extrapolate_margin[..., 25:, 25:], velocity[..., 24:25, 24:25].expand(-1, -1, 2, 2))
 
 
 def test_where_the_box_is_the_image_a_velocity_stays_as_it_is() -> None:
     velocity = noise(30, 38).expand(1, 2, -1, -1)
-    assert torch.equal(shown_in(slice(20, 100), slice(30, 120), whole=True).outward(velocity), velocity)
+    assert torch.equal(
+        shown_in(slice(20, 100), slice(30, 120), keep_margins=True).extrapolate_margin(velocity), velocity
+    )
 
 
 def test_images_that_become_constant_at_the_working_resolution_are_taken_whole() -> None:
@@ -169,7 +175,7 @@ def test_a_translation_comes_back_in_voxels_of_the_original_grid(
     shape: tuple[int, ...], spacing: tuple[float, ...], working: tuple[int, ...]
 ) -> None:
     displacement = torch.full((1, len(shape), *(64 for _ in shape)), 6.0)
-    restored = prepared(shape, spacing).restore(displacement, shape)
+    restored = prepared(shape, spacing).to_image_grid(displacement, shape)
     expected = torch.tensor([6.0 * old / new for old, new in zip(shape, working, strict=True)])
     torch.testing.assert_close(restored, expected.view(1, -1, *[1] * len(shape)).expand_as(restored))
 
@@ -182,7 +188,7 @@ def test_a_scaling_comes_back_as_the_same_scaling(
         """By 10 % away from the corner of the image, half a voxel from the first centre; alike in any voxel size."""
         return 0.1 * (identity_grid(size, torch.zeros(1)) + 0.5)
 
-    restored = prepared(shape, spacing).restore(scaling((64,) * len(shape)), shape)
+    restored = prepared(shape, spacing).to_image_grid(scaling((64,) * len(shape)), shape)
     inner = (slice(None), slice(None), *[slice(1, -1)] * len(shape))  # The border voxels are extrapolated.
     torch.testing.assert_close(restored[inner], scaling(shape)[inner], rtol=0, atol=1e-4)  # Voxels, rounding only.
 
@@ -190,7 +196,7 @@ def test_a_scaling_comes_back_as_the_same_scaling(
 def test_nothing_of_the_padding_comes_back() -> None:
     displacement = torch.ones(1, 2, 64, 64)
     displacement[:, :, 60:] = torch.nan
-    assert bool(torch.isfinite(prepared((20, 60), (3.0, 1.0)).restore(displacement, (20, 60))).all())
+    assert bool(torch.isfinite(prepared((20, 60), (3.0, 1.0)).to_image_grid(displacement, (20, 60))).all())
 
 
 @pytest.mark.parametrize(

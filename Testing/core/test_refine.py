@@ -19,7 +19,7 @@ from UnsupervisedRegistrationLib.core.registration.instance_optimisation import 
 from UnsupervisedRegistrationLib.core.registration.landmark_constraint import LandmarkPairs
 from UnsupervisedRegistrationLib.core.registration.pipeline import Cancelled, Registration, register
 from UnsupervisedRegistrationLib.core.registration.stack import register_stack
-from UnsupervisedRegistrationLib.core.registration.uncertainty import trust_map
+from UnsupervisedRegistrationLib.core.registration.uncertainty import trust_from_error
 from UnsupervisedRegistrationLib.core.spatial.deformation import warp
 from UnsupervisedRegistrationLib.core.spatial.folding import folding
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
@@ -249,7 +249,7 @@ def test_lists_of_different_length_are_no_landmarks() -> None:
 
 
 def test_trust_falls_with_the_expected_error() -> None:
-    assert trust_map(torch.tensor([0.0, 2.0, 6.0])).tolist() == [1.0, 0.5, 0.25]
+    assert trust_from_error(torch.tensor([0.0, 2.0, 6.0])).tolist() == [1.0, 0.5, 0.25]
 
 
 def test_the_expected_error_is_larger_where_the_images_differ(untrained: Model, pair: tuple[Tensor, Tensor]) -> None:

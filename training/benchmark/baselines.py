@@ -111,12 +111,12 @@ def network(model: Model, refinement: Refinement | None = None, whole: bool = Fa
                     grid=pair.grid,
                     configuration=model.configuration.preprocessing,
                     multiple=model.network.multiple,
-                    whole=whole,
+                    keep_margins=whole,
                 )
                 outcome = align(ready, model, pair.grid, twice=refinement is not None)
                 if refinement is not None:
                     outcome = refine(ready, outcome, refinement, pair.grid)
-                return ready.restore(outcome[0], pair.grid.shape)
+                return ready.to_image_grid(outcome[0], pair.grid.shape)
 
         return call, lambda outcome: outcome
 

@@ -11,7 +11,7 @@ from training.synthesis.synthesis import SynthesisConfiguration, synthesise
 from UnsupervisedRegistrationLib.core.images.crop import PreparedPair
 from UnsupervisedRegistrationLib.core.models.model_file import Model
 from UnsupervisedRegistrationLib.core.registration.prediction import estimate
-from UnsupervisedRegistrationLib.core.registration.uncertainty import expected_error, signs_of_doubt
+from UnsupervisedRegistrationLib.core.registration.uncertainty import expected_error, uncertainty_features
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 _FLOOR_MM = 0.05
@@ -73,7 +73,7 @@ def _sample(model: Model) -> tuple[Tensor, Tensor, Tensor]:
     pair = PreparedPair(drawn.fixed, drawn.moving, None, None, shape, (0,) * len(shape))
     outcome = estimate(model.network, pair.fixed, pair.moving)
     error = (outcome[0] - drawn.displacement).norm(dim=1, keepdim=True)
-    signs = signs_of_doubt(pair, model, outcome, grid)
+    signs = uncertainty_features(pair, model, outcome, grid)
     inside = (drawn.weight > 0.5).flatten()
     inside &= torch.arange(len(inside)) % _EVERY == 0
     flat = signs.movedim(1, -1).reshape(-1, signs.shape[1])

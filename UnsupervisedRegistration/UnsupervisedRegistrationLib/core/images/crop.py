@@ -67,12 +67,12 @@ class PreparedPair:
     def similarity(self, displacement: Tensor | None) -> float:
         """Mean squared local correlation with the warped moving image, 0..1, where both count."""
         warped = self.moving if displacement is None else warp(self.moving, displacement)
-        images, weight = (self.whole(warped), self.whole(self.fixed)), self.weight(displacement)
+        images, weight = (self.to_full_grid(warped), self.to_full_grid(self.fixed)), self.weight(displacement)
         if weight is None:
             return float(local_correlation(*images, step=_WINDOW_STEP).mean())
-        return 1 - float(local_ncc(*images, self.whole(weight)))
+        return 1 - float(local_ncc(*images, self.to_full_grid(weight)))
 
-    def whole(self, values: Tensor) -> Tensor:
+    def to_full_grid(self, values: Tensor) -> Tensor:
         """Values ``(B, C, *box)`` on the whole working grid; outside the box those at its border are repeated."""
         pads: list[int] = []
         for axis in reversed(range(len(self.shape))):
@@ -81,7 +81,7 @@ class PreparedPair:
             pads += [self.start[axis], self.shape[axis] - self.start[axis] - inside]
         return F.pad(values, pads, mode="replicate") if any(pads) else values
 
-    def outward(self, velocity: Tensor) -> Tensor:
+    def extrapolate_margin(self, velocity: Tensor) -> Tensor:
         """A velocity ``(B, d, *coarser)`` that in the margin goes on as where the images begin to show something.
 
         What ``restore`` repeats outside the box then goes on as inside, and flows there and back still undo each other.
@@ -95,9 +95,9 @@ class PreparedPair:
             pads = [before, behind, *pads]
         return F.pad(velocity, pads, mode="replicate") if any(pads) else velocity
 
-    def restore(self, displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
+    def to_image_grid(self, displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
         """A displacement ``(B, d, *box)`` in working voxels as one on the original grid, in voxels of it."""
-        return resize_displacement(self.whole(displacement), shape)
+        return resize_displacement(self.to_full_grid(displacement), shape)
 
 
 def prepare(
@@ -109,7 +109,7 @@ def prepare(
     grid: ImageGrid,
     configuration: PreprocessingConfiguration,
     multiple: int,
-    whole: bool = False,
+    keep_margins: bool = False,
 ) -> PreparedPair:
     """Brings a pair to the working spacing and intensity, and to a box of a size that the network takes.
 
@@ -124,7 +124,7 @@ def prepare(
         grid: Of all four.
         configuration: The model's.
         multiple: The network's.
-        whole: Whether the box is the whole image, whatever it shows.
+        keep_margins: Whether the box is the whole image, whatever it shows.
     """
     shape = working_shape(grid, configuration)
 
@@ -136,7 +136,7 @@ def prepare(
         )
     ]
     images = [resample(image, shape) for image in images]
-    spans = [(0, size) for size in shape] if whole else _spans(images)
+    spans = [(0, size) for size in shape] if keep_margins else _spans(images)
     box = [_widened(span, size, multiple) for span, size in zip(spans, shape, strict=True)]
     masks = [None if m is None else _boxed(resample(m.to(fixed), shape), box) for m in (mask, moving_mask)]
     ready = [_boxed(image, box) for image in images]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from ..spatial.deformation import both_ways, exponentiate, resize_displacement
+from ..spatial.deformation import both_directions, exponentiate, resize_displacement
 
 Architecture = Literal["fcn", "pyramid", "voxelmorph"]
 
@@ -84,7 +84,7 @@ class Network(nn.Module):
         Returns:
             ``(2 * B, d, *finer)``, in voxels of a grid that may be finer than that of the velocity.
         """
-        return exponentiate(both_ways(velocity), self.configuration.integration_steps)
+        return exponentiate(both_directions(velocity), self.configuration.integration_steps)
 
     def displacement(self, velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
         """The displacement ``(B, d, *shape)`` from fixed to moving that one of the outcomes stands for."""

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..similarity.forces import contrasts, mutual_force, normalised
-from ..spatial.deformation import both_ways, exponentiate, lengths, resize_displacement, symmetric_flows, warp
+from ..spatial.deformation import both_directions, exponentiate, lengths, resize_displacement, symmetric_flows, warp
 from ..spatial.filters import gaussian_halved, halved
 from .network import Network, NetworkConfiguration, convolution
 
@@ -107,7 +107,7 @@ def _finer(velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _halfway(features: Tensor, velocity: Tensor) -> Tensor:
     """Features of both images ``(2 * B, C, *spatial)``, warped half-way towards each other."""
-    ways = exponentiate(both_ways(velocity, -0.5), _SAMPLINGS)
+    ways = exponentiate(both_directions(velocity, -0.5), _SAMPLINGS)
     return warp(features, resize_displacement(ways, tuple(features.shape[2:])))
 
 
@@ -144,7 +144,7 @@ def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module) -> Tensor:
         torch.cat([matches, turned(matches, decoder.radius)]),
         both,
         both.roll(len(velocity), dims=0),
-        both_ways(velocity).movedim(1, -1),
+        both_directions(velocity).movedim(1, -1),
     ]
     step: Tensor = decoder(torch.cat(parts, dim=-1))
     return step

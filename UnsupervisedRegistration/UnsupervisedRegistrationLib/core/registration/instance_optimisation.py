@@ -14,23 +14,25 @@ from torch import Tensor
 
 from ..images.crop import PreparedPair
 from ..similarity.forces import AnyContrast, Force, SameContrast
-from ..similarity.intensity_mapping import AIR, Greys, speckled, untold
+from ..similarity.intensity_mapping import AIR, IntensityMapping, is_sparse_binary, unexplained_variance
 from ..spatial.deformation import compose, invert, resize_displacement, warp
 from ..spatial.filters import gaussian
-from ..spatial.folding import unfolded
+from ..spatial.folding import repair_folds
 from ..spatial.grid import ImageGrid
 from .landmark_constraint import LandmarkPairs, LandmarkPull
 from .prediction import Deformation
 
 _FORCES: dict[str, Callable[[Tensor], Force]] = {"local_ncc": SameContrast, "mind": AnyContrast}
-_DIFFERENT = 1.5  # Greys differ if the images do by so many times the squared difference that one contrast leaves.
+_DIFFERENT = 1.5  # Contrasts differ if the images do by so many times the squared difference that one contrast leaves.
 _STEP = 1.0  # Voxels of the level that the first step goes where it goes furthest.
 _FLUID = 1.0  # Standard deviation of the Gaussian that smooths every step, voxels of the level.
 _DIFFUSION = 0.04  # Of the displacement in every step, at a smoothness weight of 1.
 _STILL = 0.1  # Share of the longest step at which a level has converged.
 _WEAK = 1.0  # Force, of 10 or so usually, below which steps are shorter.
 _EQUAL = 0.5 / 255  # Difference of the intensities below which no voxel needs a step.
-_PAYS = 0.8  # A coarser level has to leave less than this share of what stays untold without it, in the end,
+_PAYS = (
+    0.8  # A coarser level has to leave less than this share of what stays unexplained_variance without it, in the end,
+)
 _HOPELESS = 2.0  # and not more than so many times it at first.
 _COARSEST = 16  # Voxels on the shortest side of a level.
 _SPARE = 0.75  # Share of the time; with less left no coarser level is tried.
@@ -102,7 +104,7 @@ def refine(
         Greedy form of Avants et al., Symmetric diffeomorphic image registration with cross-correlation, MedIA 2008;
         Yushkevich et al., Fast automatic segmentation of hippocampal subfields, Alzheimer's & Dementia 2016.
     """
-    if speckled(pair.fixed) or speckled(pair.moving):
+    if is_sparse_binary(pair.fixed) or is_sparse_binary(pair.moving):
         settings = replace(settings, iterations=settings.iterations[-1:])
     clock = _Budget(settings, progress)
     if clock.over():
@@ -114,7 +116,7 @@ def refine(
     forward = resize_displacement(displacement, tuple(pair.fixed.shape[2:]))
     if landmarks is not None:
         forward = LandmarkPull(landmarks, forward, pair.spacing(grid)).reach(forward, settings.landmark_weight)
-    mended = unfolded(forward)
+    mended = repair_folds(forward)
     return start if mended is None else (mended, invert(mended))
 
 
@@ -142,13 +144,13 @@ class _Ascent:
         for number in range(1, self._coarser + 1):
             if self._clock.short():
                 break
-            left = untold(*_seen(self._pair, best))
+            left = unexplained_variance(*_seen(self._pair, best))
             found = self._climbed(start, self._factor * 2**number, count)
-            if untold(*_seen(self._pair, found)) > _HOPELESS * left:
+            if unexplained_variance(*_seen(self._pair, found)) > _HOPELESS * left:
                 break
             for times in reversed(range(number)):
                 found = self._climbed(found, self._factor * 2**times, count)
-            if not untold(*_seen(self._pair, found)) < _PAYS * left:
+            if not unexplained_variance(*_seen(self._pair, found)) < _PAYS * left:
                 break
             best = found
         self._clock.leave(sum(rest))
@@ -265,11 +267,11 @@ def _in_one_contrast(pair: PreparedPair, displacement: Tensor) -> PreparedPair:
 
     The mapped image loses contrast where they do not match yet, so images that look the same already stay as they are.
     """
-    greys = Greys(*_seen(pair, displacement))
-    fixed, moving = greys.alike(pair.fixed, pair.moving)
+    greys = IntensityMapping(*_seen(pair, displacement))
+    fixed, moving = greys.match(pair.fixed, pair.moving)
     mapped = replace(pair, fixed=fixed, moving=moving)
     less = _left(*_seen(pair, displacement)) > _DIFFERENT * _left(*_seen(mapped, displacement))
-    return mapped if less and greys.helpful else pair
+    return mapped if less and greys.informative else pair
 
 
 def _seen(pair: PreparedPair, displacement: Tensor) -> tuple[Tensor, Tensor]:

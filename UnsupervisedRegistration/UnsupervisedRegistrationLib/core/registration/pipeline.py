@@ -13,7 +13,7 @@ from ..images.crop import prepare
 from ..images.preprocessing import resample
 from ..models.model_file import Model
 from ..spatial.deformation import warp
-from ..spatial.folding import folding, unfolded
+from ..spatial.folding import folding, repair_folds
 from ..spatial.grid import ImageGrid
 from .instance_optimisation import Refinement, refine
 from .landmark_constraint import LandmarkPairs
@@ -103,7 +103,7 @@ def register(
             grid=grid,
             configuration=model.configuration.preprocessing,
             multiple=model.network.multiple,
-            whole=landmarks is not None,  # They may lie where neither image shows anything.
+            keep_margins=landmarks is not None,  # They may lie where neither image shows anything.
         ).to(target)
         clock.begin("network", 0.05)
         refined = refinement is not None or landmarks is not None
@@ -117,11 +117,13 @@ def register(
         error = None
         if trust:
             clock.begin("trust", 0.8)
-            error = resample(pair.whole(expected_error(pair, model, (forward, backward), grid)).cpu(), grid.shape)
+            error = resample(
+                pair.to_full_grid(expected_error(pair, model, (forward, backward), grid)).cpu(), grid.shape
+            )
         clock.begin("warp", 0.85)
-        displacement, inverse = (pair.restore(way, grid.shape).cpu() for way in (forward, backward))
+        displacement, inverse = (pair.to_image_grid(way, grid.shape).cpu() for way in (forward, backward))
         if refined and pair.shape != grid.shape:  # Another grid may fold where the working one does not.
-            mended = unfolded(displacement)
+            mended = repair_folds(displacement)
             displacement = displacement if mended is None else mended
         warped = warp(moving, displacement)
         clock.begin("measure", 0.9)

@@ -12,10 +12,10 @@ from torch import Tensor
 from ..images.crop import PreparedPair
 from ..models.model_file import Model
 from ..networks.network import Network
-from ..similarity.intensity_mapping import Greys, differ, speckled, untold
+from ..similarity.intensity_mapping import IntensityMapping, contrast_differs, is_sparse_binary, unexplained_variance
 from ..spatial.deformation import compose, invert, resize_displacement, warp
 from ..spatial.filters import gaussian
-from ..spatial.folding import unfolded, unfolded_ways
+from ..spatial.folding import repair_folds, repair_folds_of_both
 from ..spatial.grid import ImageGrid
 
 Deformation = tuple[Tensor, Tensor]
@@ -28,7 +28,9 @@ _Look = Callable[[Network, Tensor, Tensor], Tensor]
 """From the pair to the velocity that the network finds."""
 
 _LARGE = 320  # Voxels on the longest side; networks learn on 160 to 256.
-_UNRELATED = 0.35  # Share of the variance of an image; of images that leave more untold one look is not enough.
+_UNRELATED = (
+    0.35  # Share of the variance of an image; of images that leave more unexplained_variance one look is not enough.
+)
 _ALONG = 2  # Voxels of the velocity by which images are rolled; half a voxel at 1/16 of the resolution.
 _DOUBT = 2.5  # How often the variance between the looks counts; more than once, for what misleads all of them alike.
 _AROUND = 6.0  # Voxels of the velocity; standard deviation of the Gaussian over which they are compared.
@@ -50,7 +52,9 @@ def align(pair: PreparedPair, model: Model, grid: ImageGrid, twice: bool = False
     weight = None if pair.region is None else fade(pair.region, _FADE_MM / min(pair.spacing(grid)))
 
     def shaped(velocity: Tensor) -> Tensor:
-        return pair.outward(velocity if weight is None else velocity * F.interpolate(weight, velocity.shape[2:]))
+        return pair.extrapolate_margin(
+            velocity if weight is None else velocity * F.interpolate(weight, velocity.shape[2:])
+        )
 
     with torch.inference_mode():
         ways = estimate(network, pair.fixed, pair.moving, model.configuration.passes, shaped, twice)
@@ -96,13 +100,13 @@ def _in_one_contrast(network: Network, fixed: Tensor, moving: Tensor) -> tuple[T
     """The pairs; of those whose contrasts differ one image has the greys of the other, as far as a first look tells."""
     both = list(fixed.split(1)), list(moving.split(1))
     for number, pair in enumerate(zip(*both, strict=True)):
-        if differ(*pair):
+        if contrast_differs(*pair):
             first, second = (_first_seen(network, image) for image in pair)
-            velocity = network(*Greys(first, second).alike(first, second))[-1]
+            velocity = network(*IntensityMapping(first, second).match(first, second))[-1]
             there, back = _flows(network, velocity / 2, tuple(first.shape[2:]))
-            greys = Greys(warp(first, back), warp(second, there))
-            if greys.helpful:
-                both[0][number], both[1][number] = greys.alike(*pair)
+            greys = IntensityMapping(warp(first, back), warp(second, there))
+            if greys.informative:
+                both[0][number], both[1][number] = greys.match(*pair)
     return torch.cat(both[0]), torch.cat(both[1])
 
 
@@ -112,7 +116,7 @@ def _pass(network: Network, fixed: Tensor, moving: Tensor, shaped: Shaping, twic
         forward = network.displacement(shaped(network(fixed, moving)[-1]), shape)
         return forward, invert(forward)
     large = max(shape) > _LARGE
-    specks = twice and not large and (speckled(fixed) or speckled(moving))
+    specks = twice and not large and (is_sparse_binary(fixed) or is_sparse_binary(moving))
     look = _look_with_care if large else _mean_look if specks else _look
     velocity = shaped(look(network, _first_seen(network, fixed), _first_seen(network, moving)))
     if large or (twice and not specks):
@@ -125,7 +129,7 @@ def _look(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
 
 
 def _look_with_care(network: Network, fixed: Tensor, moving: Tensor) -> Tensor:
-    look = _careful_look if untold(fixed, moving) > _UNRELATED else _look
+    look = _careful_look if unexplained_variance(fixed, moving) > _UNRELATED else _look
     return look(network, fixed, moving)
 
 
@@ -189,13 +193,13 @@ def _onward(
     rest = shaped(look(network, warp(fixed, back), warp(moving, there)))
     onward, backward = _flows(network, rest, shape)
     ways = torch.cat([compose(there, compose(onward, there)), compose(back, compose(backward, back))])
-    mended = unfolded(ways)  # A composition may have folds between the voxels of its parts.
+    mended = repair_folds(ways)  # A composition may have folds between the voxels of its parts.
     forward, backward = _flows(network, velocity, shape) if mended is None else mended.chunk(2)
     return forward, backward
 
 
 def _flows(network: Network, velocity: Tensor, shape: tuple[int, ...]) -> Deformation:
-    forward, backward = resize_displacement(unfolded_ways(network.flows(velocity)), shape).chunk(2)
+    forward, backward = resize_displacement(repair_folds_of_both(network.flows(velocity)), shape).chunk(2)
     return forward, backward
 
 

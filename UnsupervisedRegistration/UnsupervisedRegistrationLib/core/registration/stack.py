@@ -77,7 +77,9 @@ def register_stack(
                 configuration=model.configuration.preprocessing,
                 multiple=model.network.multiple,
             ).to(target)
-            outcome[:, part] = torch.stack([pair.restore(way, grid.shape).cpu() for way in align(pair, model, grid)])
+            outcome[:, part] = torch.stack(
+                [pair.to_image_grid(way, grid.shape).cpu() for way in align(pair, model, grid)]
+            )
     return outcome[0], outcome[1]
 
 

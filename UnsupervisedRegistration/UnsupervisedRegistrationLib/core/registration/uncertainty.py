@@ -25,20 +25,20 @@ _FLOOR_MM = 0.05
 _WEIGHTS = (-0.092, 0.237, 0.429, 1.014, -0.262)
 
 
-def trust_map(expected_error: Tensor) -> Tensor:
+def trust_from_error(expected_error: Tensor) -> Tensor:
     """Expected errors in mm as trust: 1 for none, 1/2 for 2 mm, towards 0."""
     return 1 / (1 + expected_error / _HALF_MM)
 
 
 def expected_error(pair: PreparedPair, model: Model, outcome: Deformation, grid: ImageGrid) -> Tensor:
     """Error of the displacement that the signs of doubt let expect, ``(B, 1, *box)`` mm."""
-    signs = signs_of_doubt(pair, model, outcome, grid)
+    signs = uncertainty_features(pair, model, outcome, grid)
     weights = torch.tensor(_WEIGHTS, device=signs.device)
     logarithm = weights[0] + (signs * weights[1:].view(1, -1, *[1] * (signs.ndim - 2))).sum(dim=1, keepdim=True)
     return logarithm.exp()
 
 
-def signs_of_doubt(pair: PreparedPair, model: Model, outcome: Deformation, grid: ImageGrid) -> Tensor:
+def uncertainty_features(pair: PreparedPair, model: Model, outcome: Deformation, grid: ImageGrid) -> Tensor:
     """What goes along with the logarithm of the error, ``(B, 4, *box)``.
 
     In this order: logarithm of the distance in mm from what the network finds for the mirrored pair; of what it would

@@ -24,7 +24,7 @@ _SPECKS = 0.88  # Share of its variance that such a drawing has at half the reso
 _DIFFERENT = 1.4  # They do if a straight line leaves that many times the squared difference that a curve leaves.
 
 
-def differ(fixed: Tensor, moving: Tensor) -> bool:
+def contrast_differs(fixed: Tensor, moving: Tensor) -> bool:
     """Whether a curve of the intensities of one image tells much more of the other than a straight line does.
 
     Args:
@@ -34,7 +34,7 @@ def differ(fixed: Tensor, moving: Tensor) -> bool:
     return any(curve.left_by_line > _DIFFERENT * curve.left for curve in _curves(fixed, moving))
 
 
-def untold(fixed: Tensor, moving: Tensor) -> float:
+def unexplained_variance(fixed: Tensor, moving: Tensor) -> float:
     """Share of the variance of one image that the other does not tell, of that which tells more.
 
     Args:
@@ -44,7 +44,7 @@ def untold(fixed: Tensor, moving: Tensor) -> float:
     return min(curve.left for curve in _curves(fixed, moving))
 
 
-def speckled(image: Tensor) -> bool:
+def is_sparse_binary(image: Tensor) -> bool:
     """Whether an image ``(B, 1, *spatial)``, 0..1, of even sides holds nothing but specks, as where greys were lost.
 
     It is in black and white, and half the resolution would turn it grey, which it would not a mask.
@@ -61,7 +61,7 @@ def _curves(fixed: Tensor, moving: Tensor) -> tuple[_Curve, _Curve]:
     return _curve(first, second), _curve(second, first)
 
 
-class Greys:
+class IntensityMapping:
     """What the intensities of two images tell of each other, voxel by voxel.
 
     Args:
@@ -85,11 +85,11 @@ class Greys:
         self.left = _curve(here[tissue], there[tissue]).left if tissue.any() else 1.0
 
     @property
-    def helpful(self) -> bool:
+    def informative(self) -> bool:
         """Whether they tell enough of each other for the images to match better in one contrast."""
         return self.left < _UNTOLD
 
-    def alike(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
+    def match(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
         """Both images in the contrast of that which the other tells more of; of swapped images the same, swapped."""
         return (fixed, self._through(moving)) if self._maps_moving else (self._through(fixed), moving)
 

@@ -125,7 +125,7 @@ def exponentiate(velocity: Tensor, steps: int) -> Tensor:
     return displacement
 
 
-def both_ways(velocity: Tensor, time: float = 1.0) -> Tensor:
+def both_directions(velocity: Tensor, time: float = 1.0) -> Tensor:
     """A velocity ``(B, d, *spatial)`` times a time, and the opposite: ``(2 * B, d, *spatial)``."""
     return (velocity * _constants((time, -time), velocity)[:, None, None]).flatten(0, 1)
 
@@ -144,14 +144,14 @@ def symmetric_flows(velocity: Tensor, steps: int) -> Tensor:
         ``(2 * B, d, *(2 * spatial))``, voxels of the finer grid, those at time 1 first.
     """
     finer = tuple(2 * size for size in velocity.shape[2:])
-    halves = resize_displacement(exponentiate(both_ways(velocity, 0.5), max(steps // 2, 1)), finer)
+    halves = resize_displacement(exponentiate(both_directions(velocity, 0.5), max(steps // 2, 1)), finer)
     others = halves.roll(len(velocity), dims=0)
     missed = compose(others, halves)  # Little: each half is almost the inverse of the other,
     inverse = compose(halves, -missed)  # and is made so by going back first what both together miss.
     return compose(halves, inverse)
 
 
-def mutual(ways: Tensor) -> Tensor:
+def mutually_inverse(ways: Tensor) -> Tensor:
     """Displacements there and back ``(2 * B, d, *spatial)``, almost each other's inverse, as closer ones.
 
     Each goes back first by half of what both together miss, so that neither leads.

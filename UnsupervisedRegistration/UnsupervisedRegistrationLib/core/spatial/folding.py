@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .deformation import determinant, mutual
+from .deformation import determinant, mutually_inverse
 from .filters import gaussian
 
 _ROUNDS = 40  # Of smoothing, at most.
@@ -20,7 +20,7 @@ _AROUND = 1.4  # Voxels; that of the Gaussian that says how much is smoothed aro
 _WIDER = 0.6  # and what it grows by in every round.
 
 
-def unfolded(displacement: Tensor) -> Tensor | None:
+def repair_folds(displacement: Tensor) -> Tensor | None:
     """A displacement ``(B, d, *spatial)`` smoothed around its folds until it has none; ``None`` if that fails."""
     for number in range(_ROUNDS):
         folded = _folded(displacement)
@@ -30,14 +30,14 @@ def unfolded(displacement: Tensor) -> Tensor | None:
     return None
 
 
-def unfolded_ways(ways: Tensor) -> Tensor:
+def repair_folds_of_both(ways: Tensor) -> Tensor:
     """Displacements there and back ``(2 * B, d, *spatial)``, smoothed where either folds, still inverse."""
     for number in range(_ROUNDS):
         folded = _folded(ways)
         if not bool(folded.any()):
             break
         there, back = folded.chunk(2)
-        ways = mutual(_smoothed(ways, (there | back).repeat(2, *[1] * (ways.ndim - 1)), number))
+        ways = mutually_inverse(_smoothed(ways, (there | back).repeat(2, *[1] * (ways.ndim - 1)), number))
     return ways
 
 

@@ -14,7 +14,7 @@ import vtk
 
 from ...core.evaluation.metrics import inverse_consistency_error
 from ...core.registration.pipeline import Registration
-from ...core.registration.uncertainty import trust_map
+from ...core.registration.uncertainty import trust_from_error
 from ...core.spatial.deformation import jacobian_determinant
 from ...core.spatial.grid import ImageGrid
 from ..geometry import transforms
@@ -69,7 +69,7 @@ class SliceRegistration:
     def trust(self) -> np.ndarray | None:
         """``(rows, columns)``, 0..1; ``None`` if it was not asked for."""
         error = self.registration.expected_error
-        return None if error is None else trust_map(error)[0, 0].numpy()
+        return None if error is None else trust_from_error(error)[0, 0].numpy()
 
     @property
     def sourcePositions(self) -> tuple[np.ndarray, np.ndarray]:
