@@ -11,7 +11,7 @@ from pathlib import Path
 _PAIRS = (
     "folder with images named X_ED and X_ES, or X_fixed and X_moving, or any two, and X_labels or X_landmarks.csv"
     " beside each; or a CSV file with the columns fixed, moving, fixed_labels, moving_labels (or fixed_landmarks,"
-    " moving_landmarks), and if you like fixed_mask, moving_mask, slice"
+    " moving_landmarks), and if you like fixed_mask, moving_mask, slice, fixed_subject, moving_subject"
 )
 
 
@@ -79,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("model", type=Path)
     calibrate.set_defaults(run=_calibrate)
 
+    pairs = commands.add_parser("pairs", help="write the lists of evaluation pairs that the benchmark reads")
+    pairs.add_argument("--data", type=Path, default=Path("../shared/data"), metavar="DIR")
+    pairs.add_argument("--output", type=Path, default=Path("training/benchmark/pairs"), metavar="DIR")
+    pairs.set_defaults(run=_pairs)
+
     bench = commands.add_parser("bench", help="compare with demons, ANTs, elastix, VoxelMorph and the paper's network")
     bench.add_argument("--models", type=Path, default=Path("UnsupervisedRegistration/Resources/Models"), metavar="DIR")
     bench.add_argument(
@@ -100,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_pairs(command: argparse.ArgumentParser) -> None:
     command.add_argument("--pairs", type=Path, required=True, metavar="DIR_OR_CSV", help=_PAIRS)
+    command.add_argument("--data", type=Path, metavar="DIR", help="that the paths in the CSV file are relative to")
     command.add_argument("--slices", type=int, nargs="+", default=[0], help="of volumes, along the first array axis")
     command.add_argument("--pixel", type=float, default=0.0, metavar="MM", help="of 2-D files that do not say it")
     command.add_argument("--intact", action="store_true", help="leave out pairs with fewer than 8 grey values")
@@ -129,7 +135,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from training.export import set_scores
     from UnsupervisedRegistrationLib.core.models.model_file import load_model
 
-    pairs = find_pairs(options.pairs, options.slices, options.pixel, options.intact)
+    pairs = find_pairs(options.pairs, options.slices, options.pixel, options.intact, options.data)
     score = evaluate(load_model(options.model), pairs, options.device)
     print(score)
     if options.write:
@@ -142,7 +148,7 @@ def _table(options: argparse.Namespace) -> None:
     from training.data.labelled_pairs import find_pairs
     from training.evaluation.table import table
 
-    pairs = find_pairs(options.pairs, options.slices, options.pixel, options.intact)
+    pairs = find_pairs(options.pairs, options.slices, options.pixel, options.intact, options.data)
     print(table(options.models, list(pairs), options.device))
 
 
@@ -158,6 +164,13 @@ def _calibrate(options: argparse.Namespace) -> None:
     from UnsupervisedRegistrationLib.core.models.model_file import load_model
 
     print(calibrate(load_model(options.model)))
+
+
+def _pairs(options: argparse.Namespace) -> None:
+    from training.benchmark.pair_lists import write_lists
+
+    for name, count in write_lists(options.data, options.output).items():
+        print(f"{name}: {count} pairs")
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -35,6 +35,8 @@ class LabelledPair:
         moving_points: The same places in the moving image, voxels of the grid, or ``None``.
         fixed_mask: Like ``fixed``, or ``None``.
         moving_mask: Like ``fixed``, or ``None``.
+        fixed_subject: Who is shown, if the list says so.
+        moving_subject: Likewise.
     """
 
     fixed: Tensor
@@ -46,6 +48,8 @@ class LabelledPair:
     moving_points: Tensor | None = None
     fixed_mask: Tensor | None = None
     moving_mask: Tensor | None = None
+    fixed_subject: str = ""
+    moving_subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,17 @@ class _Files:
     labels: Path | None = None
     landmarks: Path | None = None
     mask: Path | None = None
+    subject: str = ""
 
 
-def find_pairs(place: Path, slices: list[int], pixel: float = 0.0, intact: bool = False) -> Iterator[LabelledPair]:
+def find_pairs(
+    place: Path, slices: list[int], pixel: float = 0.0, intact: bool = False, data: Path | None = None
+) -> Iterator[LabelledPair]:
     """The labelled pairs of a folder, or of a CSV file.
 
     A CSV file has the columns ``fixed`` and ``moving``, and of ``fixed_labels`` with ``moving_labels``,
-    ``fixed_landmarks`` with ``moving_landmarks``, ``fixed_mask`` with ``moving_mask`` and ``slice`` what there is;
-    paths are relative to it.
+    ``fixed_landmarks`` with ``moving_landmarks``, ``fixed_mask`` with ``moving_mask``, ``fixed_subject`` with
+    ``moving_subject`` and ``slice`` what there is.
 
     In a folder, files ``X_ED`` and ``X_ES``, or ``X_fixed`` and ``X_moving``, make a pair. Without such names every
     ordered pair of two images is taken, of volumes at each of the ``slices`` along their first array axis. The labels
@@ -75,19 +82,20 @@ def find_pairs(place: Path, slices: list[int], pixel: float = 0.0, intact: bool 
         slices: Of volumes in a folder.
         pixel: mm of a pixel of 2-D files; 0 takes what they say.
         intact: Leave out pairs of which an image has so few grey values that training would skip it.
+        data: Folder that the paths in a CSV file are relative to; without it that of the file.
 
     Raises:
         OSError: A file is missing.
         ValueError: Nothing fits.
     """
     read = functools.lru_cache(16)(functools.partial(_read, pixel=pixel))
-    for fixed, moving, index in _listed(place) if place.is_file() else _named(place, slices):
+    for fixed, moving, index in _listed(place, data or place.parent) if place.is_file() else _named(place, slices):
         if intact and any(len(np.unique(sitk.GetArrayViewFromImage(read(f.image)))) < GREYS for f in (fixed, moving)):
             continue
         yield _pair(fixed, moving, index, read)
 
 
-def _listed(path: Path) -> Iterator[tuple[_Files, _Files, int]]:
+def _listed(path: Path, data: Path) -> Iterator[tuple[_Files, _Files, int]]:
     rows = _rows(path)
     known = rows[0].keys() if rows else set()
     if not {"fixed", "moving"} <= known or not any({f"fixed{p}", f"moving{p}"} <= known for p in _PARTS[1:3]):
@@ -95,7 +103,9 @@ def _listed(path: Path) -> Iterator[tuple[_Files, _Files, int]]:
             f"'{path}' needs the columns fixed, moving, fixed_labels, moving_labels (or fixed_landmarks,"
             " moving_landmarks) and at least one row."
         )
-    unknown = sorted(known - {side + part for side in ("fixed", "moving") for part in _PARTS} - {"slice"})
+    unknown = sorted(
+        known - {side + part for side in ("fixed", "moving") for part in (*_PARTS, "_subject")} - {"slice"}
+    )
     if unknown:
         raise ValueError(f"'{path}' has the columns {', '.join(unknown)}, which nothing reads; take them out.")
     for number, row in enumerate(rows, start=1):
@@ -105,8 +115,8 @@ def _listed(path: Path) -> Iterator[tuple[_Files, _Files, int]]:
             raise ValueError(f"Row {number} of '{path}' has the slice '{row['slice']}'; it needs a number from 0.")
         sides = []
         for side in ("fixed", "moving"):
-            places = [row.get(side + part) for part in _PARTS]
-            sides.append(_Files(path.parent / row[side], *(path.parent / p if p else None for p in places[1:])))
+            places = [data / p if (p := row.get(side + part)) else None for part in _PARTS[1:]]
+            sides.append(_Files(data / row[side], *places, row.get(f"{side}_subject", "")))
         yield sides[0], sides[1], int(row.get("slice") or 0)
 
 
@@ -181,7 +191,8 @@ def _pair(fixed: _Files, moving: _Files, index: int, read: Callable[[Path], sitk
     grid = ImageGrid((like.GetHeight(), like.GetWidth()), torch.diag(torch.tensor([*spacing, 1.0])))
     assert images[0] is not None
     assert images[1] is not None
-    return LabelledPair(images[0], images[1], grid, *labels, *points, *masks)
+    subjects = {"fixed_subject": fixed.subject, "moving_subject": moving.subject}
+    return LabelledPair(images[0], images[1], grid, *labels, *points, *masks, **subjects)
 
 
 def _read(path: Path, pixel: float) -> sitk.Image:
