@@ -115,8 +115,8 @@ def _listed(path: Path, data: Path) -> Iterator[tuple[_Files, _Files, int]]:
             raise ValueError(f"Row {number} of '{path}' has the slice '{row['slice']}'; it needs a number from 0.")
         sides = []
         for side in ("fixed", "moving"):
-            places = [data / p if (p := row.get(side + part)) else None for part in _PARTS[1:]]
-            sides.append(_Files(data / row[side], *places, row.get(f"{side}_subject", "")))
+            labels, landmarks, mask = (data / p if (p := row.get(side + part)) else None for part in _PARTS[1:])
+            sides.append(_Files(data / row[side], labels, landmarks, mask, row.get(f"{side}_subject", "")))
         yield sides[0], sides[1], int(row.get("slice") or 0)
 
 
@@ -191,8 +191,19 @@ def _pair(fixed: _Files, moving: _Files, index: int, read: Callable[[Path], sitk
     grid = ImageGrid((like.GetHeight(), like.GetWidth()), torch.diag(torch.tensor([*spacing, 1.0])))
     assert images[0] is not None
     assert images[1] is not None
-    subjects = {"fixed_subject": fixed.subject, "moving_subject": moving.subject}
-    return LabelledPair(images[0], images[1], grid, *labels, *points, *masks, **subjects)
+    return LabelledPair(
+        images[0],
+        images[1],
+        grid,
+        labels[0],
+        labels[1],
+        points[0],
+        points[1],
+        masks[0],
+        masks[1],
+        fixed.subject,
+        moving.subject,
+    )
 
 
 def _read(path: Path, pixel: float) -> sitk.Image:
