@@ -98,11 +98,11 @@ def registerSampleData() -> None:
 
 def registerLayout() -> None:
     """Makes the views beside each other known, so that a scene saved with them opens with them."""
-    from UnsupervisedRegistrationLib.scene.display.side_by_side import addLinkedLayout
+    from UnsupervisedRegistrationLib.scene.display.side_by_side import addSideBySideLayout
 
     layoutNode = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     if layoutNode:
-        addLinkedLayout(layoutNode)
+        addSideBySideLayout(layoutNode)
 
 
 def _addSample(kind: str) -> list[Any]:
@@ -639,7 +639,7 @@ class UnsupervisedRegistrationTest(ScriptedLoadableModuleTest):
 
     def test_Script(self) -> None:
         """The landmarks of a drawn patient come closer by more than half."""
-        from UnsupervisedRegistrationLib.scene.landmarks.markups import targetRegistrationError
+        from UnsupervisedRegistrationLib.scene.landmarks.tre_table import targetRegistrationError
 
         for kind in SAMPLES.values():
             fixed, moving, fixedLandmarks, movingLandmarks = _addSample(kind)
@@ -651,7 +651,7 @@ class UnsupervisedRegistrationTest(ScriptedLoadableModuleTest):
 
     def test_Parameters(self) -> None:
         """Apply fills the chosen outputs, puts the moving volume under the transform, and keeps the result."""
-        from UnsupervisedRegistrationLib.scene.history.result_history import results
+        from UnsupervisedRegistrationLib.scene.history.result_history import storedResults
 
         logic = UnsupervisedRegistrationLogic()
         parameters = logic.getParameterNode()
@@ -661,6 +661,6 @@ class UnsupervisedRegistrationTest(ScriptedLoadableModuleTest):
         parameters.sliceSource = next(iter(ORIENTATIONS))
         parameters.sliceIndex = 7
         self.assertIn("landmarks", logic.apply(parameters).sentence)
-        self.assertEqual(len(results(slicer.mrmlScene)), 1)
+        self.assertEqual(len(storedResults(slicer.mrmlScene)), 1)
         self.assertIs(parameters.movingVolume.GetParentTransformNode(), parameters.transform)
         self.assertEqual(parameters.warpedVolume.GetImageData().GetDimensions(), (176, 208, 1))

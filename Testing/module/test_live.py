@@ -259,10 +259,10 @@ def test_the_alignment_in_the_plane_is_kept_while_scrolling(
     ui.prealignmentSelector.setCurrentText("rigid")
     ui.liveButton.click()
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
-    first = loaded.widget.outcome.pair.placement
+    first = loaded.widget.outcome.pair.prealignmentMatrix
     for offset in (4.0, 8.0):
         scroll(loaded, offset)
-        assert np.array_equal(loaded.widget.outcome.pair.placement, first)
+        assert np.array_equal(loaded.widget.outcome.pair.prealignmentMatrix, first)
         assert "pre-alignment" in ui.statusLabel.text
     assert prealignments == ["axial slice 7"]
 

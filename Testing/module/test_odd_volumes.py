@@ -13,7 +13,7 @@ import vtk
 
 import host
 from UnsupervisedRegistrationLib.core.models.model_file import load_model, save_model
-from UnsupervisedRegistrationLib.scene.geometry.transforms import movedPoints
+from UnsupervisedRegistrationLib.scene.geometry.transforms import mapToMoving
 
 
 @pytest.fixture(params=["applyButton", "liveButton"])
@@ -58,7 +58,7 @@ def test_a_volume_of_one_slice(loaded: host.Loaded, press: Any) -> None:
 def test_tiny_images(loaded: host.Loaded, press: Any, shape: tuple[int, ...]) -> None:
     choose(loaded, disc(*shape), disc(*shape, shift=1))
     assert press().startswith("Axial slice")
-    ends = movedPoints(loaded.widget.ui.transformSelector.currentNode(), np.zeros((1, 3)))
+    ends = mapToMoving(loaded.widget.ui.transformSelector.currentNode(), np.zeros((1, 3)))
     assert np.abs(ends).max() < 2 * max(shape)
 
 

@@ -33,7 +33,7 @@ def test_the_alignment_in_the_plane_says_what_it_did_and_takes_a_large_shift_awa
     ui.applyButton.click()
     assert "pre-alignment shifted the moving image by" in ui.statusLabel.text
     pair = loaded.widget.outcome.pair
-    shift = (pair.placement @ [*pair.plane.centre, 1])[:3] - pair.plane.centre
+    shift = (pair.prealignmentMatrix @ [*pair.plane.centre, 1])[:3] - pair.plane.centre
     np.testing.assert_allclose(shift, [40, 0, 0], atol=4)  # The phantom itself differs by some mm.
     assert loaded.widget.outcome.registration.similarity_after > 0.4
 
@@ -42,7 +42,7 @@ def test_by_default_images_that_lie_near_are_left_and_others_aligned(loaded: hos
     assert ui.prealignmentSelector.currentText == "auto"
     ui.applyButton.click()
     assert "pre-alignment left the images as they lay, near enough" in ui.statusLabel.text
-    assert loaded.widget.outcome.pair.placement is None
+    assert loaded.widget.outcome.pair.prealignmentMatrix is None
     place(ui, 40.0)
     ui.applyButton.click()
     assert "pre-alignment shifted the moving image" in ui.statusLabel.text

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from UnsupervisedRegistrationLib.scene.landmarks.markups import targetRegistrationError
+from UnsupervisedRegistrationLib.scene.landmarks.tre_table import targetRegistrationError
 from UnsupervisedRegistrationLib.scene.registration.phantom_nodes import PhantomNodes, addPhantom
 from UnsupervisedRegistrationLib.scene.registration.slice import registerSlice
-from UnsupervisedRegistrationLib.scene.reporting.summary import describe
+from UnsupervisedRegistrationLib.scene.reporting.summary import describeResult
 
 
 @pytest.fixture
@@ -44,4 +44,4 @@ def test_landmarks_off_the_slice_are_counted(scene, head):
     errors = targetRegistrationError(
         head.fixedLandmarks, head.movingLandmarks, outcome.transformNode, head.movingVolume
     )
-    assert "1 of 8 landmarks lie off the slice" in describe(outcome, errors)
+    assert "1 of 8 landmarks lie off the slice" in describeResult(outcome, errors)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from UnsupervisedRegistrationLib.scene.geometry.planes import SlicePlane
-from UnsupervisedRegistrationLib.scene.landmarks.markups import LandmarkErrors
-from UnsupervisedRegistrationLib.scene.landmarks.tre_table import exportCsv, fillPlot, fillTable
+from UnsupervisedRegistrationLib.scene.landmarks.tre_export import exportTreCsv, fillTrePlot, fillTreTableNode
+from UnsupervisedRegistrationLib.scene.landmarks.tre_table import TreTable
 
 PLANE = SlicePlane((10, 10), np.eye(4), "axial slice 0")
 
 
-NONE = LandmarkErrors((), *(np.zeros((0, 3)) for _ in range(3)))
+NONE = TreTable((), *(np.zeros((0, 3)) for _ in range(3)))
 
 
 @pytest.fixture
@@ -22,26 +22,26 @@ def errors():
     """Distances 5, 0 and 1 mm before, 1, 0 and 0 after."""
     before = np.array([[3.0, 4, 0], [0, 0, 0], [0, 0, -1]])
     after = np.array([[0.0, -1, 0], [0, 0, 0], [0, 0, 0]])
-    return LandmarkErrors(("a", "b", "c"), np.array([[0.0, 0, 0], [1, 2, 0.25], [0, 0, -3]]), before, after)
+    return TreTable(("a", "b", "c"), np.array([[0.0, 0, 0], [1, 2, 0.25], [0, 0, -3]]), before, after)
 
 
 def test_the_table_has_a_row_a_landmark_and_one_a_summary(scene, errors):
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
-    fillTable(table, errors)
+    fillTreTableNode(table, errors)
     rows = [table.GetCellText(row, 0) for row in range(table.GetNumberOfRows())]
     assert rows == ["a", "b", "c", "mean", "SD", "median", "max"]
 
 
 def test_the_table_has_distance_and_components_before_and_after(scene, errors):
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
-    fillTable(table, errors)
+    fillTreTableNode(table, errors)
     names = [table.GetColumnName(column) for column in range(1, table.GetNumberOfColumns())]
     assert names == [f"TRE {when}{part} (mm)" for when in ("before", "after") for part in ("", " R", " A", " S")]
 
 
 def test_the_table_holds_the_errors(scene, errors):
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
-    fillTable(table, errors)
+    fillTreTableNode(table, errors)
     column = [table.GetTable().GetColumnByName("TRE before (mm)").GetValue(row) for row in range(7)]
     assert column == pytest.approx([5, 0, 1, 2, np.sqrt(14 / 3), 1, 5])
     assert table.GetTable().GetColumnByName("TRE before A (mm)").GetValue(0) == 4
@@ -50,15 +50,15 @@ def test_the_table_holds_the_errors(scene, errors):
 
 def test_a_table_filled_again_has_no_old_rows(scene, errors):
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
-    fillTable(table, errors)
-    fillTable(table, LandmarkErrors(("z",), errors.fixed[:1], errors.before[:1], errors.after[:1]))
+    fillTreTableNode(table, errors)
+    fillTreTableNode(table, TreTable(("z",), errors.fixed[:1], errors.before[:1], errors.after[:1]))
     assert table.GetNumberOfRows() == 5
     assert table.GetNumberOfColumns() == 9
 
 
 def test_the_table_says_which_landmarks_lie_off_the_slice(scene, errors):
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
-    fillTable(table, errors, PLANE)
+    fillTreTableNode(table, errors, PLANE)
     far, remarks = (table.GetTable().GetColumnByName(name) for name in ("From the slice (mm)", "Remark"))
     assert [far.GetValue(row) for row in range(3)] == [0, 0.25, 3]
     assert np.isnan(far.GetValue(3))
@@ -67,15 +67,15 @@ def test_the_table_says_which_landmarks_lie_off_the_slice(scene, errors):
 
 def test_a_table_without_landmarks_has_no_figures(scene):
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
-    fillTable(table, NONE, PLANE)
+    fillTreTableNode(table, NONE, PLANE)
     assert table.GetNumberOfRows() == 4
     assert np.isnan(table.GetTable().GetColumnByName("TRE after (mm)").GetValue(0))
 
 
 def test_the_file_says_what_the_table_says(scene, errors, tmp_path):
-    exportCsv(errors, tmp_path / "errors.csv", PLANE)
+    exportTreCsv(errors, tmp_path / "errors.csv", PLANE)
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
-    fillTable(table, errors, PLANE)
+    fillTreTableNode(table, errors, PLANE)
     header, *rows = csv.reader((tmp_path / "errors.csv").open(newline="", encoding="utf-8"))
     assert header == [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
     assert len(rows) == table.GetNumberOfRows()
@@ -86,19 +86,19 @@ def test_the_file_says_what_the_table_says(scene, errors, tmp_path):
 
 
 def test_a_file_without_a_slice_has_no_remark(errors, tmp_path):
-    exportCsv(errors, str(tmp_path / "errors.csv"))
+    exportTreCsv(errors, str(tmp_path / "errors.csv"))
     assert (tmp_path / "errors.csv").read_text().splitlines()[0].endswith("TRE after S (mm)")
 
 
 def test_a_file_that_cannot_be_written_is_told(errors, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"errors.csv' cannot be written \(Not a directory\); choose another folder"):
-        exportCsv(errors, tmp_path / "file" / "errors.csv")
+        exportTreCsv(errors, tmp_path / "file" / "errors.csv")
 
 
 def test_the_plot_has_after_against_before_and_a_line(scene, errors):
     chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Chart")
-    fillPlot(chart, errors)
+    fillTrePlot(chart, errors)
     points, line = (chart.GetNthPlotSeriesNode(index) for index in range(2))
     assert values(points) == ([5, 0, 1], [1, 0, 0])
     assert values(line) == ([0, 5, 0], [0, 5, 0])
@@ -115,19 +115,19 @@ def values(series):
 
 def test_a_plot_filled_again_adds_no_node(scene, errors):
     chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Chart")
-    fillPlot(chart, errors)
+    fillTrePlot(chart, errors)
     count = scene.GetNumberOfNodes()
     for again in (errors, NONE):
-        fillPlot(chart, again)
+        fillTrePlot(chart, again)
     assert scene.GetNumberOfNodes() == count
     assert values(chart.GetNthPlotSeriesNode(0)) == ([], [])
 
 
 def test_a_plot_whose_parts_vanished_is_made_anew(scene, errors):
     chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Chart")
-    fillPlot(chart, errors)
+    fillTrePlot(chart, errors)
     scene.RemoveNode(chart.GetNthPlotSeriesNode(0).GetTableNode())
     scene.RemoveNode(chart.GetNthPlotSeriesNode(1))
-    fillPlot(chart, errors)
+    fillTrePlot(chart, errors)
     assert chart.GetNumberOfPlotSeriesNodes() == 2
     assert values(chart.GetNthPlotSeriesNode(0)) == ([5, 0, 1], [1, 0, 0])

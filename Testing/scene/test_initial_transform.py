@@ -11,8 +11,12 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
-from UnsupervisedRegistrationLib.scene.geometry.transforms import checkOutput, initialTransformOf, isOutcome
-from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showOutcome
+from UnsupervisedRegistrationLib.scene.geometry.result_transform import (
+    checkOutputTransform,
+    initialTransformOf,
+    isResultTransform,
+)
+from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showSliceResult
 
 GREY = 1.0  # A thousandth of the intensity range.
 KINDS = pytest.mark.parametrize("kind", ["linear", "grid", "spline"])
@@ -50,7 +54,7 @@ def test_the_outcome_is_followed_by_the_initial_transform(
     registration = handmade(pair.plane.shape)
     points = pixelPositions(pair.plane) + displacementMm(pair.plane, registration)
     truth = valueAt(pair.movingVolume, transformed(parent.GetTransformFromParent(), points))
-    assertAlike(showOutcome(pair, registration).warpedPixels, truth)
+    assertAlike(showSliceResult(pair, registration).warpedPixels, truth)
 
 
 @KINDS
@@ -62,7 +66,7 @@ def test_the_network_sees_the_moving_volume_as_it_is_placed(placed, pixelPositio
 
 def test_itk_resamples_the_saved_composition_to_the_same_image(placed, handmade, orientation, tmp_path):
     pair, _ = placed("linear")
-    outcome = showOutcome(pair, handmade(pair.plane.shape))
+    outcome = showSliceResult(pair, handmade(pair.plane.shape))
     storage = slicer.vtkMRMLTransformStorageNode()
     storage.SetFileName(str(tmp_path / "t.h5"))
     assert storage.WriteData(outcome.transformNode)
@@ -84,23 +88,23 @@ def itkImage(voxels, ijkToRas):
 
 @KINDS
 def test_running_again_does_not_chain(placed, handmade, kind):
-    """The second run starts from the initial placement, not from the first outcome."""
+    """The second run starts from the initial transform, not from the first outcome."""
     pair, parent = placed(kind)
-    first = showOutcome(pair, handmade(pair.plane.shape))
+    first = showSliceResult(pair, handmade(pair.plane.shape))
     pixels = first.warpedPixels.copy()
     again = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane)
     assert again.initial is parent
     np.testing.assert_array_equal(again.moving.pixels, pair.moving.pixels)
-    second = showOutcome(again, handmade(pair.plane.shape), first.transformNode, first.warpedVolume)
+    second = showSliceResult(again, handmade(pair.plane.shape), first.transformNode, first.warpedVolume)
     np.testing.assert_array_equal(second.warpedPixels, pixels)
 
 
 def test_without_placement_running_again_does_not_chain_either(obliquePair, handmade):
-    first = showOutcome(obliquePair, handmade(obliquePair.plane.shape))
+    first = showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
     again = samplePair(obliquePair.fixedVolume, obliquePair.movingVolume, obliquePair.plane)
     assert again.initial is None
     np.testing.assert_array_equal(again.moving.pixels, obliquePair.moving.pixels)
-    assert isOutcome(first.transformNode)
+    assert isResultTransform(first.transformNode)
 
 
 def disturb(parent, kind):
@@ -120,7 +124,7 @@ def disturb(parent, kind):
 @KINDS
 def test_a_later_change_of_the_initial_transform_leaves_the_outcome(placed, handmade, kind):
     pair, parent = placed(kind)
-    outcome = showOutcome(pair, handmade(pair.plane.shape))
+    outcome = showSliceResult(pair, handmade(pair.plane.shape))
     initial, fromParent = parent.GetTransformFromParent(), outcome.transformNode.GetTransformFromParent()
     centre = tuple(pair.plane.centre)
     before, initially = fromParent.TransformPoint(centre), initial.TransformPoint(centre)
@@ -133,7 +137,7 @@ def test_a_later_change_of_the_initial_transform_leaves_the_outcome(placed, hand
 def test_the_initial_transform_itself_is_left_as_it_was(placed, handmade, snapshot, kind):
     pair, parent = placed(kind)
     before = snapshot()[parent.GetID()]
-    showOutcome(pair, handmade(pair.plane.shape))
+    showSliceResult(pair, handmade(pair.plane.shape))
     assert snapshot()[parent.GetID()] == before
 
 
@@ -145,13 +149,13 @@ def test_two_initial_transforms_are_both_obeyed(placed, makeParent, handmade, pi
     registration = handmade(pair.plane.shape)
     points = pixelPositions(pair.plane) + displacementMm(pair.plane, registration)
     points = transformed(inner.GetTransformFromParent(), transformed(outer.GetTransformFromParent(), points))
-    assertAlike(showOutcome(pair, registration).warpedPixels, valueAt(pair.movingVolume, points))
+    assertAlike(showSliceResult(pair, registration).warpedPixels, valueAt(pair.movingVolume, points))
 
 
 def test_a_plain_parent_is_the_initial_transform(placed):
     pair, parent = placed("linear")
     assert initialTransformOf(pair.movingVolume) is parent
-    assert not isOutcome(parent)
+    assert not isResultTransform(parent)
 
 
 class TestCheckOutput:
@@ -166,34 +170,34 @@ class TestCheckOutput:
     def test_a_free_node_is_taken(self, nodes):
         volume, first, second = nodes
         volume.SetAndObserveTransformNodeID(first.GetID())
-        checkOutput(second, volume.GetParentTransformNode(), None)
+        checkOutputTransform(second, volume.GetParentTransformNode(), None)
 
     def test_the_parent_of_the_fixed_volume_is_refused(self, nodes):
         volume, first, _ = nodes
         volume.SetAndObserveTransformNodeID(first.GetID())
         with pytest.raises(ValueError, match="The output 'First' already moves the fixed volume; choose a new one"):
-            checkOutput(first, volume.GetParentTransformNode(), None)
+            checkOutputTransform(first, volume.GetParentTransformNode(), None)
 
     def test_a_grandparent_of_the_fixed_volume_is_refused(self, nodes):
         volume, first, second = nodes
         volume.SetAndObserveTransformNodeID(first.GetID())
         first.SetAndObserveTransformNodeID(second.GetID())
         with pytest.raises(ValueError, match="'Second' already moves the fixed volume"):
-            checkOutput(second, volume.GetParentTransformNode(), None)
+            checkOutputTransform(second, volume.GetParentTransformNode(), None)
 
     def test_the_initial_transform_is_refused(self, nodes):
         volume, first, _ = nodes
         with pytest.raises(ValueError, match="'First' already moves the initial transform"):
-            checkOutput(first, volume.GetParentTransformNode(), first)
+            checkOutputTransform(first, volume.GetParentTransformNode(), first)
 
     def test_a_parent_of_the_initial_transform_is_refused(self, nodes):
         volume, first, second = nodes
         first.SetAndObserveTransformNodeID(second.GetID())
         with pytest.raises(ValueError, match="'Second' already moves the initial transform"):
-            checkOutput(second, volume.GetParentTransformNode(), first)
+            checkOutputTransform(second, volume.GetParentTransformNode(), first)
 
     def test_a_node_under_another_transform_is_refused(self, nodes):
         volume, first, second = nodes
         second.SetAndObserveTransformNodeID(first.GetID())
         with pytest.raises(ValueError, match="'Second' lies under another transform"):
-            checkOutput(second, volume.GetParentTransformNode(), None)
+            checkOutputTransform(second, volume.GetParentTransformNode(), None)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from UnsupervisedRegistrationLib.core.spatial.deformation import invert
-from UnsupervisedRegistrationLib.scene.landmarks.markups import LandmarkErrors
-from UnsupervisedRegistrationLib.scene.registration.slice import showOutcome
+from UnsupervisedRegistrationLib.scene.landmarks.tre_table import TreTable
+from UnsupervisedRegistrationLib.scene.registration.slice import showSliceResult
 from UnsupervisedRegistrationLib.scene.reporting.judgement import judge
 
 
@@ -21,13 +21,13 @@ def outcomeWith(obliquePair, handmade):
     def make(mask=None, **changes):
         registration = handmade(obliquePair.plane.shape, 0.5, 0.5)
         registration = replace(registration, inverse=invert(registration.displacement))
-        return showOutcome(replace(obliquePair, mask=mask), replace(registration, **changes))
+        return showSliceResult(replace(obliquePair, mask=mask), replace(registration, **changes))
 
     return make
 
 
 def errors(before, after):
-    return LandmarkErrors(("a",), np.zeros((1, 3)), np.array([[before, 0, 0]]), np.array([[after, 0, 0]]))
+    return TreTable(("a",), np.zeros((1, 3)), np.array([[before, 0, 0]]), np.array([[after, 0, 0]]))
 
 
 def everywhere(outcome, value):
@@ -86,7 +86,7 @@ def test_landmarks_that_moved_apart_are_red(outcomeWith):
 
 
 def test_without_landmarks_they_do_not_count(outcomeWith):
-    none = LandmarkErrors((), *(np.zeros((0, 3)) for _ in range(3)))
+    none = TreTable((), *(np.zeros((0, 3)) for _ in range(3)))
     assert judge(outcomeWith(), none).colour == "green"
 
 

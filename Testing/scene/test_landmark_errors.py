@@ -7,14 +7,10 @@ import pytest
 import vtk
 
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
-from UnsupervisedRegistrationLib.scene.landmarks.markups import (
-    LandmarkErrors,
-    addLandmarks,
-    pairingProblems,
-    pairLandmarks,
-    targetRegistrationError,
-)
-from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showOutcome
+from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks
+from UnsupervisedRegistrationLib.scene.landmarks.pairing import pairingProblems, pairLandmarks
+from UnsupervisedRegistrationLib.scene.landmarks.tre_table import TreTable, targetRegistrationError
+from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showSliceResult
 
 MM = 1e-4  # float32 displacements of a few mm.
 SHIFT = np.array([2.0, -1.0, 0.0])  # From fixed to moving, mm, in the axial plane.
@@ -32,7 +28,7 @@ def translated(makeVolume, handmade):
         pair = samplePair(fixed, moving, planeFromIndex(fixed))
         registration = handmade(pair.plane.shape)
         registration.displacement[0, 0], registration.displacement[0, 1] = SHIFT[1], SHIFT[0]
-        return showOutcome(pair, registration)
+        return showSliceResult(pair, registration)
 
     return make
 
@@ -187,7 +183,7 @@ def errors():
     """Distances 5, 0 and 1 mm before, 1, 0 and 0 after."""
     before = np.array([[3.0, 4, 0], [0, 0, 0], [0, 0, -1]])
     after = np.array([[0.0, -1, 0], [0, 0, 0], [0, 0, 0]])
-    return LandmarkErrors(("a", "b", "c"), np.zeros((3, 3)), before, after)
+    return TreTable(("a", "b", "c"), np.zeros((3, 3)), before, after)
 
 
 def test_the_summary_is_over_the_distances(errors):

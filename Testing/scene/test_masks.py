@@ -10,7 +10,8 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, shiftedPlane
-from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume, sampleMask
+from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleMask
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
 
 KINDS = pytest.mark.parametrize("kind", ["labelmap", "segmentation"])
 SHAPE = (5, 20, 24)

@@ -8,11 +8,14 @@ import slicer
 import slicer.util
 import vtk
 
-from UnsupervisedRegistrationLib.scene.display import overlays
-from UnsupervisedRegistrationLib.scene.display import scalar_maps as maps
-from UnsupervisedRegistrationLib.scene.display import side_by_side as linked
-from UnsupervisedRegistrationLib.scene.display.slice_views import addSliceViews, pictureOrder
-from UnsupervisedRegistrationLib.scene.registration.slice import showOutcome
+from UnsupervisedRegistrationLib.scene.display import overlays, scalar_maps, side_by_side
+from UnsupervisedRegistrationLib.scene.display.deformation_display import (
+    deformationGlyphs,
+    deformationGrid,
+    hideDeformation,
+)
+from UnsupervisedRegistrationLib.scene.display.slice_views import addSliceViews, displayOrder
+from UnsupervisedRegistrationLib.scene.registration.slice import showSliceResult
 
 LAYERS = slicer.vtkMRMLSliceCompositeNode
 GREY = 1e-6  # The derived volume has single precision.
@@ -28,7 +31,7 @@ def outcome(scene, obliquePair, handmade):
         volume.GetDisplayNode().SetWindowLevel(1000, 500)
         colours = scene.AddNewNodeByClass("vtkMRMLColorTableNode")
         volume.GetDisplayNode().SetAndObserveColorNodeID(colours.GetID())
-    return showOutcome(obliquePair, handmade(obliquePair.plane.shape))
+    return showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
 
 
 @pytest.fixture
@@ -81,12 +84,12 @@ def modes(overlay, images, outcome):
         "swipe": lambda: overlays.swipe(overlay, images),
         "difference": lambda: overlays.difference(overlay, images),
         "edges": lambda: overlays.edges(overlay, images),
-        "jacobianMap": lambda: maps.jacobianMap(overlay, images.plane, ones),
-        "trustMap": lambda: maps.trustMap(overlay, images.plane, ones),
+        "jacobianMap": lambda: scalar_maps.jacobianMap(overlay, images.plane, ones),
+        "trustMap": lambda: scalar_maps.trustMap(overlay, images.plane, ones),
         "unwarped": lambda: overlays.showWarped(overlay, False),
-        "grid": lambda: overlays.deformationGrid(outcome.transformNode),
-        "glyphs": lambda: overlays.deformationGlyphs(outcome.transformNode),
-        "sideBySide": lambda: linked.showSideBySide(overlay, images.plane),
+        "grid": lambda: deformationGrid(outcome.transformNode),
+        "glyphs": lambda: deformationGlyphs(outcome.transformNode),
+        "sideBySide": lambda: side_by_side.showSideBySide(overlay, images.plane),
     }
 
 
@@ -160,7 +163,7 @@ def test_tiles_are_square_in_mm(overlay, images):
 @pytest.mark.parametrize("position", [0.0, 0.25, 1.0])
 def test_swipe_has_fixed_left_and_warped_right(overlay, images, position):
     overlays.swipe(overlay, images, position)
-    order = pictureOrder(images.plane)
+    order = displayOrder(images.plane)
     drawn, fixed, warped = (order(pixels) for pixels in (picture(overlay, images), images.fixed, images.warped))
     border = round(position * drawn.shape[1])
     np.testing.assert_allclose(drawn[:, :border], fixed[:, :border], atol=GREY)
@@ -196,13 +199,13 @@ def test_an_image_without_edges_has_none(overlay, images):
     [(-0.5, "ff00ff"), (0.0, "ff00ff"), (0.01, "2167ac"), (1.0, "f6f6f7"), (2.0, "b2182b"), (4.0, "b2182b")],
 )
 def test_the_area_map_is_blue_white_red_and_magenta_where_it_folds(overlay, images, determinant, colour):
-    maps.jacobianMap(overlay, images.plane, np.full(images.plane.shape, determinant), images.fixed * 0)
+    scalar_maps.jacobianMap(overlay, images.plane, np.full(images.plane.shape, determinant), images.fixed * 0)
     assert colourShown(overlay) == pytest.approx(rgb(colour), abs=0.02)
 
 
 @pytest.mark.parametrize(("trust", "colour"), [(0.0, "b2182b"), (1.0, "1a9850")])
 def test_the_trust_map_goes_from_red_to_green(overlay, images, trust, colour):
-    maps.trustMap(overlay, images.plane, np.full(images.plane.shape, trust), images.fixed * 0, 0.4)
+    scalar_maps.trustMap(overlay, images.plane, np.full(images.plane.shape, trust), images.fixed * 0, 0.4)
     assert colourShown(overlay) == pytest.approx(rgb(colour), abs=0.02)
     assert shown(overlay)[2] == 0.4
 
@@ -218,13 +221,13 @@ def colourShown(overlay):
 
 
 def test_the_maps_have_a_legend_and_the_pictures_have_none(overlay, images):
-    maps.trustMap(overlay, images.plane, np.ones(images.plane.shape))
+    scalar_maps.trustMap(overlay, images.plane, np.ones(images.plane.shape))
     legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(shown(overlay)[1])
     assert (legend.GetTitleText(), bool(legend.GetVisibility())) == ("Trust (%)", True)
-    maps.jacobianMap(overlay, images.plane, np.ones(images.plane.shape))
+    scalar_maps.jacobianMap(overlay, images.plane, np.ones(images.plane.shape))
     assert (legend.GetTitleText(), bool(legend.GetVisibility())) == ("Change of area (%)", True)
     for other in (lambda: overlays.difference(overlay, images), lambda: overlays.blend(overlay)):
-        maps.jacobianMap(overlay, images.plane, np.ones(images.plane.shape))
+        scalar_maps.jacobianMap(overlay, images.plane, np.ones(images.plane.shape))
         other()
         assert not legend.GetVisibility()
 
@@ -234,7 +237,7 @@ def test_the_maps_leave_the_air_clear(overlay, images):
     rows, columns = np.indices(images.plane.shape) - np.reshape(images.plane.shape, (2, 1, 1)) / 2
     radius = np.hypot(rows, columns)
     fixed = np.where((radius < 12) & (radius > 4), 800.0, 0) + np.random.default_rng(0).normal(0, 10, radius.shape)
-    maps.trustMap(overlay, images.plane, np.ones(images.plane.shape), fixed)
+    scalar_maps.trustMap(overlay, images.plane, np.ones(images.plane.shape), fixed)
     display = shown(overlay)[1].GetDisplayNode()
     assert display.GetApplyThreshold()
     seen = picture(overlay, images) >= display.GetLowerThreshold()
@@ -244,7 +247,7 @@ def test_the_maps_leave_the_air_clear(overlay, images):
 
 def test_without_air_the_map_covers_all(overlay, images):
     fixed = np.random.default_rng(0).normal(500, 100, images.plane.shape)
-    maps.trustMap(overlay, images.plane, np.ones(images.plane.shape), fixed)
+    scalar_maps.trustMap(overlay, images.plane, np.ones(images.plane.shape), fixed)
     assert (picture(overlay, images) == 100).all()
 
 
@@ -270,13 +273,13 @@ def test_an_outcome_deleted_meanwhile_leaves_the_moving_image_unwarped(scene, ov
 
 def test_the_deformation_is_drawn_as_grid_or_arrows(overlay, outcome):
     node = outcome.transformNode
-    overlays.deformationGrid(node, 6)
+    deformationGrid(node, 6)
     assert node.GetDisplayNode().GetVisualizationMode() == slicer.vtkMRMLTransformDisplayNode.VIS_MODE_GRID
     assert node.GetDisplayNode().GetGridSpacingMm() == 6
-    overlays.deformationGlyphs(node, 7)
+    deformationGlyphs(node, 7)
     assert node.GetDisplayNode().GetVisualizationMode() == slicer.vtkMRMLTransformDisplayNode.VIS_MODE_GLYPH
     assert node.GetDisplayNode().GetVisibility2D()
-    overlays.hideDeformation(node)
+    hideDeformation(node)
     assert not node.GetDisplayNode().GetVisibility2D()
 
 
@@ -392,7 +395,7 @@ class TestSideBySide:
         logic = slicer.vtkMRMLLayoutLogic()  # Makes the views of a layout, as in the application.
         logic.SetMRMLScene(scene)
         addLinkedViews(scene)
-        linked.showSideBySide(overlay, outcome.pair.plane)
+        side_by_side.showSideBySide(overlay, outcome.pair.plane)
         layers = {n.GetLayoutName(): n for n in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)}
         assert layers["RegistrationFixed"].GetBackgroundVolumeID() == outcome.pair.fixedVolume.GetID()
         assert layers["RegistrationWarped"].GetBackgroundVolumeID() == outcome.pair.movingVolume.GetID()
@@ -406,18 +409,22 @@ class TestSideBySide:
 
     def test_the_layout_is_added_once(self, scene, outcome):
         node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
-        assert linked.addLinkedLayout(node) == linked.addLinkedLayout(node) == linked.LINKED_LAYOUT_ID
-        assert node.GetLayoutDescription(linked.LINKED_LAYOUT_ID) == linked.LINKED_LAYOUT
+        assert (
+            side_by_side.addSideBySideLayout(node)
+            == side_by_side.addSideBySideLayout(node)
+            == side_by_side.SIDE_BY_SIDE_LAYOUT_ID
+        )
+        assert node.GetLayoutDescription(side_by_side.SIDE_BY_SIDE_LAYOUT_ID) == side_by_side.SIDE_BY_SIDE_LAYOUT
 
     def test_a_scene_without_layout_is_refused(self, scene, makeVolume, oblique):
         overlay = overlays.enterOverlay(*(makeVolume(oblique.ijkToRas, name) for name in "ab"))
         with pytest.raises(ValueError, match="has no layout"):
-            linked.showSideBySide(overlay, None)
+            side_by_side.showSideBySide(overlay, None)
 
 
 def addLinkedViews(scene):
     """What the application does when the layout is chosen for the first time."""
-    for name in (linked.FIXED_VIEW, linked.WARPED_VIEW):
+    for name in (side_by_side.FIXED_VIEW, side_by_side.WARPED_VIEW):
         layers = slicer.vtkMRMLSliceCompositeNode()
         layers.SetSingletonTag(name)
         layers.SetLayoutName(name)

@@ -6,21 +6,18 @@ import numpy as np
 import pytest
 import vtk
 
-from UnsupervisedRegistrationLib.scene.landmarks.markups import (
-    addLandmarks,
-    createLandmarkPair,
-    pairLandmarks,
-    targetRegistrationError,
-)
+from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks, createLandmarkPair
+from UnsupervisedRegistrationLib.scene.landmarks.pairing import pairLandmarks
 from UnsupervisedRegistrationLib.scene.landmarks.placing import nextToPlace, placeProposals, proposeMovingPoint
-from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showOutcome
+from UnsupervisedRegistrationLib.scene.landmarks.tre_table import targetRegistrationError
+from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showSliceResult
 
 MM = 1e-4
 
 
 @pytest.fixture
 def outcome(obliquePair, handmade):
-    return showOutcome(obliquePair, handmade(obliquePair.plane.shape))
+    return showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
 
 
 def somePoints(outcome):
@@ -62,7 +59,9 @@ def test_a_proposed_point_has_no_error_after(scene, outcome, makeParent, kind, u
     moving = outcome.pair.movingVolume
     if kind is not None:
         moving.SetAndObserveTransformNodeID(makeParent(kind).GetID())
-        outcome = showOutcome(samplePair(outcome.pair.fixedVolume, moving, outcome.pair.plane), outcome.registration)
+        outcome = showSliceResult(
+            samplePair(outcome.pair.fixedVolume, moving, outcome.pair.plane), outcome.registration
+        )
     fixedList, movingList = addLandmarks(scene, "F", somePoints(outcome)), addLandmarks(scene, "M", {})
     if under:
         movingList.SetAndObserveTransformNodeID(outcome.transformNode.GetID())

@@ -8,11 +8,11 @@ import slicer
 import slicer.util
 from scipy.ndimage import gaussian_filter
 
-from UnsupervisedRegistrationLib.scene.geometry import transforms
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
+from UnsupervisedRegistrationLib.scene.geometry.transforms import mapToMoving, transformPoints
 from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
 from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks
-from UnsupervisedRegistrationLib.scene.registration.slice import landmarksInPlane, samplePair, showOutcome
+from UnsupervisedRegistrationLib.scene.registration.slice import landmarksInPlane, samplePair, showSliceResult
 from UnsupervisedRegistrationLib.scene.registration.slice_pair import prealign
 
 PIXELS = 0.35  # A third of a pixel of the slice, of which the images are compared at half the resolution.
@@ -44,7 +44,7 @@ def motion(plane, degrees, shift, scale=1.0):
 def error(plane, matrix, truth):
     """Mean distance over the slice, in its pixels."""
     points = plane.pixelPositions()[::6, ::6].reshape(-1, 3)
-    distances = np.linalg.norm(transforms.applied(matrix, points) - transforms.applied(truth, points), axis=1)
+    distances = np.linalg.norm(transformPoints(matrix, points) - transformPoints(truth, points), axis=1)
     return distances.mean() / np.linalg.norm(plane.ijkToRas[:3, 0])
 
 
@@ -144,20 +144,20 @@ def test_the_outcome_is_the_deformation_then_the_placement(placedPair, oblique, 
     pair, _ = placedPair(oblique.ijkToRas, 7, (8, 3))
     pair = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="rigid")
     registration = handmade(pair.plane.shape)
-    outcome = showOutcome(pair, registration)
+    outcome = showSliceResult(pair, registration)
     points = pair.plane.pixelPositions()
     deformed = (points + displacementMm(pair.plane, registration)).reshape(-1, 3)
-    ends = transforms.movedPoints(outcome.transformNode, points.reshape(-1, 3))
-    np.testing.assert_allclose(ends, transforms.applied(pair.placement, deformed), atol=1e-4)
+    ends = mapToMoving(outcome.transformNode, points.reshape(-1, 3))
+    np.testing.assert_allclose(ends, transformPoints(pair.prealignmentMatrix, deformed), atol=1e-4)
     beside = (points + 3 * pair.plane.ijkToRas[:3, 2]).reshape(-1, 3)
-    ends = transforms.movedPoints(outcome.transformNode, beside)
-    np.testing.assert_allclose(ends, transforms.applied(pair.placement, beside), atol=1e-4)
+    ends = mapToMoving(outcome.transformNode, beside)
+    np.testing.assert_allclose(ends, transformPoints(pair.prealignmentMatrix, beside), atol=1e-4)
 
 
 def test_the_placement_of_an_earlier_pair_can_be_given(placedPair, oblique):
     pair, _ = placedPair(oblique.ijkToRas, 7, (8, 3))
     aligned = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="rigid")
-    again = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment=aligned.placement)
+    again = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment=aligned.prealignmentMatrix)
     np.testing.assert_array_equal(again.moving.pixels, aligned.moving.pixels)
     assert "pre-alignment shifted" in " ".join(aligned.notes)
 
@@ -167,7 +167,7 @@ def test_landmarks_on_the_slice_are_where_the_network_sees_them(scene, placedPai
     pair = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="rigid")
     place = pair.plane.pixelPositions()[40, 60]
     fixed = addLandmarks(scene, "F", {"a": tuple(place)})
-    moving = addLandmarks(scene, "M", {"a": tuple(transforms.applied(truth, place[None])[0])})
+    moving = addLandmarks(scene, "M", {"a": tuple(transformPoints(truth, place[None])[0])})
     landmarks, remarks = landmarksInPlane(pair, fixed, moving)
     np.testing.assert_allclose(landmarks.fixed, [[40, 60]], atol=1e-4)
     np.testing.assert_allclose(landmarks.moving, [[40, 60]], atol=0.5)
@@ -209,5 +209,5 @@ def test_images_that_stay_as_they_lie_have_no_placement(placedPair, oblique):
     """So that the outcome is a plain grid, which more formats can hold."""
     pair, _ = placedPair(oblique.ijkToRas)
     again = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="auto")
-    assert again.placement is None
+    assert again.prealignmentMatrix is None
     assert "as they lay" in again.remarks[0]

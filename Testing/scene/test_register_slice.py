@@ -12,7 +12,7 @@ import slicer.util
 
 from UnsupervisedRegistrationLib.scene.geometry.planes import offsetBetween, planeFromIndex
 from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
-from UnsupervisedRegistrationLib.scene.landmarks.markups import targetRegistrationError
+from UnsupervisedRegistrationLib.scene.landmarks.tre_table import targetRegistrationError
 from UnsupervisedRegistrationLib.scene.registration.model_folders import MODELS_VARIABLE, modelFolders, modelNames
 from UnsupervisedRegistrationLib.scene.registration.phantom_nodes import addPhantom
 from UnsupervisedRegistrationLib.scene.registration.slice import (
@@ -21,9 +21,9 @@ from UnsupervisedRegistrationLib.scene.registration.slice import (
     registerPair,
     registerSlice,
     samplePair,
-    showOutcome,
+    showSliceResult,
 )
-from UnsupervisedRegistrationLib.scene.reporting.summary import describe, report
+from UnsupervisedRegistrationLib.scene.reporting.summary import describeResult, resultReport
 
 SHAPE = (3, 64, 64)
 
@@ -75,14 +75,14 @@ class TestPhantom:
         np.testing.assert_allclose(outcome.warpedPixels[inner], warped[inner], atol=0.01 * np.ptp(warped))
 
     def test_the_outcome_in_words_names_landmarks_and_folds(self, phantom):
-        assert describe(phantom[1], phantom[2]).startswith("landmarks 5.0 mm apart are now ")
-        assert describe(phantom[1], phantom[2]).endswith("nothing folds")
+        assert describeResult(phantom[1], phantom[2]).startswith("landmarks 5.0 mm apart are now ")
+        assert describeResult(phantom[1], phantom[2]).endswith("nothing folds")
 
     def test_without_landmarks_the_words_name_the_similarity_alone(self, phantom):
-        assert describe(phantom[1], None).startswith("similarity ")
+        assert describeResult(phantom[1], None).startswith("similarity ")
 
     def test_the_report_has_the_figures_of_the_run(self, phantom):
-        figures = report(phantom[1], phantom[2], "any-contrast")
+        figures = resultReport(phantom[1], phantom[2], "any-contrast")
         assert figures["fixed"] == "HeadFixed"
         assert figures["moving"] == "HeadMoving"
         assert figures["slice"] == "axial slice 7"
@@ -97,7 +97,7 @@ class TestPhantom:
 
 def test_folding_is_said_as_a_share(obliquePair, handmade):
     registration = replace(handmade(obliquePair.plane.shape), folding=0.031)
-    assert "3.1 % of the area folds" in describe(showOutcome(obliquePair, registration), None)
+    assert "3.1 % of the area folds" in describeResult(showSliceResult(obliquePair, registration), None)
 
 
 def test_every_step_is_told(volumes, model):
@@ -164,7 +164,7 @@ def test_an_outcome_that_leaves_the_moving_volume_changes_nothing(volumes, handm
     registration.displacement[0, 1] = 200
     before = snapshot()
     with pytest.raises(ValueError, match="does not meet"):
-        showOutcome(pair, registration)
+        showSliceResult(pair, registration)
     assert snapshot() == before
 
 
@@ -174,7 +174,7 @@ def test_colour_images_are_registered_and_noted(scene, oblique, model):
     outcome = registerSlice(*volumes, model=model, device="cpu")
     notes = [f"'{name}' is a colour image; its luminance was registered" for name in ("Photo", "Film")]
     assert list(outcome.pair.notes) == notes
-    assert describe(outcome, None).endswith(", ".join(notes))
+    assert describeResult(outcome, None).endswith(", ".join(notes))
 
 
 def test_the_same_note_is_said_once(scene, oblique):

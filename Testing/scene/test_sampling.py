@@ -8,7 +8,9 @@ import slicer
 import slicer.util
 
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, shiftedPlane
-from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume, sampleVolume, showAsVolume, worldToLocal
+from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
+from UnsupervisedRegistrationLib.scene.geometry.transforms import worldToLocal
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume, fillSliceVolume
 
 GREY = 0.1  # Of 1000: a ten-thousandth of the range, what float32 positions cost in vtkImageReslice.
 NAMES = pytest.mark.parametrize("name", ["axial", "sagittal", "coronal"])
@@ -164,7 +166,7 @@ def test_a_shown_plane_lies_where_its_pixels_are(scene, makeVolume, orientation)
     plane = planeFromIndex(volume, "sagittal", 1)
     pixels = sampleVolume(volume, plane).pixels
     shown = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Shown")
-    showAsVolume(shown, pixels, plane, like=volume)
+    fillSliceVolume(shown, pixels, plane, like=volume)
     np.testing.assert_allclose(sampleVolume(shown, plane).pixels, pixels, atol=GREY)
     np.testing.assert_allclose(planeFromIndex(shown).ijkToRas, plane.ijkToRas, atol=1e-9)
 
@@ -176,7 +178,7 @@ def test_a_shown_plane_has_the_window_of_its_source(scene, makeVolume, oblique):
     volume.GetDisplayNode().SetWindowLevel(321, 123)
     plane = planeFromIndex(volume)
     shown = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Shown")
-    showAsVolume(shown, sampleVolume(volume, plane).pixels, plane, like=volume)
+    fillSliceVolume(shown, sampleVolume(volume, plane).pixels, plane, like=volume)
     display = shown.GetDisplayNode()
     assert (display.GetWindow(), display.GetLevel(), display.GetAutoWindowLevel()) == (321, 123, 0)
 
@@ -186,7 +188,7 @@ def test_a_shown_plane_leaves_the_transform_it_lay_under(scene, makeVolume, obli
     plane = planeFromIndex(volume)
     shown = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Shown")
     shown.SetAndObserveTransformNodeID(makeParent("linear").GetID())
-    showAsVolume(shown, sampleVolume(volume, plane).pixels, plane, like=volume)
+    fillSliceVolume(shown, sampleVolume(volume, plane).pixels, plane, like=volume)
     assert shown.GetParentTransformNode() is None
 
 

@@ -12,16 +12,17 @@ import torch
 
 from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
 from UnsupervisedRegistrationLib.core.registration.pipeline import Cancelled
-from UnsupervisedRegistrationLib.scene.geometry import transforms
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
-from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume, sampleVolume
+from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
+from UnsupervisedRegistrationLib.scene.geometry.transforms import mapToMoving
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
 from UnsupervisedRegistrationLib.scene.history import result_history as history
 from UnsupervisedRegistrationLib.scene.registration import sequence as sequences
 from UnsupervisedRegistrationLib.scene.registration import volume as stack
 from UnsupervisedRegistrationLib.scene.registration.sequence import registerSequence
 from UnsupervisedRegistrationLib.scene.registration.slice import openModel
 from UnsupervisedRegistrationLib.scene.registration.volume import registerVolume
-from UnsupervisedRegistrationLib.scene.reporting.summary import describe
+from UnsupervisedRegistrationLib.scene.reporting.summary import describeResult
 
 MM = 1e-4
 SHAPE = (6, 64, 72)
@@ -71,7 +72,7 @@ def alongK(orientation):
 def downRows(outcome, index, volume, orientation):
     """How far the transform moves the middle of a slice, in pixels down the rows."""
     plane = planeFromIndex(volume, orientation, index)
-    moved = transforms.movedPoints(outcome.transformNode, plane.centre[None])[0] - plane.centre
+    moved = mapToMoving(outcome.transformNode, plane.centre[None])[0] - plane.centre
     return moved @ plane.ijkToRas[:3, 1] / (plane.ijkToRas[:3, 1] @ plane.ijkToRas[:3, 1])
 
 
@@ -117,7 +118,7 @@ def test_a_confined_range_leaves_the_other_slices(obliqueVolumes, known, model):
 
 def test_an_unconfined_range_moves_those_beyond_like_the_last(obliqueVolumes, known, model):
     known([1.0, 2.0])
-    outcome = registerVolume(*obliqueVolumes, sliceRange=(2, 3), smoothing=0, confined=False, model=model)
+    outcome = registerVolume(*obliqueVolumes, sliceRange=(2, 3), smoothing=0, thisSliceOnly=False, model=model)
     found = [downRows(outcome, index, obliqueVolumes[0], "axial") for index in (0, 1, 4, 5)]
     np.testing.assert_allclose(found, [1, 1, 2, 2], atol=MM)
 
@@ -138,7 +139,7 @@ def test_slices_that_show_nothing_do_not_hold_the_others_back(obliqueVolumes, kn
     outcome = registerVolume(*obliqueVolumes, smoothing=3, model=model)
     found = [downRows(outcome, index, obliqueVolumes[0], "axial") for index in range(4)]
     np.testing.assert_allclose(found, 1, atol=MM)
-    assert "2 of 6 slices show nothing" in describe(outcome, None)
+    assert "2 of 6 slices show nothing" in describeResult(outcome, None)
 
 
 @pytest.fixture
@@ -176,12 +177,12 @@ def test_outside_the_mask_nothing_moves(obliqueVolumes, model, maskOn):
     outcome = registerVolume(*obliqueVolumes, smoothing=0, model=model, maskNode=maskOn([2, 3, 4]), device="cpu")
     for index in (0, 1, 5):
         plane = planeFromIndex(obliqueVolumes[0], "axial", index)
-        moved = transforms.movedPoints(outcome.transformNode, plane.pixelPositions().reshape(-1, 3))
+        moved = mapToMoving(outcome.transformNode, plane.pixelPositions().reshape(-1, 3))
         assert np.abs(moved - plane.pixelPositions().reshape(-1, 3)).max() < 0.01
     plane = planeFromIndex(obliqueVolumes[0], "axial", 3)
     inside = plane.pixelPositions()[20:44, 20:52].reshape(-1, 3)
-    assert np.abs(transforms.movedPoints(outcome.transformNode, inside) - inside).max() > 0.5
-    assert "3 of 6 slices lie outside the mask and stay" in describe(outcome, None)
+    assert np.abs(mapToMoving(outcome.transformNode, inside) - inside).max() > 0.5
+    assert "3 of 6 slices lie outside the mask and stay" in describeResult(outcome, None)
 
 
 def test_a_mask_that_misses_the_middle_slice_is_no_error(obliqueVolumes, model, maskOn):
@@ -205,26 +206,26 @@ def test_a_slice_that_the_window_of_a_model_leaves_constant_is_skipped(obliqueVo
         slicer.util.arrayFromVolume(volume)[:] /= 5
     slicer.util.arrayFromVolume(obliqueVolumes[1])[4] += 300
     outcome = registerVolume(*obliqueVolumes, model=windowed, device="cpu")
-    assert "1 of 6 slices show nothing in one of the volumes" in describe(outcome, None)
+    assert "1 of 6 slices show nothing in one of the volumes" in describeResult(outcome, None)
 
 
 def test_an_initial_transform_and_a_placement_stay_part_of_the_outcome(obliqueVolumes, known, model, makeParent):
     parent = makeParent("linear")
     obliqueVolumes[1].SetAndObserveTransformNodeID(parent.GetID())
-    placement = np.eye(4)
-    placement[:3, 3] = [0.5, 0.25, -0.125]
+    prealignmentMatrix = np.eye(4)
+    prealignmentMatrix[:3, 3] = [0.5, 0.25, -0.125]
     known([0.0] * 6)
-    outcome = registerVolume(*obliqueVolumes, prealignment=placement, model=model)
+    outcome = registerVolume(*obliqueVolumes, prealignment=prealignmentMatrix, model=model)
     point = planeFromIndex(obliqueVolumes[0]).centre
-    expected = parent.GetTransformFromParent().TransformPoint(point + placement[:3, 3])
-    np.testing.assert_allclose(transforms.movedPoints(outcome.transformNode, point[None])[0], expected, atol=MM)
+    expected = parent.GetTransformFromParent().TransformPoint(point + prealignmentMatrix[:3, 3])
+    np.testing.assert_allclose(mapToMoving(outcome.transformNode, point[None])[0], expected, atol=MM)
 
 
 def test_the_outcome_can_be_kept_and_described(scene, obliqueVolumes, known, model):
     known([0.0] * 6)
     outcome = registerVolume(*obliqueVolumes, model=model)
-    assert "nothing folds" in describe(outcome, None)
-    result = history.addResult(scene, outcome, {"model": "any-contrast"})
+    assert "nothing folds" in describeResult(outcome, None)
+    result = history.storeResult(scene, outcome, {"model": "any-contrast"})
     assert result.plane.name == "axial slices 0 to 5"
     assert slicer.util.arrayFromVolume(result.warpedVolume).shape == SHAPE
     assert outcome.jacobian.shape == SHAPE[1:]
@@ -331,7 +332,7 @@ def test_every_frame_gets_a_transform_onto_the_first(frames, known, model):
     assert (found.GetIndexName(), found.GetIndexUnit()) == ("time", "ms")
     plane = planeFromIndex(frames.GetNthDataNode(0))
     for index in range(4):
-        moved = transforms.movedPoints(found.GetNthDataNode(index), plane.centre[None])[0] - plane.centre
+        moved = mapToMoving(found.GetNthDataNode(index), plane.centre[None])[0] - plane.centre
         np.testing.assert_allclose(moved, index * plane.ijkToRas[:3, 1], atol=MM)
     first = slicer.util.arrayFromVolume(frames.GetNthDataNode(0))[0]
     np.testing.assert_allclose(given["fixed"][:, 0], np.stack([first] * 3), atol=1e-3)

@@ -15,9 +15,10 @@ import vtk
 
 from UnsupervisedRegistrationLib.core.registration.instance_optimisation import Refinement
 from UnsupervisedRegistrationLib.core.registration.pipeline import Cancelled
-from UnsupervisedRegistrationLib.scene.geometry import transforms
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, shiftedPlane
-from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume, sampleVolume
+from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
+from UnsupervisedRegistrationLib.scene.geometry.transforms import mapToMoving
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
 from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks
 from UnsupervisedRegistrationLib.scene.registration import slice as scene_registration
 from UnsupervisedRegistrationLib.scene.registration.slice import (
@@ -25,7 +26,7 @@ from UnsupervisedRegistrationLib.scene.registration.slice import (
     openModel,
     registerSlice,
     samplePair,
-    showOutcome,
+    showSliceResult,
 )
 
 VOXELS = 1e-3  # float32 positions of a few dozen voxels.
@@ -158,7 +159,7 @@ class TestLandmarks:
         nodes[1].SetNthControlPointPosition(0, *local)
         nodes[1].SetAndObserveTransformNodeID(parent.GetID())
         expected = landmarksInPlane(pair, *nodes)[0].moving
-        outcome = showOutcome(pair, handmade(pair.plane.shape))
+        outcome = showSliceResult(pair, handmade(pair.plane.shape))
         nodes[1].SetAndObserveTransformNodeID(outcome.transformNode.GetID())
         again = samplePair(obliquePair.fixedVolume, moving, obliquePair.plane)
         np.testing.assert_allclose(landmarksInPlane(again, *nodes)[0].moving, expected, atol=0.02)
@@ -177,7 +178,7 @@ class TestLandmarks:
         outcome = registerSlice(*volumes, model=model, device="cpu", landmarks=tuple(nodes))
         start = pair.plane.ijkToRas[:3] @ [30, 30, 0, 1]
         end = pair.plane.ijkToRas[:3] @ [30, 34, 0, 1]
-        moved = transforms.movedPoints(outcome.transformNode, start[None])[0]
+        moved = mapToMoving(outcome.transformNode, start[None])[0]
         assert np.linalg.norm(start - end) > 4
         assert np.linalg.norm(moved - end) < 0.5
 
@@ -193,14 +194,14 @@ def test_trust_is_one_where_no_error_is_expected(obliquePair, handmade):
     shape = obliquePair.plane.shape
     error = torch.zeros(1, 1, *shape)
     error[0, 0, 5, 5] = 4
-    outcome = showOutcome(obliquePair, replace(handmade(shape), expected_error=error))
+    outcome = showSliceResult(obliquePair, replace(handmade(shape), expected_error=error))
     assert outcome.trust[0, 0] == 1
     assert outcome.trust[5, 5] < 0.5
     assert outcome.expectedError[5, 5] == 4
 
 
 def test_without_an_estimate_there_is_no_trust(obliquePair, handmade):
-    outcome = showOutcome(obliquePair, handmade(obliquePair.plane.shape))
+    outcome = showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
     assert outcome.trust is None
     assert outcome.expectedError is None
 
@@ -231,12 +232,12 @@ class TestLive:
     @pytest.fixture(params=["alone", "placed"])
     def update(self, request, obliquePair, handmade):
         """A function that shows one more outcome in the nodes of the first."""
-        pair = obliquePair if request.param == "alone" else replace(obliquePair, placement=np.eye(4))
-        first = showOutcome(pair, handmade(pair.plane.shape))
+        pair = obliquePair if request.param == "alone" else replace(obliquePair, prealignmentMatrix=np.eye(4))
+        first = showSliceResult(pair, handmade(pair.plane.shape))
 
         def show(rows=1.0):
             registration = handmade(pair.plane.shape, rows)
-            return showOutcome(pair, registration, first.transformNode, first.warpedVolume, exact=False)
+            return showSliceResult(pair, registration, first.transformNode, first.warpedVolume, exact=False)
 
         return show
 
@@ -265,7 +266,7 @@ class TestLive:
         outcome = update(3.0)
         positions = pixelPositions(outcome.pair.plane).reshape(-1, 3)
         expected = positions + displacementMm(outcome.pair.plane, outcome.registration).reshape(-1, 3)
-        np.testing.assert_allclose(transforms.movedPoints(outcome.transformNode, positions), expected, atol=1e-4)
+        np.testing.assert_allclose(mapToMoving(outcome.transformNode, positions), expected, atol=1e-4)
 
     def test_the_quick_picture_is_the_slice_the_network_warped(self, update):
         outcome = update()
@@ -280,17 +281,17 @@ def test_a_live_update_takes_little_time(scene, handmade):
     ]
     pair = samplePair(*volumes)
     registration = handmade(pair.plane.shape)
-    outcome = showOutcome(pair, registration)
+    outcome = showSliceResult(pair, registration)
     times = []
     for _ in range(20):
         start = time.process_time()
-        showOutcome(pair, registration, outcome.transformNode, outcome.warpedVolume, exact=False)
+        showSliceResult(pair, registration, outcome.transformNode, outcome.warpedVolume, exact=False)
         times.append(time.process_time() - start)
     assert min(times) < 0.015
 
 
 def test_an_exact_picture_is_sampled_once_from_the_volume(obliquePair, handmade):
-    outcome = showOutcome(obliquePair, handmade(obliquePair.plane.shape))
+    outcome = showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
     shown = sampleVolume(obliquePair.movingVolume, obliquePair.plane).pixels
     np.testing.assert_allclose(outcome.warpedPixels, shown, atol=1e-3)
     assert outcome.transformNode.GetTransformFromParent().GetInterpolationModeAsString() == "Cubic"

@@ -12,7 +12,7 @@ import vtk
 
 from UnsupervisedRegistrationLib.scene.display.slice_views import addSliceViews
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, planeFromSliceNode
-from UnsupervisedRegistrationLib.scene.geometry.volumes import sampleVolume
+from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
 
 VIEWS = {"Red": "axial", "Yellow": "sagittal", "Green": "coronal"}
 VIEW = pytest.mark.parametrize("view", VIEWS)

@@ -8,10 +8,11 @@ import slicer
 import slicer.util
 import vtk
 
-from UnsupervisedRegistrationLib.scene.display import view_state as viewstate
-from UnsupervisedRegistrationLib.scene.display.slice_views import addSliceViews, fitView, pictureOrder, showOverlay
+from UnsupervisedRegistrationLib.scene.display import view_state
+from UnsupervisedRegistrationLib.scene.display.slice_views import addSliceViews, displayOrder, fitView, showOverlay
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, planeFromSliceNode
-from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume, sampleVolume
+from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
 
 VIEWS = {"axial": "Red", "sagittal": "Yellow", "coronal": "Green"}
 NAMES = pytest.mark.parametrize("name", VIEWS)
@@ -126,7 +127,7 @@ def test_right_or_front_is_drawn_left_and_front_or_head_up(scene, orientation, n
     np.moveaxis(voxels, 2 - along, 0)[index] = 1
     slicer.util.updateVolumeFromArray(volume, voxels)
     plane = planeFromIndex(volume, name)
-    picture = pictureOrder(plane)(sampleVolume(volume, plane).pixels)
+    picture = displayOrder(plane)(sampleVolume(volume, plane).pixels)
     picture = picture.T if direction == "across" else picture
     bright = np.flatnonzero(picture.any(axis=1))
     np.testing.assert_array_equal(bright, [0 if end == "first" else len(picture) - 1])
@@ -136,7 +137,7 @@ def test_right_or_front_is_drawn_left_and_front_or_head_up(scene, orientation, n
 def test_colours_are_turned_like_grey_values(makeVolume, orientation, name):
     plane = planeFromIndex(makeVolume(orientation.ijkToRas, shape=(5, 6, 7)), name)
     grey = np.random.default_rng(0).random(plane.shape)
-    order = pictureOrder(plane)
+    order = displayOrder(plane)
     np.testing.assert_array_equal(order(np.stack([grey] * 3, axis=-1)), np.stack([order(grey)] * 3, axis=-1))
 
 
@@ -147,7 +148,7 @@ def test_views_remembered_in_an_imported_scene_get_their_own_volumes_back(scene,
     layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
     for node in layers:
         node.SetBackgroundVolumeID(first.GetID())
-    viewstate.remember(layers)
+    view_state.remember(layers)
     for node in layers:
         node.SetBackgroundVolumeID(second.GetID())
     scene.SetURL(str(tmp_path / "scene.mrml"))
@@ -159,7 +160,7 @@ def test_views_remembered_in_an_imported_scene_get_their_own_volumes_back(scene,
     assert own.GetID() == first.GetID()
     other.SetURL(str(tmp_path / "scene.mrml"))
     other.Import()
-    viewstate.restore(other)
+    view_state.restore(other)
     shown = other.GetNodeByID("vtkMRMLSliceCompositeNodeRed").GetBackgroundVolumeID()
     assert shown == other.GetFirstNodeByName("first").GetID()
     assert shown != own.GetID()

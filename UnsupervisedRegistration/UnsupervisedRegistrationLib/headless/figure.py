@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..scene.display.slice_views import pictureOrder
+from ..scene.display.slice_views import displayOrder
 from ..scene.registration.result_nodes import SliceRegistration
 
 _TILE = 8  # Checks along the shorter side.
@@ -27,7 +27,7 @@ def saveFigure(outcome: SliceRegistration, path: Path, caption: str) -> None:
         path: PNG to write.
         caption: One line above the panels.
     """
-    order = pictureOrder(outcome.pair.plane)
+    order = displayOrder(outcome.pair.plane)
     fixed, moving, warped = (
         order(_grey(p)) for p in (outcome.pair.fixed.pixels, outcome.pair.moving.pixels, outcome.warpedPixels)
     )
@@ -64,7 +64,7 @@ def _pixelHeight(outcome: SliceRegistration) -> float:
     """Height of a pixel over its width, as drawn."""
     columns, rows = np.linalg.norm(outcome.pair.plane.ijkToRas[:3, :2], axis=0)
     probe = np.zeros((2, 3))
-    return float(columns / rows if pictureOrder(outcome.pair.plane)(probe).shape != probe.shape else rows / columns)
+    return float(columns / rows if displayOrder(outcome.pair.plane)(probe).shape != probe.shape else rows / columns)
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:

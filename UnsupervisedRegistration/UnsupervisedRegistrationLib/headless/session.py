@@ -13,8 +13,8 @@ import slicer.util
 
 from ..scene.display.slice_views import addSliceViews, fitView, showOverlay
 from ..scene.geometry.planes import Orientation, SlicePlane, offsetBetween, planeFromIndex
-from ..scene.landmarks.markups import LandmarkErrors, targetRegistrationError
-from ..scene.landmarks.tre_table import fillTable
+from ..scene.landmarks.tre_export import fillTreTableNode
+from ..scene.landmarks.tre_table import TreTable, targetRegistrationError
 from ..scene.registration.foreground_mask import addForeground
 from ..scene.registration.model_choice import chooseModel
 from ..scene.registration.phantom_nodes import Kind, addPhantom
@@ -22,7 +22,7 @@ from ..scene.registration.prealignment import Prealignment
 from ..scene.registration.result_nodes import SliceRegistration
 from ..scene.registration.slice import Progress, Refinement, openModel, registerSlice
 from ..scene.reporting.judgement import judge
-from ..scene.reporting.summary import describe, report
+from ..scene.reporting.summary import describeResult, resultReport
 from .figure import saveFigure
 from .readers import readLandmarks, readMask, readTransform, readVolume
 
@@ -181,11 +181,11 @@ def run(inputs: Inputs, settings: Settings, folder: Path, progress: Progress) ->
         errors = targetRegistrationError(
             inputs.fixedLandmarks, inputs.movingLandmarks, outcome.transformNode, inputs.moving
         )
-    closer = describe(outcome, errors)
+    closer = describeResult(outcome, errors)
     progress("draw the overlay", 0.65)
     saveFigure(outcome, folder / "overlay.png", f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer}")
     progress("write the files", 0.8)
-    figures = report(outcome, errors, model.name)
+    figures = resultReport(outcome, errors, model.name)
     figures |= {"settings": asdict(settings), "judgement": asdict(judge(outcome, errors)), "model_reason": reason}
     (folder / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
     _save(slicer.vtkMRMLTransformStorageNode(), outcome.transformNode, folder / "transform.h5")
@@ -206,14 +206,14 @@ def _save(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode, 
         raise OSError(f"'{path}' could not be written; is the disk full?")
 
 
-def _saveScene(inputs: Inputs, outcome: SliceRegistration, errors: LandmarkErrors | None, path: Path) -> None:
+def _saveScene(inputs: Inputs, outcome: SliceRegistration, errors: TreTable | None, path: Path) -> None:
     """The whole scene, with the moving volume over the fixed one in the view of the slice."""
     scene = inputs.fixed.GetScene()
     showOverlay(inputs.fixed, inputs.moving, inputs.plane)
     for view in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene):
         fitView(view, inputs.plane)
     if errors is not None:
-        fillTable(scene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors"), errors, inputs.plane)
+        fillTreTableNode(scene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors"), errors, inputs.plane)
     path.unlink(missing_ok=True)
     if not scene.WriteToMRB(str(path.resolve())):
         raise OSError(f"'{path}' could not be written; is the disk full?")

@@ -11,8 +11,8 @@ import slicer.util
 
 from ..interaction.choices import TRUST
 from ..scene.geometry.planes import localIjkToRas
-from ..scene.geometry.transforms import initialTransformOf
-from ..scene.landmarks.markups import ownPositions
+from ..scene.geometry.result_transform import initialTransformOf
+from ..scene.landmarks.markups import labelledPositions
 
 _REFINE_SECONDS = 0.4  # While a landmark is dragged, the answer is worth more than the last bit of fit.
 _NOTHING: tuple[Any, Any, tuple[str, ...]] = (None, None, ())
@@ -67,7 +67,7 @@ class LiveSteps:
         """What the outcome depends on; as long as it stays the same there is nothing to do."""
         p = self._parameters
         settings = (p.model, p.device, p.confined, p.prealignment, p.refine, p.similarity, p.smoothnessWeight)
-        points = [tuple(ownPositions(node)) for node in self._logic.steering(p) or ()]
+        points = [tuple(labelledPositions(node)) for node in self._logic.steering(p) or ()]
         view = None if p.sliceView is None else slicer.util.arrayFromVTKMatrix(p.sliceView.GetSliceToRAS()).tobytes()
         shows = (p.overlay == TRUST, p.initialTransform)
         return (view, settings, shows, tuple(points), tuple(self.nodes()), self._voxels())
@@ -122,7 +122,7 @@ class LiveSteps:
         if known == key:
             return replace(pair, remarks=remarks)
         if p.prealignment != "none" and min(np.ptp(pair.fixed.pixels), np.ptp(pair.moving.pixels)) > 0:
-            self._prealigned = (key, pair.placement, pair.remarks)
+            self._prealigned = (key, pair.prealignmentMatrix, pair.remarks)
         return pair
 
     def _chosenModel(self) -> Any:
@@ -163,13 +163,13 @@ class LiveSteps:
         Raises:
             ValueError: A node was deleted meanwhile, or the output cannot be used.
         """
-        from ..scene.registration.slice import checkOutputs, showOutcome
+        from ..scene.registration.slice import checkOutputNodes, showSliceResult
 
         p = self._parameters
         self._logic.check(p)
         self._logic.keepOtherOutcome(p)
-        checkOutputs(request.pair, p.transform, p.warpedVolume)
-        outcome = showOutcome(request.pair, registration, p.transform, p.warpedVolume, p.confined, exact=False)
+        checkOutputNodes(request.pair, p.transform, p.warpedVolume)
+        outcome = showSliceResult(request.pair, registration, p.transform, p.warpedVolume, p.confined, exact=False)
         if (p.transform, p.warpedVolume) != (
             outcome.transformNode,
             outcome.warpedVolume,

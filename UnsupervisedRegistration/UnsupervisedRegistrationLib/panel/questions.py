@@ -7,9 +7,9 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ..interaction.choices import AUTOMATIC, IN_VIEW, ORIENTATIONS
-from ..scene.display.overlays import outcomeOf
 from ..scene.geometry.planes import Orientation, SlicePlane, planeFromIndex, planeFromSliceNode, sliceCount
-from ..scene.landmarks.markups import LandmarkErrors, targetRegistrationError
+from ..scene.geometry.result_transform import resultTransformOf
+from ..scene.landmarks.tre_table import TreTable, targetRegistrationError
 
 
 class Questions:
@@ -100,7 +100,7 @@ class Questions:
         lists = (parameters.fixedLandmarks, parameters.movingLandmarks)
         return lists if parameters.steer and all(lists) else None
 
-    def errors(self, parameters: Any, transformNode: Any) -> LandmarkErrors | None:
+    def errors(self, parameters: Any, transformNode: Any) -> TreTable | None:
         """Distances of the landmarks that pair, under a transform, or ``None`` without a pair."""
         lists = (parameters.fixedLandmarks, parameters.movingLandmarks)
         if not all(lists):
@@ -110,4 +110,4 @@ class Questions:
 
     def shownTransform(self, parameters: Any) -> Any:
         """The outcome of the moving volume that is shown now; ``None`` without any. See ``scene.overlays``."""
-        return outcomeOf(parameters.movingVolume) if parameters.movingVolume else None
+        return resultTransformOf(parameters.movingVolume) if parameters.movingVolume else None

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import slicer
 from slicer.i18n import tr as _
 
-from ..scene.geometry.transforms import initialTransformOf, isOutcomeOf
-from ..scene.history.result_history import addResult
-from ..scene.landmarks.markups import pairLandmarks
+from ..scene.geometry.result_transform import initialTransformOf, isResultTransformOf
+from ..scene.history.result_history import storeResult
+from ..scene.landmarks.pairing import pairLandmarks
 from .questions import Questions
 
 _REFINED = ("similarity", "smoothnessWeight", "refineSeconds")  # Parameters that count where an outcome is refined.
@@ -104,7 +104,7 @@ class Work(Questions):
                 transformNode=parameters.transform,
                 warpedVolume=parameters.warpedVolume,
                 device=parameters.device,
-                confined=parameters.confined,
+                thisSliceOnly=parameters.confined,
                 **settings,
             )
         parameters.transform, parameters.warpedVolume = outcome.transformNode, outcome.warpedVolume
@@ -119,7 +119,7 @@ class Work(Questions):
 
     def keepOtherOutcome(self, parameters: Any) -> None:
         """Asks for new output nodes where the chosen ones hold the outcome of another moving volume."""
-        if parameters.transform and not isOutcomeOf(parameters.transform, parameters.movingVolume):
+        if parameters.transform and not isResultTransformOf(parameters.transform, parameters.movingVolume):
             parameters.transform = parameters.warpedVolume = None
 
     @contextlib.contextmanager
@@ -148,7 +148,7 @@ class Work(Questions):
             **({name: getattr(parameters, name) for name in _REFINED} if refined else {}),
             **{name: node.GetName() for name, node in masks.items() if node},
         }
-        result = addResult(slicer.mrmlScene, outcome, settings, self.errors(parameters, outcome.transformNode))
+        result = storeResult(slicer.mrmlScene, outcome, settings, self.errors(parameters, outcome.transformNode))
         return _("Kept as '{name}'.").format(name=result.name)
 
     def judge(self, parameters: Any, outcome: Any) -> Any:
@@ -159,12 +159,12 @@ class Work(Questions):
 
     def describe(self, parameters: Any, outcome: Any) -> str:
         """One sentence about an outcome."""
-        from ..scene.reporting.summary import describe
+        from ..scene.reporting.summary import describeResult
 
         milliseconds = sum(outcome.registration.milliseconds.values())
         sentence = _("{what}: {how}; {time} on {device}.").format(
             what=outcome.pair.plane.name.capitalize(),
-            how=describe(outcome, self.errors(parameters, outcome.transformNode)),
+            how=describeResult(outcome, self.errors(parameters, outcome.transformNode)),
             time=f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s",
             device=outcome.registration.device,
         )

@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...scene.history import result_history as history
+from ...scene.history.result_comparison import compareResults
 from . import section
 from .section import Section, connect
 
@@ -20,7 +21,7 @@ class HistorySection(Section):
 
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
-        self._results: list[history.Result] = []
+        self._results: list[history.StoredResult] = []
         section.prepareTable(self.ui.resultTable, [_("Result"), _("TRE"), _("Alike")])
         connect(self.ui.resultTable, "itemSelectionChanged()", self.onSelection)
         connect(self.ui.resultTable, "cellChanged(int,int)", self.onRename)
@@ -32,7 +33,7 @@ class HistorySection(Section):
 
     def update(self) -> None:
         """Lists what the scene keeps."""
-        self._results = history.results(slicer.mrmlScene)[::-1]
+        self._results = history.storedResults(slicer.mrmlScene)[::-1]
         rows, tips = [], []
         for result in self._results:
             error = "" if result.tre is None else f"{result.tre['after']['mean']:.1f}"
@@ -51,7 +52,7 @@ class HistorySection(Section):
         ui.compareResultsButton.enabled = len(chosen) == 2
         ui.resultLabel.text = ""
         if len(chosen) == 1:
-            ui.resultLabel.text = " ".join([_describe(chosen[0]), *history.problems(chosen[0])])
+            ui.resultLabel.text = " ".join([_describe(chosen[0]), *history.storedResultProblems(chosen[0])])
         self.panel.holdButtons()
 
     def onShow(self, checked: bool = False) -> None:
@@ -59,7 +60,7 @@ class HistorySection(Section):
         result = self._chosen()[0]
         with self.panel.attempt():
             self._beginWarped()
-            history.showResult(result)
+            history.showStoredResult(result)
             self.panel.say(_("'{name}' is shown.").format(name=result.name))
         self.panel.showScene(result)
 
@@ -68,7 +69,7 @@ class HistorySection(Section):
         result = self._chosen()[0]
         with self.panel.attempt():
             self._beginWarped()
-            history.showResult(result)
+            history.showStoredResult(result)
             self._takeSettings(result)
             self.panel.say(_("'{name}' is shown, and its settings are back.").format(name=result.name))
         self.panel.showScene(result)
@@ -77,7 +78,7 @@ class HistorySection(Section):
         """Says how far two results are apart."""
         first, second = self._chosen()
         with self.panel.attempt():
-            apart = history.compareResults(first, second)
+            apart = compareResults(first, second)
             sentence = _("The two are {mean:.1f} mm apart in the mean and {most:.1f} mm at most.").format(
                 mean=apart.mean, most=apart.maximum
             )
@@ -117,24 +118,24 @@ class HistorySection(Section):
         self.panel.stopLive()
         self.ui.warpedCheckBox.checked = True
 
-    def _takeSettings(self, result: history.Result) -> None:
+    def _takeSettings(self, result: history.StoredResult) -> None:
         """A model that is gone is not taken; the line below the list tells of it."""
         parameters, settings = self.parameters, result.settings
         parameters.movingVolume = result.movingVolume
         if result.fixedVolume is not None:
             parameters.fixedVolume = result.fixedVolume
-        if not history.isModelGone(result):
+        if not history.isModelMissing(result):
             parameters.model = result.model
         for name in _KEPT:
             if name in settings:
                 setattr(parameters, name, settings[name])
         parameters.refine, parameters.steer = bool(settings.get("refined")), bool(settings.get("steered"))
 
-    def _chosen(self) -> list[history.Result]:
+    def _chosen(self) -> list[history.StoredResult]:
         return [self._results[row] for row in section.selectedRows(self.ui.resultTable) if row < len(self._results)]
 
 
-def _describe(result: history.Result) -> str:
+def _describe(result: history.StoredResult) -> str:
     """A result in words."""
     parts = [
         result.name,

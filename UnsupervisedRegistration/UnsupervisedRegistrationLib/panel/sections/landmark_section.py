@@ -10,9 +10,11 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
-from ...scene.landmarks.markups import LandmarkErrors, createLandmarkPair, followVolume, pairingProblems, summarise
+from ...scene.landmarks.markups import createLandmarkPair, followVolume
+from ...scene.landmarks.pairing import pairingProblems
 from ...scene.landmarks.placing import placeProposals
-from ...scene.landmarks.tre_table import exportCsv, fillPlot, fillTable
+from ...scene.landmarks.tre_export import exportTreCsv, fillTrePlot, fillTreTableNode
+from ...scene.landmarks.tre_table import TreTable, summarise
 from . import section
 from .section import Section, connect, singleShot
 
@@ -27,7 +29,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
     def __init__(self, panel: Any) -> None:
         Section.__init__(self, panel)
         slicer.util.VTKObservationMixin.__init__(self)
-        self._errors: LandmarkErrors | None = None  # Of the pairs; there is one at least.
+        self._errors: TreTable | None = None  # Of the pairs; there is one at least.
         self._plane: Any = None
         self._observed: tuple[Any, ...] = ()
         self._refresh = singleShot(_COALESCE_MS, self.measure)
@@ -80,9 +82,9 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
             self._plane = None
         self._show(errors, problems)
         if p.errorTable and errors:
-            fillTable(p.errorTable, errors, self._plane)
+            fillTreTableNode(p.errorTable, errors, self._plane)
         if errors and _chart():
-            fillPlot(_chart(), errors)
+            fillTrePlot(_chart(), errors)
 
     def onRow(self, row: int, column: int) -> None:
         """Jumps to the landmark of a row."""
@@ -114,7 +116,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
     def onPlot(self, checked: bool = False) -> None:
         """Draws the distances in Slicer's plot view."""
         chart = _chart() or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _CHART)
-        fillPlot(chart, self._errors)
+        fillTrePlot(chart, self._errors)
         slicer.util.getNode("vtkMRMLSelectionNodeSingleton").SetReferenceActivePlotChartID(chart.GetID())
         layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
         layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
@@ -125,7 +127,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         path = qt.QFileDialog.getSaveFileName(self.panel.parent, _("Save the distances"), "errors.csv", "CSV (*.csv)")
         if path:
             with self.panel.attempt():
-                exportCsv(self._errors, path, self._plane)
+                exportTreCsv(self._errors, path, self._plane)
                 self.panel.say(_("The distances were written to '{path}'.").format(path=path))
 
     def _observe(self, nodes: tuple[Any, ...]) -> None:
@@ -171,7 +173,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
             " Next point."
         ).format(label=label)
 
-    def _show(self, errors: LandmarkErrors | None, problems: str) -> None:
+    def _show(self, errors: TreTable | None, problems: str) -> None:
         ui, self._errors = self.ui, errors
         there = errors is not None
         ui.plotButton.enabled = ui.exportButton.enabled = there

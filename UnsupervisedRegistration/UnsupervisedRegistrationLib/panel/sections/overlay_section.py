@@ -26,11 +26,10 @@ from ...interaction.choices import (
     SWIPE,
     TRUST,
 )
-from ...scene.display import overlays
-from ...scene.display import scalar_maps as maps
-from ...scene.display import side_by_side as linked
-from ...scene.display import view_state as viewstate
+from ...scene.display import overlays, scalar_maps, side_by_side, view_state
+from ...scene.display.deformation_display import deformationGlyphs, deformationGrid, hideDeformation
 from ...scene.display.slice_views import showOverlay
+from ...scene.geometry.result_transform import isWarped
 from .section import Section, connect, singleShot
 
 _FOLLOW_MS = 20
@@ -73,7 +72,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         self._showState()
         chosen, self._mode = self._mode not in ("", parameters.overlay), parameters.overlay
         asked, self._asked = self._asked, self._modeSettings()
-        returned = asked is None and parameters.overlay in _GO_ON and viewstate.isOn(slicer.mrmlScene)
+        returned = asked is None and parameters.overlay in _GO_ON and view_state.isOverlayShown(slicer.mrmlScene)
         if chosen and parameters.overlay == OFF:
             self.restore()
         elif returned or asked not in (None, self._asked) or (self._drawn and self._drawn != self._settings()):
@@ -153,11 +152,11 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
             raise ValueError(_("'{mode}' shows what the last registration found; press Apply first.").format(mode=mode))
         pair, trust = self._outcome.pair, self._outcome.trust
         if mode == JACOBIAN:
-            maps.jacobianMap(overlay, pair.plane, self._outcome.jacobian, pair.fixed.pixels)
+            scalar_maps.jacobianMap(overlay, pair.plane, self._outcome.jacobian, pair.fixed.pixels)
         elif trust is None:
             raise ValueError(_("The last registration did not estimate its error; press Apply."))
         else:
-            maps.trustMap(overlay, pair.plane, trust, pair.fixed.pixels)
+            scalar_maps.trustMap(overlay, pair.plane, trust, pair.fixed.pixels)
 
     def _startFlicker(self, overlay: overlays.Overlay) -> None:
         self._flicker.setInterval(round(1000 / self.parameters.flickerRate))
@@ -174,11 +173,11 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
 
     def _drawDeformation(self) -> None:
         parameters = self.parameters
-        draw = {GRID: overlays.deformationGrid, ARROWS: overlays.deformationGlyphs}.get(parameters.deformation)
+        draw = {GRID: deformationGrid, ARROWS: deformationGlyphs}.get(parameters.deformation)
         shown = self.logic.shownTransform(parameters)
         for transform in slicer.util.getNodesByClass("vtkMRMLTransformNode"):
             if transform.GetDisplayNode() is not None and (draw is None or transform is not shown):
-                overlays.hideDeformation(transform)
+                hideDeformation(transform)
         if draw and shown:
             draw(shown, parameters.gridSpacing)
 
@@ -198,7 +197,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         with self.panel.attempt():
             self.logic.check(self.parameters)
             overlay = overlays.enterOverlay(self.parameters.fixedVolume, self.parameters.movingVolume)
-            linked.showSideBySide(overlay, self.logic.plane(self.parameters))
+            side_by_side.showSideBySide(overlay, self.logic.plane(self.parameters))
             self._followLinked()
             self._fit.start()
             return
@@ -207,16 +206,16 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
     def _showState(self) -> None:
         """Shows what a loaded scene, an outcome or Slicer's own menus made of unwarped and side by side."""
         moving, layoutNode = self.parameters.movingVolume, slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
-        self._check(self.ui.warpedCheckBox, moving is None or overlays.isWarped(moving))
-        self._check(self.ui.linkedButton, linked.isSideBySide(slicer.mrmlScene))
+        self._check(self.ui.warpedCheckBox, moving is None or isWarped(moving))
+        self._check(self.ui.linkedButton, side_by_side.isSideBySide(slicer.mrmlScene))
         if layoutNode and not self.hasObserver(layoutNode, vtk.vtkCommand.ModifiedEvent, self._onLayout):
             self.addObserver(layoutNode, vtk.vtkCommand.ModifiedEvent, self._onLayout)
 
     def _onLayout(self, caller: Any, event: str) -> None:
         """Another layout was chosen: it stays, and the view from before is followed again."""
-        isOn = linked.isSideBySide(slicer.mrmlScene)
+        isOn = side_by_side.isSideBySide(slicer.mrmlScene)
         if self.parameters and self.ui.linkedButton.checked and not isOn:
-            viewstate.forget(caller)
+            view_state.forget(caller)
             self._leaveLinked()
         self._check(self.ui.linkedButton, isOn)
 
@@ -224,15 +223,15 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         """Once the views have their size."""
         if self.parameters and self.ui.linkedButton.checked:
             with self.panel.attempt():
-                linked.fitSideBySide(slicer.mrmlScene, self.logic.plane(self.parameters))
+                side_by_side.fitSideBySide(slicer.mrmlScene, self.logic.plane(self.parameters))
 
     def _followLinked(self) -> None:
         """Lets Live, landmarks and overlays follow the views beside each other, where one scrolls now."""
         self._viewBefore = self.parameters.sliceView
-        self.parameters.sliceView = linked.fixedView(slicer.mrmlScene)
+        self.parameters.sliceView = side_by_side.fixedView(slicer.mrmlScene)
 
     def _leaveLinked(self) -> None:
-        if self.parameters and self.parameters.sliceView is linked.fixedView(slicer.mrmlScene):
+        if self.parameters and self.parameters.sliceView is side_by_side.fixedView(slicer.mrmlScene):
             isThere = self._viewBefore is not None and self._viewBefore.GetScene() is not None
             self.parameters.sliceView = self._viewBefore if isThere else slicer.util.getNode("vtkMRMLSliceNodeRed")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import slicer
 
-from . import view_state as viewstate
+from . import view_state
 
 _STOPS = {
     "red": ["#000000", "#ff0000"],
@@ -19,9 +19,9 @@ _FOLDED = (1.0, 0.0, 1.0)
 _SIZE = 256
 
 
-def table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode:
+def colorTable(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode:
     """The table of that name, made when it is first needed."""
-    node, new = viewstate.ownedNode(scene, "vtkMRMLColorTableNode", f"colours {name}")
+    node, new = view_state.ownedNode(scene, "vtkMRMLColorTableNode", f"colours {name}")
     if new:
         _fill(node, name)
     return node

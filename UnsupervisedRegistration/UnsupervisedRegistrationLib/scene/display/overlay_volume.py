@@ -10,8 +10,7 @@ import slicer.util
 
 from ..geometry.planes import SlicePlane
 from ..geometry.volumes import fillVolume
-from . import color_tables as colours
-from . import view_state as viewstate
+from . import color_tables, view_state
 
 _EDGE_SHARE = 0.12  # Of the pixels, at most so many are edges.
 _WEAKEST_EDGE = 0.01  # Of the window, from one pixel to the next.
@@ -21,7 +20,7 @@ _PICTURE = "picture"
 
 
 @dataclass(frozen=True)
-class Scale:
+class ColorScale:
     """How values become colours.
 
     Attributes:
@@ -37,8 +36,12 @@ class Scale:
     title: str = ""
 
 
-def fillPicture(
-    scene: slicer.vtkMRMLScene, plane: SlicePlane, values: np.ndarray, scale: Scale, shown: np.ndarray | None = None
+def fillOverlayVolume(
+    scene: slicer.vtkMRMLScene,
+    plane: SlicePlane,
+    values: np.ndarray,
+    scale: ColorScale,
+    shown: np.ndarray | None = None,
 ) -> slicer.vtkMRMLScalarVolumeNode:
     """The one hidden volume of the overlays, filled in place.
 
@@ -49,7 +52,7 @@ def fillPicture(
         scale: Their colours.
         shown: ``(rows, columns)`` bool, where there is something to see; elsewhere the picture is clear.
     """
-    node, _ = viewstate.ownedNode(scene, "vtkMRMLScalarVolumeNode", _PICTURE)
+    node, _ = view_state.ownedNode(scene, "vtkMRMLScalarVolumeNode", _PICTURE)
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     clear = scale.low - (scale.high - scale.low)
@@ -59,7 +62,7 @@ def fillPicture(
         node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(plane.ijkToRas))
     display = node.GetDisplayNode()
     with slicer.util.NodeModify(display):
-        display.SetAndObserveColorNodeID(colours.table(scene, scale.colour).GetID())
+        display.SetAndObserveColorNodeID(color_tables.colorTable(scene, scale.colour).GetID())
         display.SetAutoWindowLevel(False)
         display.SetWindowLevelMinMax(scale.low, scale.high)
         display.SetThreshold(scale.low - 1e-3 * (scale.high - scale.low), scale.high + 1)
@@ -70,13 +73,13 @@ def fillPicture(
 
 def hideLegend(scene: slicer.vtkMRMLScene) -> None:
     """Takes the colour legend away, which would stay when a view shows other layers."""
-    picture = viewstate.findOwned(scene, _PICTURE)
+    picture = view_state.findOwned(scene, _PICTURE)
     legend = None if picture is None else slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(picture)
     if legend is not None:
         legend.SetVisibility(False)
 
 
-def showLegend(node: slicer.vtkMRMLScalarVolumeNode, scale: Scale) -> None:
+def showLegend(node: slicer.vtkMRMLScalarVolumeNode, scale: ColorScale) -> None:
     """Slicer's colour legend, on the right of the views whose layers show the picture already."""
     logic = slicer.vtkSlicerColorLogic
     legend = logic.GetColorLegendDisplayNode(node) or logic.AddDefaultColorLegendDisplayNode(node)
@@ -92,7 +95,7 @@ def showLegend(node: slicer.vtkMRMLScalarVolumeNode, scale: Scale) -> None:
     legend.Modified()  # The views look at their layers then, and do not when these change.
 
 
-def greyOf(volumeNode: slicer.vtkMRMLVolumeNode, pixels: np.ndarray) -> np.ndarray:
+def displayIntensities(volumeNode: slicer.vtkMRMLVolumeNode, pixels: np.ndarray) -> np.ndarray:
     """0..1 by the window of the volume; without one, from the lowest to the highest intensity."""
     display = volumeNode.GetDisplayNode()
     if isinstance(display, slicer.vtkMRMLScalarVolumeDisplayNode) and display.GetWindow() > 0:
@@ -102,7 +105,7 @@ def greyOf(volumeNode: slicer.vtkMRMLVolumeNode, pixels: np.ndarray) -> np.ndarr
     return np.clip((pixels - low) / width, 0, 1)
 
 
-def edgesOf(grey: np.ndarray) -> np.ndarray:
+def edgeMask(grey: np.ndarray) -> np.ndarray:
     """Where the grey values change most, one or two pixels wide."""
     padded = np.pad(grey, 1, mode="edge")
     rows, columns = grey.shape

@@ -15,15 +15,13 @@ import slicer
 import slicer.util
 
 from ..geometry.planes import SlicePlane
-from ..geometry.transforms import UNWARPED_ROLE, initialTransformOf, isOutcome, putUnder
-from ..geometry.volumes import sampleVolume
-from . import color_tables as colours
-from . import view_state as viewstate
-from .overlay_volume import Scale, edgesOf, fillPicture, greyOf, hideLegend
-from .slice_views import FIXED_VIEW, WARPED_VIEW, pictureOrder
+from ..geometry.result_transform import UNWARPED_ROLE, initialTransformOf, setParentTransform
+from ..geometry.sampling import sampleVolume
+from . import color_tables, view_state
+from .overlay_volume import ColorScale, displayIntensities, edgeMask, fillOverlayVolume, hideLegend
+from .slice_views import FIXED_VIEW, WARPED_VIEW, displayOrder
 
 _LAYERS = slicer.vtkMRMLSliceCompositeNode
-_DEFORMATION = slicer.vtkMRMLTransformDisplayNode
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def enterOverlay(
         for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
         if (node.GetLayoutName() not in (FIXED_VIEW, WARPED_VIEW) if names is None else node.GetLayoutName() in names)
     ]
-    viewstate.remember(layers)
+    view_state.remember(layers)
     return Overlay(fixedVolume, movingVolume, tuple(layers))
 
 
@@ -83,7 +81,7 @@ def restoreViews(scene: slicer.vtkMRMLScene) -> None:
     """Puts views, colours and transform display back to what they were before the first ``enterOverlay``."""
     for volume in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene):
         _warpAgain(volume)
-    viewstate.restore(scene)
+    view_state.restore(scene)
 
 
 def overlayImages(
@@ -101,7 +99,9 @@ def overlayImages(
         sampleVolume(volume, plane).pixels if known is None else known
         for volume, known in ((overlay.fixedVolume, fixed), (overlay.movingVolume, warped))
     ]
-    return OverlayImages(plane, greyOf(overlay.fixedVolume, pixels[0]), greyOf(overlay.movingVolume, pixels[1]))
+    return OverlayImages(
+        plane, displayIntensities(overlay.fixedVolume, pixels[0]), displayIntensities(overlay.movingVolume, pixels[1])
+    )
 
 
 def blend(overlay: Overlay, opacity: float = 0.5) -> None:
@@ -128,7 +128,7 @@ def redCyan(overlay: Overlay) -> None:
             raise ValueError(f"'{volume.GetName()}' is not displayed as a grey image; choose a blend.")
     showLayers(overlay, *volumes, 1.0, _LAYERS.Add, coloured=True)
     for volume, colour in zip(volumes, ("red", "cyan"), strict=True):
-        volume.GetDisplayNode().SetAndObserveColorNodeID(colours.table(volume.GetScene(), colour).GetID())
+        volume.GetDisplayNode().SetAndObserveColorNodeID(color_tables.colorTable(volume.GetScene(), colour).GetID())
 
 
 def checkerboard(overlay: Overlay, images: OverlayImages, tile: float = 20.0) -> None:
@@ -142,7 +142,7 @@ def checkerboard(overlay: Overlay, images: OverlayImages, tile: float = 20.0) ->
 def swipe(overlay: Overlay, images: OverlayImages, position: float = 0.5) -> None:
     """Fixed on the left of the picture, warped on the right; ``position`` is the share of the width, 0..1."""
     right = np.zeros(images.plane.shape, dtype=bool)
-    picture = pictureOrder(images.plane)(right)  # A view, so that it fills ``right``.
+    picture = displayOrder(images.plane)(right)  # A view, so that it fills ``right``.
     picture[:, round(position * picture.shape[1]) :] = True
     _showPicture(overlay, images.plane, np.where(right, images.warped, images.fixed))
 
@@ -154,8 +154,8 @@ def difference(overlay: Overlay, images: OverlayImages) -> None:
 
 def edges(overlay: Overlay, images: OverlayImages) -> None:
     """Edges of the fixed image in yellow over the moving one."""
-    found = edgesOf(images.fixed)
-    derived = fillPicture(overlay.fixedVolume.GetScene(), images.plane, found, Scale("edges"), shown=found)
+    found = edgeMask(images.fixed)
+    derived = fillOverlayVolume(overlay.fixedVolume.GetScene(), images.plane, found, ColorScale("edges"), shown=found)
     showLayers(overlay, overlay.movingVolume, derived, 1.0)
 
 
@@ -173,43 +173,6 @@ def showWarped(overlay: Overlay, warped: bool) -> None:
     if parent is not initial:
         volume.SetNodeReferenceID(UNWARPED_ROLE, parent.GetID())
         volume.SetAndObserveTransformNodeID(None if initial is None else initial.GetID())
-
-
-def isWarped(movingVolume: slicer.vtkMRMLVolumeNode) -> bool:
-    """Whether the volume is not one that ``showWarped`` draws as it lay."""
-    return movingVolume.GetNodeReference(UNWARPED_ROLE) is None
-
-
-def outcomeOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLTransformNode | None:
-    """The outcome that the volume lies under, or would if it were not drawn unwarped; ``None`` without any."""
-    parent = movingVolume.GetParentTransformNode()
-    if parent is not None and isOutcome(parent):
-        return parent
-    return movingVolume.GetNodeReference(UNWARPED_ROLE)
-
-
-def deformationGrid(transformNode: slicer.vtkMRMLTransformNode, spacing: float = 10.0) -> None:
-    """Draws the deformation as a grid with lines ``spacing`` mm apart in the slice views."""
-    display = _transformDisplay(transformNode)
-    with slicer.util.NodeModify(display):
-        display.SetVisualizationMode(_DEFORMATION.VIS_MODE_GRID)
-        display.SetGridSpacingMm(spacing)
-        display.SetGridResolutionMm(spacing / 4)
-        _show2D(display)
-
-
-def deformationGlyphs(transformNode: slicer.vtkMRMLTransformNode, spacing: float = 10.0) -> None:
-    """Draws the deformation as arrows ``spacing`` mm apart in the slice views."""
-    display = _transformDisplay(transformNode)
-    with slicer.util.NodeModify(display):
-        display.SetVisualizationMode(_DEFORMATION.VIS_MODE_GLYPH)
-        display.SetGlyphSpacingMm(spacing)
-        _show2D(display)
-
-
-def hideDeformation(transformNode: slicer.vtkMRMLTransformNode) -> None:
-    """Puts the display of a transform back to what it was before the grid or the arrows."""
-    viewstate.restoreNode(transformNode.GetDisplayNode())
 
 
 def showLayers(
@@ -233,9 +196,9 @@ def showLayers(
     displays = [volume.GetDisplayNode() for volume in (overlay.fixedVolume, overlay.movingVolume)]
     for display in displays:
         if display is not None and coloured:
-            viewstate.remember([display])
+            view_state.remember([display])
         elif display is not None:
-            viewstate.restoreNode(display)
+            view_state.restoreNode(display)
     hideLegend(overlay.fixedVolume.GetScene())
     for layers in overlay.layers:
         with slicer.util.NodeModify(layers):
@@ -247,24 +210,11 @@ def showLayers(
 
 def _showPicture(overlay: Overlay, plane: SlicePlane, picture: np.ndarray) -> None:
     """A grey picture, 0..1, in front of everything."""
-    derived = fillPicture(overlay.fixedVolume.GetScene(), plane, picture, Scale("grey"))
+    derived = fillOverlayVolume(overlay.fixedVolume.GetScene(), plane, picture, ColorScale("grey"))
     showLayers(overlay, overlay.fixedVolume, derived, 1.0)
 
 
 def _warpAgain(volume: slicer.vtkMRMLVolumeNode) -> None:
     outcome = volume.GetNodeReference(UNWARPED_ROLE)
     if outcome is not None:
-        putUnder(volume, outcome)
-
-
-def _transformDisplay(transformNode: slicer.vtkMRMLTransformNode) -> slicer.vtkMRMLTransformDisplayNode:
-    if transformNode.GetDisplayNode() is None:
-        transformNode.CreateDefaultDisplayNodes()
-        viewstate.own(transformNode.GetDisplayNode(), "deformation")
-    viewstate.remember([transformNode.GetDisplayNode()])
-    return transformNode.GetDisplayNode()
-
-
-def _show2D(display: slicer.vtkMRMLTransformDisplayNode) -> None:
-    display.SetVisibility(True)
-    display.SetVisibility2D(True)
+        setParentTransform(volume, outcome)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry.planes import SlicePlane
-from ..geometry.volumes import sampleVolume
-from .overlay_volume import Scale, fillPicture, showLegend
+from ..geometry.sampling import sampleVolume
+from .overlay_volume import ColorScale, fillOverlayVolume, showLegend
 from .overlays import Overlay, showLayers
 
-_AREA = Scale("jacobian", -100, 100, "Change of area (%)")
-_TRUST = Scale("trust", 0, 100, "Trust (%)")
+_AREA = ColorScale("jacobian", -100, 100, "Change of area (%)")
+_TRUST = ColorScale("trust", 0, 100, "Trust (%)")
 
 
 def jacobianMap(
@@ -44,11 +44,16 @@ def trustMap(
 
 
 def _showMap(
-    overlay: Overlay, plane: SlicePlane, percent: np.ndarray, scale: Scale, fixed: np.ndarray | None, opacity: float
+    overlay: Overlay,
+    plane: SlicePlane,
+    percent: np.ndarray,
+    scale: ColorScale,
+    fixed: np.ndarray | None,
+    opacity: float,
 ) -> None:
-    from ..registration.foreground_mask import bodyOf  # Needs torch, which is there once there is something to show.
+    from ..registration.foreground_mask import foregroundOf  # Needs torch, so not at import.
 
     pixels = sampleVolume(overlay.fixedVolume, plane).pixels if fixed is None else fixed
-    derived = fillPicture(overlay.fixedVolume.GetScene(), plane, percent, scale, shown=bodyOf(pixels))
+    derived = fillOverlayVolume(overlay.fixedVolume.GetScene(), plane, percent, scale, shown=foregroundOf(pixels))
     showLayers(overlay, overlay.fixedVolume, derived, opacity)
     showLegend(derived, scale)

@@ -6,11 +6,11 @@ import slicer
 import slicer.util
 
 from ..geometry.planes import SlicePlane
-from . import view_state as viewstate
+from . import view_state
 from .overlays import Overlay
 from .slice_views import FIXED_VIEW, WARPED_VIEW, fitView, lookAt
 
-LINKED_LAYOUT_ID = 3173
+SIDE_BY_SIDE_LAYOUT_ID = 3173
 """Number of the layout; Slicer's own end below 1000."""
 _GROUP = 17  # Views are linked within a group; the other views of Slicer are in group 0.
 
@@ -26,18 +26,18 @@ def _item(name: str, label: str, colour: str) -> str:
     )
 
 
-LINKED_LAYOUT = (
+SIDE_BY_SIDE_LAYOUT = (
     '<layout type="horizontal" split="true">'
     f"{_item(FIXED_VIEW, 'F', '#F34A33')}{_item(WARPED_VIEW, 'W', '#4A90D9')}"
     "</layout>"
 )
 
 
-def addLinkedLayout(layoutNode: slicer.vtkMRMLLayoutNode) -> int:
+def addSideBySideLayout(layoutNode: slicer.vtkMRMLLayoutNode) -> int:
     """Makes the layout known, once, and gives its number."""
-    if not layoutNode.IsLayoutDescription(LINKED_LAYOUT_ID):
-        layoutNode.AddLayoutDescription(LINKED_LAYOUT_ID, LINKED_LAYOUT)
-    return LINKED_LAYOUT_ID
+    if not layoutNode.IsLayoutDescription(SIDE_BY_SIDE_LAYOUT_ID):
+        layoutNode.AddLayoutDescription(SIDE_BY_SIDE_LAYOUT_ID, SIDE_BY_SIDE_LAYOUT)
+    return SIDE_BY_SIDE_LAYOUT_ID
 
 
 def fixedView(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLSliceNode | None:
@@ -55,13 +55,13 @@ def showSideBySide(overlay: Overlay, plane: SlicePlane) -> None:
     layoutNode = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     if layoutNode is None:
         raise ValueError("The scene has no layout; side by side needs Slicer's slice views.")
-    viewstate.remember([layoutNode])
-    layoutNode.SetViewArrangement(addLinkedLayout(layoutNode))
+    view_state.remember([layoutNode])
+    layoutNode.SetViewArrangement(addSideBySideLayout(layoutNode))
     volumes = {FIXED_VIEW: overlay.fixedVolume, WARPED_VIEW: overlay.movingVolume}
     for layers in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene):
         volume = volumes.get(layers.GetLayoutName())
         if volume is not None:
-            viewstate.remember([layers])
+            view_state.remember([layers])
             with slicer.util.NodeModify(layers):
                 layers.SetBackgroundVolumeID(volume.GetID())
                 layers.SetForegroundVolumeID(None)
@@ -80,4 +80,4 @@ def fitSideBySide(scene: slicer.vtkMRMLScene, plane: SlicePlane) -> None:
 def isSideBySide(scene: slicer.vtkMRMLScene) -> bool:
     """Whether the layout is the one with both views."""
     layoutNode = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
-    return layoutNode is not None and layoutNode.GetViewArrangement() == LINKED_LAYOUT_ID
+    return layoutNode is not None and layoutNode.GetViewArrangement() == SIDE_BY_SIDE_LAYOUT_ID

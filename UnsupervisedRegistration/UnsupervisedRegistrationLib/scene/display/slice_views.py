@@ -56,7 +56,7 @@ def showOverlay(
         _lookAt(scene, plane)
 
 
-def pictureOrder(plane: SlicePlane) -> Callable[[np.ndarray], np.ndarray]:
+def displayOrder(plane: SlicePlane) -> Callable[[np.ndarray], np.ndarray]:
     """Turns pixels of a plane as Slicer's views are: patient's right or front on the left, front or head up.
 
     Returns:

@@ -66,7 +66,7 @@ def restore(scene: slicer.vtkMRMLScene) -> None:
     scene.RemoveNode(memory)
 
 
-def isOn(scene: slicer.vtkMRMLScene) -> bool:
+def isOverlayShown(scene: slicer.vtkMRMLScene) -> bool:
     """Whether something is remembered, as while an overlay is shown."""
     return _memory(scene, create=False) is not None
 

@@ -58,7 +58,7 @@ class SlicePlane:
         return np.abs((np.asarray(points) - self.centre) @ self.normal)
 
 
-def toArray(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
+def matrixToArray(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
     """A 4 x 4 array."""
     return slicer.util.arrayFromVTKMatrix(matrix)
 
@@ -67,7 +67,7 @@ def localIjkToRas(volumeNode: slicer.vtkMRMLVolumeNode) -> np.ndarray:
     """Voxel indices to the RAS space of the volume, below its parent transforms."""
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
-    return toArray(matrix)
+    return matrixToArray(matrix)
 
 
 def ijkToWorld(volumeNode: slicer.vtkMRMLVolumeNode) -> np.ndarray:
@@ -76,7 +76,7 @@ def ijkToWorld(volumeNode: slicer.vtkMRMLVolumeNode) -> np.ndarray:
     parent = volumeNode.GetParentTransformNode()
     if parent is not None and parent.IsTransformToWorldLinear():
         parent.GetMatrixTransformToWorld(matrix)
-        result = toArray(matrix) @ result
+        result = matrixToArray(matrix) @ result
     return result
 
 
@@ -156,7 +156,7 @@ def planeFromSliceNode(sliceNode: slicer.vtkMRMLSliceNode, volumeNode: slicer.vt
     Raises:
         ValueError: The view does not cut the volume.
     """
-    sliceToRas = toArray(sliceNode.GetSliceToRAS())
+    sliceToRas = matrixToArray(sliceNode.GetSliceToRAS())
     volumeToRas, size = ijkToWorld(volumeNode), volumeSize(volumeNode)
     spacing = np.linalg.norm(volumeToRas[:3, :3], axis=0)
     cosines = np.abs(sliceToRas[:3, 2] @ (volumeToRas[:3, :3] / spacing))

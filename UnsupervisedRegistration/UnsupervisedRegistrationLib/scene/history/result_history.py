@@ -7,58 +7,38 @@ warped slice as a reference. Only these copies are ever deleted here.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import slicer
 import slicer.util
 
 from ..display.view_state import removeWithDisplay
-from ..geometry.planes import SlicePlane
-from ..geometry.transforms import (
+from ..geometry.result_transform import (
     INITIAL_ROLE,
-    RESULT,
-    checkMoves,
-    copyOutcome,
+    STORED_RESULT_ATTRIBUTE,
+    checkHierarchy,
+    copyResultTransform,
     initialTransformOf,
-    movedPoints,
-    putUnder,
+    setParentTransform,
 )
-from ..landmarks.markups import LandmarkErrors
+from ..landmarks.tre_table import TreTable
 from ..registration.model_folders import modelNames
-from .stored_result import WARPED_ROLE, Result, changeResult, readResult
+from .stored_result import WARPED_ROLE, StoredResult, changeStoredResult, readStoredResult
 
 if TYPE_CHECKING:
     from ..registration.result_nodes import SliceRegistration
 
 _OUTPUT_ROLE = "unsupervisedRegistrationOutput"  # From a result to the node that it is a copy of.
-_SAME_PLANE_MM = 1e-3
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """How far two results are apart.
-
-    Attributes:
-        mean: Distance of the positions that both give to a pixel of the slice, mm.
-        maximum: The largest of these.
-        tre: Mean distance of the landmarks in mm after each of the two; ``None`` without landmarks.
-    """
-
-    mean: float
-    maximum: float
-    tre: tuple[float | None, float | None]
-
-
-def addResult(
+def storeResult(
     parameterNodeOrScene: Any,
     outcome: SliceRegistration,
     settings: dict[str, Any],
-    errors: LandmarkErrors | None = None,
-) -> Result:
+    errors: TreTable | None = None,
+) -> StoredResult:
     """Keeps a copy of an outcome in the scene; the outcome stays as it is.
 
     Args:
@@ -81,27 +61,30 @@ def addResult(
         "plane": {"shape": pair.plane.shape, "ijkToRas": pair.plane.ijkToRas.tolist(), "name": pair.plane.name},
         "undone": False,
     }
-    copyOutcome(outcome.transformNode, node)
-    node.SetAttribute(RESULT, json.dumps(content, default=str))
+    copyResultTransform(outcome.transformNode, node)
+    node.SetAttribute(STORED_RESULT_ATTRIBUTE, json.dumps(content, default=str))
     node.SetNodeReferenceID(_OUTPUT_ROLE, outcome.transformNode.GetID())
     node.SetNodeReferenceID(WARPED_ROLE, _copiedVolume(outcome.warpedVolume, f"{name}, warped").GetID())
-    return readResult(node)
+    return readStoredResult(node)
 
 
-def results(scene: slicer.vtkMRMLScene) -> list[Result]:
+def storedResults(scene: slicer.vtkMRMLScene) -> list[StoredResult]:
     """All results of a scene, the oldest first."""
     nodes = slicer.util.getNodesByClass("vtkMRMLTransformNode", scene)
-    return sorted((readResult(node) for node in nodes if node.GetAttribute(RESULT)), key=lambda result: result.time)
+    return sorted(
+        (readStoredResult(node) for node in nodes if node.GetAttribute(STORED_RESULT_ATTRIBUTE)),
+        key=lambda result: result.time,
+    )
 
 
-def problems(result: Result) -> list[str]:
+def storedResultProblems(result: StoredResult) -> list[str]:
     """What a result refers to and is no longer there, a sentence each."""
     sentences = [
         f"The {what} volume of '{result.name}' was deleted; the transform is still there."
         for what, volume in (("fixed", result.fixedVolume), ("moving", result.movingVolume))
         if volume is None
     ]
-    if isModelGone(result):
+    if isModelMissing(result):
         sentences.append(
             f"The model '{result.model}' that made '{result.name}' is no longer there; the result can be shown,"
             " but not computed again. Put the model file back, or choose another model."
@@ -109,31 +92,31 @@ def problems(result: Result) -> list[str]:
     return sentences
 
 
-def isModelGone(result: Result) -> bool:
+def isModelMissing(result: StoredResult) -> bool:
     """Whether the model of a result can no longer be found, by name or as a file."""
     return bool(result.model) and result.model not in modelNames() and not Path(result.model).is_file()
 
 
-def showResult(result: Result) -> None:
+def showStoredResult(result: StoredResult) -> None:
     """Puts the moving volume under a result.
 
     Raises:
         ValueError: The moving volume was deleted, or the transform would move the fixed volume too.
     """
-    _checkThere(result)
+    checkNotDeleted(result)
     moving, fixed = result.movingVolume, result.fixedVolume
     if moving is None:
         raise ValueError(f"The moving volume of '{result.name}' was deleted; load it again and register it again.")
     initial = result.transformNode.GetNodeReference(INITIAL_ROLE)
-    checkMoves(result.transformNode, fixed and fixed is not moving and fixed.GetParentTransformNode(), initial)
-    putUnder(moving, result.transformNode)
+    checkHierarchy(result.transformNode, fixed and fixed is not moving and fixed.GetParentTransformNode(), initial)
+    setParentTransform(moving, result.transformNode)
     if result.undone:
-        changeResult(result.transformNode, undone=False)
+        changeStoredResult(result.transformNode, undone=False)
 
 
-def deleteResult(result: Result) -> None:
-    """Removes a result with its warped slice; a moving volume under it goes back to its initial placement."""
-    _checkThere(result)
+def deleteResult(result: StoredResult) -> None:
+    """Removes a result with its warped slice; a moving volume under it goes back to its initial transform."""
+    checkNotDeleted(result)
     if result.shown:
         _showInitial(result.movingVolume)
     for node in (result.warpedVolume, result.transformNode):
@@ -141,39 +124,17 @@ def deleteResult(result: Result) -> None:
             removeWithDisplay(node)
 
 
-def renameResult(result: Result, name: str) -> Result:
+def renameResult(result: StoredResult, name: str) -> StoredResult:
     """Gives a result another name.
 
     Raises:
         ValueError: The name is empty.
     """
-    _checkThere(result)
+    checkNotDeleted(result)
     if not name.strip():
         raise ValueError("A result needs a name; type one.")
     result.transformNode.SetName(name.strip())
-    return readResult(result.transformNode)
-
-
-def compareResults(first: Result, second: Result) -> Comparison:
-    """How far two results of one slice are apart inside it, and the landmark errors of both.
-
-    Raises:
-        ValueError: They belong to different slices or images.
-    """
-    for result in (first, second):
-        _checkThere(result)
-    if first.movingVolume is not second.movingVolume or first.fixedVolume is not second.fixedVolume:
-        raise ValueError(f"'{first.name}' and '{second.name}' belong to different images; choose two of one pair.")
-    if not _samePlane(first.plane, second.plane):
-        raise ValueError(
-            f"'{first.name}' is of the {first.plane.name} and '{second.name}' of the {second.plane.name};"
-            " choose two results of the same slice."
-        )
-    positions = first.plane.pixelPositions().reshape(-1, 3)
-    ends = [movedPoints(result.transformNode, positions) for result in (first, second)]
-    distances = np.linalg.norm(ends[0] - ends[1], axis=1)
-    after = [None if result.tre is None else result.tre["after"]["mean"] for result in (first, second)]
-    return Comparison(float(distances.mean()), float(distances.max()), (after[0], after[1]))
+    return readStoredResult(result.transformNode)
 
 
 def undoLastApply(scene: slicer.vtkMRMLScene) -> str:
@@ -182,7 +143,7 @@ def undoLastApply(scene: slicer.vtkMRMLScene) -> str:
     Raises:
         ValueError: There is nothing to undo, or the moving volume has been moved by hand since.
     """
-    applied = [result for result in results(scene) if not result.undone and result.movingVolume is not None]
+    applied = [result for result in storedResults(scene) if not result.undone and result.movingVolume is not None]
     if not applied:
         raise ValueError("There is nothing to undo; no result has been applied.")
     last, moving = applied[-1], applied[-1].movingVolume
@@ -193,12 +154,12 @@ def undoLastApply(scene: slicer.vtkMRMLScene) -> str:
         )
     earlier = [result for result in applied[:-1] if result.movingVolume is moving]
     if earlier:
-        showResult(earlier[-1])
+        showStoredResult(earlier[-1])
         sentence = f"'{earlier[-1].name}' is shown again."
     else:
         _showInitial(moving)
         sentence = f"'{moving.GetName()}' lies as it did before the registration."
-    changeResult(last.transformNode, undone=True)
+    changeStoredResult(last.transformNode, undone=True)
     return sentence
 
 
@@ -207,13 +168,13 @@ def _sceneOf(source: Any) -> slicer.vtkMRMLScene:
     return node if isinstance(node, slicer.vtkMRMLScene) else node.GetScene()
 
 
-def _checkThere(result: Result) -> None:
+def checkNotDeleted(result: StoredResult) -> None:
     if result.transformNode.GetScene() is None:
         raise ValueError(f"The result '{result.name}' was deleted; choose another one.")
 
 
 def _showInitial(moving: slicer.vtkMRMLVolumeNode) -> None:
-    putUnder(moving, initialTransformOf(moving))
+    setParentTransform(moving, initialTransformOf(moving))
 
 
 def _copiedVolume(volume: slicer.vtkMRMLScalarVolumeNode, name: str) -> slicer.vtkMRMLScalarVolumeNode:
@@ -225,7 +186,3 @@ def _copiedVolume(volume: slicer.vtkMRMLScalarVolumeNode, name: str) -> slicer.v
     if volume.GetDisplayNode() is not None:
         copy.GetDisplayNode().CopyContent(volume.GetDisplayNode())
     return copy
-
-
-def _samePlane(first: SlicePlane, second: SlicePlane) -> bool:
-    return first.shape == second.shape and np.allclose(first.ijkToRas, second.ijkToRas, atol=_SAME_PLANE_MM)

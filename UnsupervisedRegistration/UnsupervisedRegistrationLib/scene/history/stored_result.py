@@ -11,14 +11,14 @@ import numpy as np
 import slicer
 
 from ..geometry.planes import SlicePlane
-from ..geometry.transforms import RESULT, fixedRole, movingRole
+from ..geometry.result_transform import STORED_RESULT_ATTRIBUTE, fixedRole, movingRole
 
 WARPED_ROLE = "unsupervisedRegistrationWarped"
 """Reference from a result to its warped slice."""
 
 
 @dataclass(frozen=True)
-class Result:
+class StoredResult:
     """One kept outcome.
 
     Attributes:
@@ -70,11 +70,11 @@ class Result:
         return moving is not None and moving.GetParentTransformNode() is self.transformNode
 
 
-def readResult(node: slicer.vtkMRMLTransformNode) -> Result:
+def readStoredResult(node: slicer.vtkMRMLTransformNode) -> StoredResult:
     """What is stored in a node."""
-    content = json.loads(node.GetAttribute(RESULT))
+    content = json.loads(node.GetAttribute(STORED_RESULT_ATTRIBUTE))
     plane = content["plane"]
-    return Result(
+    return StoredResult(
         node,
         datetime.fromisoformat(content["time"]),
         content["model"],
@@ -87,6 +87,8 @@ def readResult(node: slicer.vtkMRMLTransformNode) -> Result:
     )
 
 
-def changeResult(node: slicer.vtkMRMLTransformNode, **changes: Any) -> None:
+def changeStoredResult(node: slicer.vtkMRMLTransformNode, **changes: Any) -> None:
     """Stores other values in a node."""
-    node.SetAttribute(RESULT, json.dumps(json.loads(node.GetAttribute(RESULT)) | changes))
+    node.SetAttribute(
+        STORED_RESULT_ATTRIBUTE, json.dumps(json.loads(node.GetAttribute(STORED_RESULT_ATTRIBUTE)) | changes)
+    )

@@ -7,9 +7,9 @@ import slicer
 import slicer.util
 import vtk
 
-from ..geometry.transforms import initialTransformOf
-from ..geometry.volumes import worldToLocal
-from .markups import pointLabels, transformToWorld
+from ..geometry.result_transform import initialTransformOf
+from ..geometry.transforms import transformToWorld, worldToLocal
+from .markups import pointLabels
 
 
 def nextToPlace(fixedNode: slicer.vtkMRMLMarkupsNode, movingNode: slicer.vtkMRMLMarkupsNode) -> str:

@@ -35,7 +35,7 @@ def addForeground(volumeNode: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLLabelMa
     return mask
 
 
-def bodyOf(pixels: np.ndarray) -> np.ndarray:
+def foregroundOf(pixels: np.ndarray) -> np.ndarray:
     """Where a slice ``(rows, columns)`` shows the patient, bool; all of it if that cannot be told."""
     image = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
     if not image.amax() > image.amin():

@@ -16,7 +16,7 @@ import slicer
 import vtk
 
 from ..geometry.planes import SlicePlane, localIjkToRas, volumeSize
-from ..geometry.volumes import SampledSlice
+from ..geometry.sampling import SampledSlice
 
 Prealignment = Literal["none", "auto", "rigid", "affine"]
 """``auto`` is a rigid one that leaves images as they lie if they are near enough for the network."""

@@ -17,9 +17,12 @@ from ...core.registration.pipeline import Registration
 from ...core.registration.uncertainty import trust_from_error
 from ...core.spatial.deformation import jacobian_determinant
 from ...core.spatial.grid import ImageGrid
-from ..geometry import transforms
+from ..geometry.grid_transform import gridTransform
 from ..geometry.planes import SlicePlane
-from ..geometry.volumes import sampleStack, sampleVolume, showAsVolume
+from ..geometry.result_transform import checkOutputTransform, setResultTransform
+from ..geometry.sampling import sampleStack, sampleVolume
+from ..geometry.transforms import composedTransform
+from ..geometry.volumes import fillSliceVolume
 from .slice_pair import SlicePair
 
 
@@ -83,7 +86,7 @@ def gridOf(plane: SlicePlane) -> ImageGrid:
     return ImageGrid(plane.shape, torch.from_numpy(plane.ijkToRas))
 
 
-def checkOutputs(
+def checkOutputNodes(
     pair: SlicePair,
     transformNode: slicer.vtkMRMLTransformNode | None,
     warpedVolume: slicer.vtkMRMLScalarVolumeNode | None,
@@ -97,19 +100,19 @@ def checkOutputs(
     if transformNode is not None:
         sameVolume = pair.fixedVolume is pair.movingVolume
         fixedParent = pair.initial if sameVolume else pair.fixedVolume.GetParentTransformNode()
-        transforms.checkOutput(transformNode, fixedParent, pair.initial)
+        checkOutputTransform(transformNode, fixedParent, pair.initial)
     if warpedVolume is not None and warpedVolume in (pair.fixedVolume, pair.movingVolume, *masks):
         raise ValueError(f"The warped slice would overwrite '{warpedVolume.GetName()}'; choose another output volume.")
     if warpedVolume is not None and warpedVolume.GetClassName() != "vtkMRMLScalarVolumeNode":
         raise ValueError(f"'{warpedVolume.GetName()}' is no scalar volume; choose a new one for the warped slice.")
 
 
-def showOutcome(
+def showSliceResult(
     pair: SlicePair,
     registration: Registration,
     transformNode: slicer.vtkMRMLTransformNode | None = None,
     warpedVolume: slicer.vtkMRMLScalarVolumeNode | None = None,
-    confined: bool = True,
+    thisSliceOnly: bool = True,
     exact: bool = True,
 ) -> SliceRegistration:
     """Puts the outcome into the given nodes, or new ones, and the moving volume under the transform.
@@ -119,7 +122,7 @@ def showOutcome(
         registration: Its outcome.
         transformNode: Receives the displacement.
         warpedVolume: Receives the warped slice.
-        confined: See ``registerSlice``.
+        thisSliceOnly: See ``registerSlice``.
         exact: Take the warped slice from the volume itself; otherwise from the slice that the network saw, which is
             interpolated twice but takes no time, as live updates need.
 
@@ -128,8 +131,8 @@ def showOutcome(
     """
     _checkThere(pair)
     vectors = gridOf(pair.plane).displacement_to_ras(registration.displacement)[0].movedim(0, -1).numpy()
-    grid = transforms.gridTransform(pair.plane, vectors + pair.offset, confined)
-    outcome = transforms.followedBy(grid, pair.initial, pair.placement)
+    grid = gridTransform(pair.plane, vectors + pair.offset, thisSliceOnly)
+    outcome = composedTransform(grid, pair.initial, pair.prealignmentMatrix)
     if exact:  # May refuse, so before the scene changes.
         with _quick(grid):
             pixels = sampleVolume(pair.movingVolume, pair.plane, outcome).pixels
@@ -138,16 +141,16 @@ def showOutcome(
     return _show(pair, registration, outcome, pixels, pair.plane, transformNode, warpedVolume)
 
 
-def showStack(
+def showStackResult(
     pair: SlicePair,
     plane: SlicePlane,
     displacement: torch.Tensor,
     registration: Registration,
     transformNode: slicer.vtkMRMLTransformNode | None = None,
     warpedVolume: slicer.vtkMRMLScalarVolumeNode | None = None,
-    confined: bool = True,
+    thisSliceOnly: bool = True,
 ) -> SliceRegistration:
-    """As ``showOutcome`` for many slices.
+    """As ``showSliceResult`` for many slices.
 
     Args:
         pair: Of one of them.
@@ -156,12 +159,12 @@ def showStack(
         registration: Of the pair.
         transformNode: Receives the displacement.
         warpedVolume: Receives the warped slices.
-        confined: See ``registerSlice``.
+        thisSliceOnly: See ``registerSlice``.
     """
     _checkThere(pair)
     vectors = gridOf(plane).displacement_to_ras(displacement).movedim(1, -1).numpy()
-    grid = transforms.gridTransform(plane, vectors, confined)
-    outcome = transforms.followedBy(grid, pair.initial, pair.placement)
+    grid = gridTransform(plane, vectors, thisSliceOnly)
+    outcome = composedTransform(grid, pair.initial, pair.prealignmentMatrix)
     with _quick(grid):
         pixels = sampleStack(pair.movingVolume, plane, len(displacement), outcome)
     return _show(pair, registration, outcome, pixels, plane, transformNode, warpedVolume)
@@ -181,8 +184,8 @@ def _show(
         transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode", f"{name} to {pair.fixedVolume.GetName()}")
     if warpedVolume is None or warpedVolume.GetScene() is None:
         warpedVolume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{name} warped")
-    transforms.setOutcome(transformNode, outcome, pair.initial, pair.fixedVolume, pair.movingVolume)
-    showAsVolume(warpedVolume, pixels, plane, like=pair.movingVolume)
+    setResultTransform(transformNode, outcome, pair.initial, pair.fixedVolume, pair.movingVolume)
+    fillSliceVolume(warpedVolume, pixels, plane, like=pair.movingVolume)
     return SliceRegistration(transformNode, warpedVolume, pair, registration)
 
 

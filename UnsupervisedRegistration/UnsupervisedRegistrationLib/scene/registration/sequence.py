@@ -10,9 +10,10 @@ from ...core.models.model_file import Model
 from ...core.models.selection import DEFAULT
 from ...core.registration.pipeline import Progress
 from ...core.registration.stack import register_stack
+from ..geometry.grid_transform import gridTransform
 from ..geometry.planes import SlicePlane, planeFromIndex
-from ..geometry.transforms import gridTransform
-from ..geometry.volumes import sampleStack, worldToLocal
+from ..geometry.sampling import sampleStack
+from ..geometry.transforms import worldToLocal
 from .result_nodes import gridOf
 from .slice import openModel
 
@@ -24,7 +25,7 @@ def registerSequence(
     model: Model | str = DEFAULT,
     transformSequence: slicer.vtkMRMLSequenceNode | None = None,
     device: str = "auto",
-    confined: bool = True,
+    thisSliceOnly: bool = True,
     progress: Progress | None = None,
 ) -> slicer.vtkMRMLSequenceNode:
     """A transform for each frame of a sequence of volumes that warps a slice of it onto that of the first frame.
@@ -35,7 +36,7 @@ def registerSequence(
         model: Loaded, or its name or file.
         transformSequence: Receives the transforms; without it a new node.
         device: See ``core.register``.
-        confined: See ``registerVolume``.
+        thisSliceOnly: See ``registerVolume``.
         progress: Told of each step; what it raises ends the work, and nothing has changed.
 
     Raises:
@@ -71,7 +72,7 @@ def registerSequence(
     for index, frame in enumerate(frames):
         node = slicer.vtkMRMLTransformNode()
         node.SetName(f"{frame.GetName()} to the first frame")
-        node.SetAndObserveTransformFromParent(gridTransform(plane, vectors[index], confined))
+        node.SetAndObserveTransformFromParent(gridTransform(plane, vectors[index], thisSliceOnly))
         transformSequence.SetDataNodeAtValue(node, sequenceNode.GetNthIndexValue(index))
     return transformSequence
 

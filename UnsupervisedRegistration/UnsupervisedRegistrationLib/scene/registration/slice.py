@@ -21,7 +21,7 @@ from ...core.registration.pipeline import Progress, Registration, register
 from ..geometry.planes import SlicePlane
 from .model_folders import modelFolders
 from .prealignment import Prealignment
-from .result_nodes import SliceRegistration, checkOutputs, gridOf, showOutcome
+from .result_nodes import SliceRegistration, checkOutputNodes, gridOf, showSliceResult
 from .slice_pair import SlicePair, landmarksInPlane, samplePair
 
 Landmarks = tuple[slicer.vtkMRMLMarkupsNode, slicer.vtkMRMLMarkupsNode]
@@ -44,7 +44,7 @@ def registerSlice(
     transformNode: slicer.vtkMRMLTransformNode | None = None,
     warpedVolume: slicer.vtkMRMLScalarVolumeNode | None = None,
     device: str = "auto",
-    confined: bool = True,
+    thisSliceOnly: bool = True,
     progress: Progress | None = None,
 ) -> SliceRegistration:
     """Registers a slice of ``movingVolume`` to one of ``fixedVolume``; the scene changes only if all goes well.
@@ -59,14 +59,14 @@ def registerSlice(
         maskNode: Segmentation or labelmap volume; the region that matters.
         movingMaskNode: The same on the moving image, with which it moves.
         prealignment: In-plane alignment before the network, on top of the initial placement; or its matrix, such as
-            the ``placement`` of an earlier pair.
+            the ``prealignmentMatrix`` of an earlier pair.
         refinement: How the outcome is refined for this pair; see ``core.refine``.
         landmarks: Lists whose pairs on the slice steer the refinement.
         trust: Whether to estimate how far each pixel may be off.
         transformNode: Receives the outcome; without it a new node.
         warpedVolume: Receives the warped slice; without it a new node.
         device: See ``core.register``.
-        confined: Deform this slice alone; otherwise all slices of the volume alike.
+        thisSliceOnly: Deform this slice alone; otherwise all slices of the volume alike.
         progress: Told of each step; may raise ``core.register.Cancelled``.
 
     Raises:
@@ -79,9 +79,9 @@ def registerSlice(
     if landmarks is not None:
         points, remarks = landmarksInPlane(pair, *landmarks)
         pair = replace(pair, remarks=pair.remarks + remarks)
-    checkOutputs(pair, transformNode, warpedVolume, (maskNode, movingMaskNode))
+    checkOutputNodes(pair, transformNode, warpedVolume, (maskNode, movingMaskNode))
     registration = registerPair(pair, model, device, progress, refinement=refinement, landmarks=points, trust=trust)
-    return showOutcome(pair, registration, transformNode, warpedVolume, confined)
+    return showSliceResult(pair, registration, transformNode, warpedVolume, thisSliceOnly)
 
 
 def registerPair(

@@ -9,10 +9,11 @@ import slicer
 import torch
 
 from ...core.registration.landmark_constraint import LandmarkPairs
-from ..geometry import transforms
 from ..geometry.planes import SlicePlane, planeFromIndex, shiftedPlane
-from ..geometry.volumes import SampledSlice, sampleMask, sampleVolume, worldToLocal
-from ..landmarks.markups import pairedPoints
+from ..geometry.result_transform import initialTransformOf
+from ..geometry.sampling import SampledSlice, sampleMask, sampleVolume
+from ..geometry.transforms import transformPoints, withPrealignment, worldToLocal
+from ..landmarks.pairing import pairedPoints
 from .prealignment import Prealignment, alignInPlane, coveringPlane
 
 
@@ -30,8 +31,8 @@ class SlicePair:
         movingVolume: Node it came from.
         initial: Transform that places the moving volume, or ``None``.
         movingMask: Like ``mask``, of the moving image.
-        placement: ``(4, 4)``, pre-alignment before the initial transform, from fixed to moving; ``None`` if the images
-            stay as they lie.
+        prealignmentMatrix: ``(4, 4)``, applied before the initial transform, from fixed to moving; ``None`` if the
+            images stay as they lie.
         remarks: What was done beyond the sampling, in words.
     """
 
@@ -44,7 +45,7 @@ class SlicePair:
     movingVolume: slicer.vtkMRMLVolumeNode
     initial: slicer.vtkMRMLTransformNode | None
     movingMask: np.ndarray | None = None
-    placement: np.ndarray | None = None
+    prealignmentMatrix: np.ndarray | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -70,17 +71,17 @@ def samplePair(
         raise ValueError("Fixed and moving are the same volume; choose two, or two different slices of it.")
     plane = plane or planeFromIndex(fixedVolume)
     offset = np.zeros(3) if movingOffset is None else np.asarray(movingOffset, dtype=float)
-    initial = transforms.initialTransformOf(movingVolume)
+    initial = initialTransformOf(movingVolume)
     # Of two slices of one volume the fixed one must not be seen through an earlier outcome.
     fixed = sampleVolume(fixedVolume, plane, worldToLocal(initial) if fixedVolume is movingVolume else None)
     mask = None if maskNode is None else sampleMask(maskNode, plane)
-    source, placement, remarks = shiftedPlane(plane, offset), None, ()
+    source, prealignmentMatrix, remarks = shiftedPlane(plane, offset), None, ()
     if isinstance(prealignment, np.ndarray):
-        placement = prealignment
+        prealignmentMatrix = prealignment
     elif prealignment != "none":
         matrix, sentence = _prealigned(plane, offset, fixed, mask, movingVolume, initial, prealignment)
-        placement, remarks = None if np.array_equal(matrix, np.eye(4)) else matrix, (sentence,)
-    fromWorld = transforms.placed(placement, worldToLocal(initial))
+        prealignmentMatrix, remarks = None if np.array_equal(matrix, np.eye(4)) else matrix, (sentence,)
+    fromWorld = withPrealignment(prealignmentMatrix, worldToLocal(initial))
     moving = sampleVolume(movingVolume, source, fromWorld)
     if not (fixed.inside & moving.inside).any():
         raise ValueError(
@@ -89,7 +90,7 @@ def samplePair(
         )
     movingMask = None if movingMaskNode is None else sampleMask(movingMaskNode, source, fromWorld)
     return SlicePair(
-        plane, offset, fixed, moving, mask, fixedVolume, movingVolume, initial, movingMask, placement, remarks
+        plane, offset, fixed, moving, mask, fixedVolume, movingVolume, initial, movingMask, prealignmentMatrix, remarks
     )
 
 
@@ -126,8 +127,8 @@ def landmarksInPlane(
         ValueError: The landmarks do not pair.
     """
     fixed, moving = pairedPoints(fixedNode, movingNode, pair.initial)
-    if pair.placement is not None:
-        moving = transforms.applied(np.linalg.inv(pair.placement), moving)
+    if pair.prealignmentMatrix is not None:
+        moving = transformPoints(np.linalg.inv(pair.prealignmentMatrix), moving)
     moving = moving - pair.offset
     near = (pair.plane.distances(fixed) <= pair.plane.thickness / 2) & (
         pair.plane.distances(moving) <= pair.plane.thickness / 2
@@ -137,5 +138,5 @@ def landmarksInPlane(
     if not near.any():
         return None, remarks
     toVoxels = np.linalg.inv(pair.plane.ijkToRas)
-    voxels = [transforms.applied(toVoxels, points[near])[:, [1, 0]] for points in (fixed, moving)]
+    voxels = [transformPoints(toVoxels, points[near])[:, [1, 0]] for points in (fixed, moving)]
     return LandmarkPairs(*(torch.from_numpy(np.ascontiguousarray(v, dtype=np.float32)) for v in voxels)), remarks

@@ -17,11 +17,11 @@ from ...core.registration.pipeline import Progress, Registration, resolve_device
 from ...core.registration.stack import register_stack, usable_pairs
 from ...core.spatial.deformation import warp
 from ...core.spatial.folding import folding
-from ..geometry import transforms
 from ..geometry.planes import Orientation, SlicePlane, planeFromIndex, sliceCount
-from ..geometry.volumes import sampleMask, sampleStack, worldToLocal
+from ..geometry.sampling import sampleMask, sampleStack
+from ..geometry.transforms import withPrealignment, worldToLocal
 from .prealignment import Prealignment
-from .result_nodes import SliceRegistration, checkOutputs, gridOf, showStack
+from .result_nodes import SliceRegistration, checkOutputNodes, gridOf, showStackResult
 from .slice import openModel
 from .slice_pair import SlicePair, samplePair
 
@@ -67,7 +67,7 @@ def registerVolume(
     transformNode: slicer.vtkMRMLTransformNode | None = None,
     warpedVolume: slicer.vtkMRMLScalarVolumeNode | None = None,
     device: str = "auto",
-    confined: bool = True,
+    thisSliceOnly: bool = True,
     progress: Progress | None = None,
 ) -> VolumeRegistration:
     """Registers slice by slice, and puts all into one transform; the scene changes only if all goes well.
@@ -85,7 +85,7 @@ def registerVolume(
         transformNode: Receives the outcome; without it a new node.
         warpedVolume: Receives the warped slices; without it a new node.
         device: See ``core.register``.
-        confined: Deform these slices alone; otherwise those beyond like the last one.
+        thisSliceOnly: Deform these slices alone; otherwise those beyond like the last one.
         progress: Told of each step; what it raises ends the work, and nothing has changed.
 
     Raises:
@@ -100,7 +100,7 @@ def registerVolume(
     pair, images = _sampled(
         fixedVolume, movingVolume, middle, base, len(planes), (maskNode, movingMaskNode), prealignment
     )
-    checkOutputs(pair, transformNode, warpedVolume, (maskNode, movingMaskNode))
+    checkOutputNodes(pair, transformNode, warpedVolume, (maskNode, movingMaskNode))
     clock = time.perf_counter()
     tell = progress or (lambda step, share: None)
     ways = register_stack(
@@ -128,7 +128,7 @@ def registerVolume(
     remarks = [f"{empty} of {len(planes)} slices show nothing in one of the volumes"] if empty else []
     remarks += [f"{len(aside)} of {len(planes)} slices lie outside the mask and stay"] if aside else []
     pair = replace(pair, remarks=(*pair.remarks, *remarks))
-    outcome = showStack(pair, base, displacement, registration, transformNode, warpedVolume, confined)
+    outcome = showStackResult(pair, base, displacement, registration, transformNode, warpedVolume, thisSliceOnly)
     slices = tuple(range(first, last + 1))
     return VolumeRegistration(outcome.transformNode, outcome.warpedVolume, pair, registration, slices, base)
 
@@ -187,7 +187,7 @@ def _sampled(
     mask = None if masks[0] is None else sampleMask(masks[0], base, count=count)
     there = masks[0] if mask is not None and mask[at].any() else None
     pair = samplePair(fixedVolume, movingVolume, middle, maskNode=there, prealignment=prealignment)
-    fromWorld = transforms.placed(pair.placement, worldToLocal(pair.initial))
+    fromWorld = withPrealignment(pair.prealignmentMatrix, worldToLocal(pair.initial))
     movingMask = None if masks[1] is None else sampleMask(masks[1], base, fromWorld, count)
     if movingMask is not None and movingMask[at].any():
         pair = replace(pair, movingMask=movingMask[at])

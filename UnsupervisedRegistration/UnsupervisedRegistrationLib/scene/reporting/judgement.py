@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from ..landmarks.markups import LandmarkErrors
+from ..landmarks.tre_table import TreTable
 from ..registration.result_nodes import SliceRegistration
-from .summary import foldingInWords, landmarksInWords
+from .summary import foldingSentence, landmarkSentence
 from .translation import tr as _
 
 Colour = Literal["green", "amber", "red"]
@@ -40,7 +40,7 @@ class Judgement:
         return "; ".join(self.reasons)
 
 
-def judge(outcome: SliceRegistration, errors: LandmarkErrors | None = None) -> Judgement:
+def judge(outcome: SliceRegistration, errors: TreTable | None = None) -> Judgement:
     """Judges by similarity, folding, the way there and back, the expected error and the landmarks.
 
     Inside the mask of the fixed image, if there is one.
@@ -75,7 +75,7 @@ def _similarity(outcome: SliceRegistration) -> _Reasons:
 def _folding(outcome: SliceRegistration) -> _Reasons:
     colour = _grade(outcome.registration.folding, _FOLDS)
     sentence = _("{folds}: lower the flexibility (refine with more smoothness)")
-    return [] if colour == "green" else [(colour, sentence.format(folds=foldingInWords(outcome)))]
+    return [] if colour == "green" else [(colour, sentence.format(folds=foldingSentence(outcome)))]
 
 
 def _wayBack(outcome: SliceRegistration) -> _Reasons:
@@ -96,13 +96,13 @@ def _doubt(outcome: SliceRegistration) -> _Reasons:
     return [] if colour == "green" else [(colour, sentence.format(error=error))]
 
 
-def _landmarks(errors: LandmarkErrors | None) -> _Reasons:
+def _landmarks(errors: TreTable | None) -> _Reasons:
     if errors is None or not errors.labels:
         return []
     before, after = (errors.summary()[when]["mean"] for when in ("before", "after"))
     if after > before:
         sentence = _("{landmarks}: undo it, or let the landmarks steer")
-        return [("red", sentence.format(landmarks=landmarksInWords(errors)))]
+        return [("red", sentence.format(landmarks=landmarkSentence(errors)))]
     return []
 
 

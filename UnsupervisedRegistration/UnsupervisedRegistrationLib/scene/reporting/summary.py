@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..landmarks.markups import LandmarkErrors
+from ..landmarks.tre_table import TreTable
 from ..registration.result_nodes import SliceRegistration
 from .translation import tr as _
 
 
-def describe(outcome: SliceRegistration, errors: LandmarkErrors | None) -> str:
+def describeResult(outcome: SliceRegistration, errors: TreTable | None) -> str:
     """How much closer the images came, in words."""
     measured = outcome.registration
-    parts = [] if errors is None or not errors.labels else [landmarksInWords(errors)]
+    parts = [] if errors is None or not errors.labels else [landmarkSentence(errors)]
     similarity = _("similarity {before:.2f} -> {after:.2f} of 1")
     parts.append(similarity.format(before=measured.similarity_before, after=measured.similarity_after))
-    parts.append(foldingInWords(outcome))
+    parts.append(foldingSentence(outcome))
     if errors is not None:
         away = int((~outcome.covers(errors.fixed)).sum())
         sentence = _("{away} of {count} landmarks lie off the slice").format(away=away, count=len(errors.labels))
@@ -23,13 +23,13 @@ def describe(outcome: SliceRegistration, errors: LandmarkErrors | None) -> str:
     return ", ".join([*parts, *outcome.pair.notes])
 
 
-def landmarksInWords(errors: LandmarkErrors) -> str:
+def landmarkSentence(errors: TreTable) -> str:
     """Their mean distance before and after."""
     before, after = (errors.summary()[when]["mean"] for when in ("before", "after"))
     return _("landmarks {before:.1f} mm apart are now {after:.1f} mm apart").format(before=before, after=after)
 
 
-def foldingInWords(outcome: SliceRegistration) -> str:
+def foldingSentence(outcome: SliceRegistration) -> str:
     """The share of the area that folds."""
     folding = outcome.registration.folding
     if folding == 0:
@@ -37,7 +37,7 @@ def foldingInWords(outcome: SliceRegistration) -> str:
     return _("{percent:.2g} % of the area folds").format(percent=100 * folding)
 
 
-def report(outcome: SliceRegistration, errors: LandmarkErrors | None, modelName: str) -> dict[str, object]:
+def resultReport(outcome: SliceRegistration, errors: TreTable | None, modelName: str) -> dict[str, object]:
     """All figures of a run, as plain values."""
     measured, doubt = outcome.registration, outcome.expectedError
     return {
