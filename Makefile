@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo train-demo test lint bench icon pictures tour clean
+.PHONY: demo train-demo test lint bench icon pictures architecture tour clean
 
 demo: .venv/slicer.done
 	$(BIN)/unsupervised-registration demo --output out/demo
@@ -21,6 +21,9 @@ lint: .venv/test.done
 
 pictures: demo tour
 	$(BIN)/python Testing/make_pictures.py
+
+architecture: .venv/test.done
+	$(BIN)/python Testing/draw_architecture.py
 
 tour: .venv/test.done
 	$(BIN)/python Testing/tour.py

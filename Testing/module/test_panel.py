@@ -213,14 +213,3 @@ def test_opening_the_module_loads_no_torch() -> None:
         f" host.loadModule({str(MODULE)!r}); host.clickSample('RegistrationHead'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-def test_the_scripts_of_the_readme_run(loaded: host.Loaded) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    scripts = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(scripts) == 3
-    host.clickSample("RegistrationHead")
-    names = {"fixedVolume": slicer.util.getNode("HeadFixed"), "movingVolume": slicer.util.getNode("HeadMoving")}
-    for script in scripts:
-        exec(script, names)
-        assert names["outcome"].transformNode.GetScene() is slicer.mrmlScene

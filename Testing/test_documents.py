@@ -1,0 +1,61 @@
+"""The documents: their sizes, their links, and the pictures they show."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import draw_architecture
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("training/**/*.md"), *ROOT.glob("Resources/Documentation/*.md")],
+)
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if link.startswith(("http://", "https://", "mailto:")):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize(("name", "most"), [("README.md", 6144)])
+def test_a_readme_is_short(name: str, most: int) -> None:
+    assert len((ROOT / name).read_bytes()) <= most
+
+
+def test_every_change_stands_under_a_heading_of_keep_a_changelog() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert versions[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", version) for version in versions[1:])
+    kinds = set(re.findall(r"^### (.*)$", text, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_table_of_imports_is_that_of_the_code() -> None:
+    assert draw_architecture.table() in draw_architecture.DOCUMENT.read_text(encoding="utf-8")
+
+
+def test_no_package_imports_one_that_imports_it() -> None:
+    for graph in (draw_architecture.layers(), draw_architecture.packagesOf("core")):
+        assert set(draw_architecture.heights(graph)) == set(graph)
+
+
+def test_arrows_that_others_imply_are_not_drawn() -> None:
+    graph = {"a": {"b", "c"}, "b": {"c"}, "c": set()}
+    assert draw_architecture.reduced(graph) == {"a": {"b"}, "b": {"c"}, "c": set()}
