@@ -68,7 +68,7 @@ def test_a_slice_of_few_rows_is_left_as_it_lies(scene, name):
         fixed, moving = (addVolume(scene, str(seed), blobs((rows, 60, 70), seed), np.eye(4)) for seed in (1, 2))
         matrix, sentence = prealign(samplePair(fixed, moving, planeFromIndex(fixed, name, 30)), "auto")
         assert np.array_equal(matrix, np.eye(4))
-        assert sentence.endswith("because the slice is too narrow for it")
+        assert sentence.endswith("unchanged: the slice is too narrow for it")
 
 
 @pytest.mark.parametrize("name", MOTIONS)
@@ -101,7 +101,7 @@ def test_images_that_lie_well_are_left(placedPair, oblique):
     pair, _ = placedPair(oblique.ijkToRas)
     matrix, sentence = prealign(pair, "rigid")
     np.testing.assert_array_equal(matrix, np.eye(4))
-    assert "left the images as they lay" in sentence
+    assert "left the images unchanged" in sentence
 
 
 def test_it_is_the_same_every_time(placedPair, oblique):
@@ -202,7 +202,7 @@ def test_auto_aligns_images_that_lie_far_apart_and_no_others(placedPair, orienta
     if isFar:
         assert error(pair.plane, matrix, truth) < PIXELS
     else:
-        assert "as they lay, near enough" in sentence
+        assert "unchanged: they are near enough" in sentence
 
 
 def test_images_that_stay_as_they_lie_have_no_placement(placedPair, oblique):
@@ -210,4 +210,11 @@ def test_images_that_stay_as_they_lie_have_no_placement(placedPair, oblique):
     pair, _ = placedPair(oblique.ijkToRas)
     again = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="auto")
     assert again.prealignmentMatrix is None
-    assert "as they lay" in again.remarks[0]
+    assert "unchanged" in again.remarks[0]
+
+
+@pytest.mark.parametrize("kind", ["", "Rigid", None])
+def test_a_wrong_kind_is_an_error_that_lists_the_choices(placedPair, oblique, kind):
+    pair, _ = placedPair(oblique.ijkToRas)
+    with pytest.raises(ValueError, match="choose one of auto, rigid, affine"):
+        samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment=kind)

@@ -18,9 +18,9 @@ from ..scene.landmarks.tre_table import TreTable, targetRegistrationError
 from ..scene.registration.foreground_mask import addForeground
 from ..scene.registration.model_choice import chooseModel
 from ..scene.registration.phantom_nodes import Kind, addPhantom
-from ..scene.registration.prealignment import Prealignment
 from ..scene.registration.result_nodes import SliceRegistration
 from ..scene.registration.slice import Progress, Refinement, openModel, registerSlice
+from ..scene.registration.slice_pair import Prealignment
 from ..scene.reporting.judgement import judge
 from ..scene.reporting.summary import describeResult, resultReport
 from .figure import saveFigure

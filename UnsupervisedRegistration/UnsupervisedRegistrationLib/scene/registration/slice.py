@@ -20,9 +20,8 @@ from ...core.registration.pipeline import Cancelled as Cancelled
 from ...core.registration.pipeline import Progress, Registration, register
 from ..geometry.planes import SlicePlane
 from .model_folders import modelFolders
-from .prealignment import Prealignment
 from .result_nodes import SliceRegistration, checkOutputNodes, gridOf, showSliceResult
-from .slice_pair import SlicePair, landmarksInPlane, samplePair
+from .slice_pair import Prealignment, SlicePair, landmarksInPlane, samplePair
 
 Landmarks = tuple[slicer.vtkMRMLMarkupsNode, slicer.vtkMRMLMarkupsNode]
 """Point lists of the fixed and the moving image."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import slicer
 import torch
+import vtk
 
 from ...core.registration.landmark_constraint import LandmarkPairs
-from ..geometry.planes import SlicePlane, planeFromIndex, shiftedPlane
+from ...core.registration.prealignment import PlanarImage, align_in_plane, check_kind
+from ...core.registration.prealignment import Prealignment as Prealignment
+from ..geometry.planes import SlicePlane, localIjkToRas, planeFromIndex, shiftedPlane, volumeSize
 from ..geometry.result_transform import initialTransformOf
 from ..geometry.sampling import SampledSlice, sampleMask, sampleVolume
 from ..geometry.transforms import transformPoints, withPrealignment, worldToLocal
 from ..landmarks.pairing import pairedPoints
-from .prealignment import Prealignment, alignInPlane, coveringPlane
+
+WIDE_PIXELS = 256  # Along the longer side of the image of the whole moving volume; pre-alignment compares 72.
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ def samplePair(
     if isinstance(prealignment, np.ndarray):
         prealignmentMatrix = prealignment
     elif prealignment != "none":
+        check_kind(prealignment)
         matrix, sentence = _prealigned(plane, offset, fixed, mask, movingVolume, initial, prealignment)
         prealignmentMatrix, remarks = None if np.array_equal(matrix, np.eye(4)) else matrix, (sentence,)
     fromWorld = withPrealignment(prealignmentMatrix, worldToLocal(initial))
@@ -95,7 +101,7 @@ def samplePair(
 
 
 def prealign(pair: SlicePair, kind: Prealignment) -> tuple[np.ndarray, str]:
-    """In-plane alignment of a pair on top of its initial placement; see ``prealignment.alignInPlane``."""
+    """In-plane alignment of a pair on top of its initial placement; see ``align_in_plane``."""
     return _prealigned(pair.plane, pair.offset, pair.fixed, pair.mask, pair.movingVolume, pair.initial, kind)
 
 
@@ -112,7 +118,33 @@ def _prealigned(
     fromWorld = worldToLocal(initial)
     wide = coveringPlane(shiftedPlane(plane, offset), movingVolume, fromWorld)
     whole = sampleVolume(movingVolume, wide, fromWorld)
-    return alignInPlane(plane, fixed, shiftedPlane(wide, -offset), whole, kind, mask)
+    moving = PlanarImage(whole.pixels, whole.inside, shiftedPlane(wide, -offset).ijkToRas)
+    return align_in_plane(PlanarImage(fixed.pixels, fixed.inside, plane.ijkToRas), moving, kind, mask)
+
+
+def coveringPlane(
+    plane: SlicePlane, volumeNode: slicer.vtkMRMLVolumeNode, fromWorld: vtk.vtkAbstractTransform
+) -> SlicePlane:
+    """The same plane with a rectangle that covers a volume, at most ``WIDE_PIXELS`` pixels along its longer side.
+
+    Args:
+        plane: Gives position and directions.
+        volumeNode: The volume to cover.
+        fromWorld: From the world to the RAS space of the volume.
+    """
+    ends = [(-0.5, size - 0.5) for size in volumeSize(volumeNode)]
+    local = np.array([[*corner, 1.0] for corner in itertools.product(*ends)]) @ localIjkToRas(volumeNode).T
+    toWorld = fromWorld.GetInverse()
+    world = np.array([toWorld.TransformPoint(corner[:3]) for corner in local])
+    pixels = (world - plane.ijkToRas[:3, 3]) @ np.linalg.inv(plane.ijkToRas[:3, :3]).T
+    low = np.minimum(np.floor(pixels[:, :2].min(axis=0)), 0)
+    high = np.maximum(np.ceil(pixels[:, :2].max(axis=0)), np.array(plane.shape)[::-1] - 1)
+    step = max(1.0, float((high - low).max() + 1) / WIDE_PIXELS)
+    columns, rows = np.ceil((high - low + 1) / step).astype(int)
+    matrix = plane.ijkToRas.copy()
+    matrix[:3, 3] += matrix[:3, :2] @ low
+    matrix[:3, :2] *= step
+    return SlicePlane((int(rows), int(columns)), matrix, plane.name)
 
 
 def landmarksInPlane(

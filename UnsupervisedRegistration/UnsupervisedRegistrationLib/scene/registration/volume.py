@@ -20,10 +20,9 @@ from ...core.spatial.folding import folding
 from ..geometry.planes import Orientation, SlicePlane, planeFromIndex, sliceCount
 from ..geometry.sampling import sampleMask, sampleStack
 from ..geometry.transforms import withPrealignment, worldToLocal
-from .prealignment import Prealignment
 from .result_nodes import SliceRegistration, checkOutputNodes, gridOf, showStackResult
 from .slice import openModel
-from .slice_pair import SlicePair, samplePair
+from .slice_pair import Prealignment, SlicePair, samplePair
 
 _MEASURED = 9  # So many slices, evenly spread, tell the similarity of all.
 _TOGETHER = 16  # Slices that are measured at once.
