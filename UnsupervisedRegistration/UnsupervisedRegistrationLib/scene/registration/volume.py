@@ -15,6 +15,7 @@ from ...core.models.model_file import Model
 from ...core.models.selection import DEFAULT
 from ...core.registration.pipeline import Progress, Registration, resolve_device
 from ...core.registration.stack import register_stack, usable_pairs
+from ...core.registration.stack_smoothing import smooth_along_stack
 from ...core.spatial.deformation import warp
 from ...core.spatial.folding import folding
 from ..geometry.planes import Orientation, SlicePlane, planeFromIndex, sliceCount
@@ -113,7 +114,7 @@ def registerVolume(
     usable = usable_pairs(**vars(images), model=model)
     at, aside = _position(base, middle), images.outside.difference(usable)
     sigma = smoothing / base.thickness
-    displacement, inverse = (_joined(way, sorted(aside.union(usable)), sigma) for way in ways)
+    displacement, inverse = (smooth_along_stack(way, sorted(aside.union(usable)), sigma) for way in ways)
     registration = replace(
         _measured(images, base, usable, displacement, model),
         displacement=displacement[at : at + 1],
@@ -198,23 +199,6 @@ def _sampled(
 
 def _tensor(pixels: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(pixels)[:, None]
-
-
-def _joined(displacement: torch.Tensor, known: list[int], sigma: float) -> torch.Tensor:
-    """Gaussian means along the slices, of those whose displacement is known.
-
-    Args:
-        displacement: ``(N, 2, rows, columns)``.
-        known: Their indices.
-        sigma: Slices.
-    """
-    if not sigma > 0:
-        return displacement
-    places = np.arange(len(displacement))
-    weights = np.exp(-0.5 * ((places[:, None] - places) / sigma) ** 2) * np.isin(places, known)
-    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-30)
-    joined = np.tensordot(weights.astype(np.float32), displacement.numpy(), axes=1)
-    return torch.from_numpy(joined)
 
 
 def _measured(
