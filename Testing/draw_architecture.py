@@ -97,8 +97,8 @@ def placed(graph: Graph) -> dict[str, tuple[float, int]]:
 def draw(axes: Any, graph: Graph, title: str) -> None:
     """Boxes by level, arrows from a package to what it imports."""
     places = placed(graph)
-    for name, others in reduced(graph).items():
-        for other in others:
+    for name, others in sorted(reduced(graph).items()):
+        for other in sorted(others):
             (x, y), (u, v) = places[name], places[other]
             bend = 0.25 if y - v > 1 else 0.0  # Past the boxes between.
             arrow = {"arrowstyle": "-|>", "color": "#5b6b7f", "lw": 1.3, "connectionstyle": f"arc3,rad={bend}"}
