@@ -25,10 +25,10 @@ def images(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
 
 def noisy_correlation(warped: Tensor, fixed: Tensor) -> Tensor:
     """Squared correlation in the window of two images that share a little noise."""
-    noise = (forces._NOISE * fixed.std()).clamp_max(forces._NOISIEST)
+    noise = (forces._NOISE_FLOOR * fixed.std()).clamp_max(forces._MAX_NOISE_FLOOR)
 
     def covariance(a: Tensor, b: Tensor) -> Tensor:
-        means = (box_mean(image, forces._WINDOW) for image in (a * b, a, b))
+        means = (box_mean(image, forces._CORRELATION_WINDOW) for image in (a * b, a, b))
         return next(means) - next(means) * next(means) + noise.square()
 
     return covariance(warped, fixed).square() / (covariance(warped, warped) * covariance(fixed, fixed))
@@ -43,10 +43,14 @@ def test_the_written_derivative_is_the_automatic_one(shape: tuple[int, ...], wei
     warped.requires_grad_()
     correlation = noisy_correlation(warped, fixed)
     difference = (warped - fixed).square()
-    (expected,) = torch.autograd.grad((weight * (correlation - forces._PHOTOMETRIC * difference)).sum(), warped)
+    (expected,) = torch.autograd.grad((weight * (correlation - forces._PHOTOMETRIC_WEIGHT * difference)).sum(), warped)
     found = SameContrast(fixed)(warped.detach(), weight if weighted else None)
     # At the border the window of the mean is smaller than that of its derivative.
-    inner = (slice(None), slice(None), *[slice(forces._WINDOW - 1, 1 - forces._WINDOW)] * len(shape))
+    inner = (
+        slice(None),
+        slice(None),
+        *[slice(forces._CORRELATION_WINDOW - 1, 1 - forces._CORRELATION_WINDOW)] * len(shape),
+    )
     assert torch.allclose(found[inner], expected[inner], atol=1e-6 * float(expected.abs().max()))
     assert float(expected[inner].abs().max()) > 0.1
 
@@ -58,7 +62,7 @@ def test_equal_images_do_not_pull() -> None:
 
 
 def test_faint_images_are_correlated_as_strong_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forces, "_PHOTOMETRIC", 0.0)
+    monkeypatch.setattr(forces, "_PHOTOMETRIC_WEIGHT", 0.0)
     fixed, warped = (0.5 * image for image in images((48, 56)))
     strong, faint = (share * SameContrast(share * fixed)(share * warped, None) for share in (1.0, 0.01))
     torch.testing.assert_close(faint, strong, rtol=1e-3, atol=1e-4 * float(strong.abs().max()))

@@ -1,6 +1,6 @@
-"""Brings the greys of one image to those of the other, where both show the same in different contrast.
+"""Maps the intensities of one image to the contrast of the other.
 
-NumPy counts intensities in a fraction of the time of torch.
+NumPy computes the histograms in a fraction of the time of torch.
 """
 
 from __future__ import annotations
@@ -13,41 +13,41 @@ from torch import Tensor
 
 from ..spatial.filters import halved
 
-AIR = 0.05  # Intensity up to which a voxel may be background, which looks alike in most contrasts.
-_BINS = 32  # Of the intensities.
+AIR = 0.05  # Intensity up to which a voxel counts as background, which is dark in most contrasts.
+_BINS = 32  # Bins of the histogram of intensities.
 _MIDDLES = (np.arange(_BINS) + 0.5) / _BINS
-_PRIOR = 1.0  # Voxels on the straight line that every bin has besides its own, so that none is empty.
-_STEP = 4  # Every such voxel along each axis tells whether two contrasts differ.
-_UNTOLD = 0.75  # Share of the variance of the tissue; beyond it two images match no better in one contrast.
-_GREY = 0.02  # Mean distance of the voxels from black or white, whichever is nearer; less is a drawing in two greys.
-_SPECKS = 0.88  # Share of its variance that such a drawing has at half the resolution if there are areas in it.
-_DIFFERENT = 1.4  # They do if a straight line leaves that many times the squared difference that a curve leaves.
+_PRIOR = 1.0  # Weight, in voxels, of the straight line in every bin, so that no bin is empty.
+_STEP = 4  # Only every fourth voxel along each axis is used to compare the contrasts.
+_UNTOLD = 0.75  # Unexplained share of the variance of the tissue above which matching intensities does not help.
+_GREY = 0.02  # Mean distance of the voxels from 0 or 1; a smaller one means a binary image.
+_SPECKS = 0.88  # Share of the variance that a binary image with homogeneous areas keeps at half the resolution.
+_DIFFERENT = 1.4  # Contrasts differ if a line leaves this many times the squared residual of a curve.
 
 
 def contrast_differs(fixed: Tensor, moving: Tensor) -> bool:
-    """Whether a curve of the intensities of one image tells much more of the other than a straight line does.
+    """Whether a curve predicts the intensities of the other image much better than a straight line.
 
     Args:
         fixed: ``(1, 1, *spatial)``, 0..1.
-        moving: Roughly aligned with it.
+        moving: Aligned with ``fixed`` approximately.
     """
     return any(curve.left_by_line > _DIFFERENT * curve.left for curve in _curves(fixed, moving))
 
 
 def unexplained_variance(fixed: Tensor, moving: Tensor) -> float:
-    """Share of the variance of one image that the other does not tell, of that which tells more.
+    """Share of the variance of one image that the other does not explain; the smaller of both directions.
 
     Args:
         fixed: ``(B, 1, *spatial)``, 0..1.
-        moving: Roughly aligned with it.
+        moving: Aligned with ``fixed`` approximately.
     """
     return min(curve.left for curve in _curves(fixed, moving))
 
 
 def is_sparse_binary(image: Tensor) -> bool:
-    """Whether an image ``(B, 1, *spatial)``, 0..1, of even sides holds nothing but specks, as where greys were lost.
+    """Whether an image ``(B, 1, *spatial)``, 0..1, of even sides is black and white and has no homogeneous areas.
 
-    It is in black and white, and half the resolution would turn it grey, which it would not a mask.
+    Such an image loses variance at half the resolution, unlike a mask.
     """
     if float(torch.minimum(image, 1 - image).mean()) >= _GREY:
         return False
@@ -55,21 +55,23 @@ def is_sparse_binary(image: Tensor) -> bool:
 
 
 def _curves(fixed: Tensor, moving: Tensor) -> tuple[_Curve, _Curve]:
-    """What some voxels of either image tell of the other."""
+    """Curves that predict moving from fixed and fixed from moving, from a subset of the voxels."""
     places = (slice(None), slice(None), *[slice(None, None, _STEP)] * (fixed.ndim - 2))
     first, second = _flat(fixed[places]), _flat(moving[places])
     return _curve(first, second), _curve(second, first)
 
 
 class IntensityMapping:
-    """What the intensities of two images tell of each other, voxel by voxel.
+    """Curve that maps the intensities of one image to those of the other.
+
+    It maps in the direction that explains more of the variance.
 
     Args:
         fixed: ``(1, 1, *spatial)``, 0..1.
-        moving: Aligned with it as well as may be.
+        moving: Aligned with ``fixed`` approximately.
 
     Attributes:
-        left: Share of the variance of the tissue in one image that the other does not tell; 1 if it tells nothing.
+        left: Unexplained share of the variance of the tissue, 0..1.
 
     Source:
         Roche et al., The correlation ratio as a new similarity measure, MICCAI 1998.
@@ -86,11 +88,11 @@ class IntensityMapping:
 
     @property
     def informative(self) -> bool:
-        """Whether they tell enough of each other for the images to match better in one contrast."""
+        """Whether the curve explains enough of the variance for matched intensities to help."""
         return self.left < _UNTOLD
 
     def match(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
-        """Both images in the contrast of that which the other tells more of; of swapped images the same, swapped."""
+        """Both images in one contrast. Exchanging the images exchanges the results."""
         return (fixed, self._through(moving)) if self._maps_moving else (self._through(fixed), moving)
 
     def _through(self, image: Tensor) -> Tensor:
@@ -99,12 +101,12 @@ class IntensityMapping:
 
 
 class _Curve(NamedTuple):
-    """What the intensities of one image tell of those of another.
+    """Prediction of the intensities of one image from those of another.
 
     Attributes:
-        values: ``(bins,)``, the mean intensity there in every bin of the intensities here.
-        left: Share of the variance there that they do not tell.
-        left_by_line: That a straight line does not tell.
+        values: ``(bins,)``, mean intensity of the target in each bin of intensities of the source.
+        left: Share of the variance of the target that the curve does not explain.
+        left_by_line: Share that a straight line does not explain.
     """
 
     values: np.ndarray
@@ -124,7 +126,7 @@ def _curve(here: np.ndarray, there: np.ndarray) -> _Curve:
     if not spread * variance > 0:
         return _Curve(np.full(_BINS, level), 1.0, 1.0)
     slope = _product(away, wanted) / spread
-    bins = np.minimum(np.maximum(here * _BINS, 0).astype(np.int64), _BINS - 1)  # A curve may lead out of 0..1.
+    bins = np.minimum(np.maximum(here * _BINS, 0).astype(np.int64), _BINS - 1)  # A mapped image may exceed 0..1.
     line = level + slope * (_MIDDLES - middle)
     values = (np.bincount(bins, there, _BINS) + _PRIOR * line) / (np.bincount(bins, minlength=_BINS) + _PRIOR)
     rest = there - values[bins]
@@ -132,5 +134,5 @@ def _curve(here: np.ndarray, there: np.ndarray) -> _Curve:
 
 
 def _product(first: np.ndarray, second: np.ndarray) -> float:
-    """Inner product without the threads of ``@``, which would wait busily where those of torch work next."""
+    """Inner product without the threads of ``@``, which would compete with those of torch."""
     return float(np.einsum("i,i->", first, second))

@@ -1,7 +1,7 @@
-"""What training and refinement minimise: similarities of two images, smoothness of a displacement.
+"""Losses of training and instance optimisation: similarity of two images, smoothness of a displacement.
 
-Every loss is a scalar to minimise and takes an optional ``mask`` ``(B, 1, *spatial)`` of weights; what lies
-outside the mask has no influence on the mean.
+Every loss is a scalar to minimise. An optional ``mask`` ``(B, 1, *spatial)`` holds weights; voxels outside it do not
+enter the mean.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from ..spatial.filters import box_mean
 from ..spatial.folding import least_ratio
 from ..spatial.grid import shifted
 
-_FLAT = 1e-6  # Squared intensity below which a patch counts as flat. Published is a share of the image's mean
-# variance, but then the contrast outside a mask would change the descriptor inside.
+# Squared intensity below which a patch counts as constant. The publication takes a share of the mean variance of the
+# image, but then the contrast outside a mask would change the descriptor inside.
+_CONSTANT_PATCH = 1e-6
 
 
 def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean of ``(B, 1, *spatial)`` values, weighted by ``mask`` within each image; every image counts the same."""
+    """Mean of ``(B, 1, *spatial)`` values, weighted by ``mask`` within each image; all images have equal weight."""
     if mask is None:
         return values.mean()
     if mask.shape[2:] != values.shape[2:]:
@@ -33,7 +34,7 @@ def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _difference(values: Tensor, axis: int) -> Tensor:
-    """Forward difference along a spatial axis; the last entry is 0, so the shape stays."""
+    """Forward difference along a spatial axis; the last entry is 0, which keeps the shape."""
     step = values.diff(dim=axis + 2)
     return F.pad(step, [0, 0] * (values.ndim - 3 - axis) + [0, 1])
 
@@ -59,9 +60,9 @@ def local_ncc(
         fixed: ``(B, 1, *spatial)``.
         mask: Optional ROI.
         window: Side of the window in voxels, odd.
-        noise: Standard deviation below which a window counts as flat. It is added to each variance, so that
-            flat windows have no gradient; added to the product of the variances, as is common, it would
-            silence every window whose contrast is below ``noise ** 0.5``.
+        noise: Standard deviation below which a window counts as constant. Its square is added to each variance, so
+            that constant windows have no gradient. Added to the product of the variances, as is common, it would
+            suppress every window whose contrast is below ``noise ** 0.5``.
 
     Source:
         Avants et al., Symmetric diffeomorphic image registration with cross-correlation, MedIA 2008.
@@ -72,7 +73,7 @@ def local_ncc(
 def local_correlation(warped: Tensor, fixed: Tensor, window: int = 9, noise: float = 0.01, step: int = 1) -> Tensor:
     """Squared correlation in a window around every voxel, ``(B, 1, *spatial)`` in 0..1; see ``local_ncc``.
 
-    With a ``step`` only around every ``step``-th voxel along each axis, ``(B, 1, *spatial / step)``, rounded up.
+    With a ``step``, only every ``step``-th voxel along each axis is computed: ``(B, 1, *spatial / step)``, rounded up.
     """
     warped, fixed = warped - warped.mean(), fixed - fixed.mean()
     moments = box_mean(torch.cat([warped, fixed, warped * fixed, warped.square(), fixed.square()], dim=1), window, step)
@@ -86,8 +87,8 @@ def local_correlation(warped: Tensor, fixed: Tensor, window: int = 9, noise: flo
 def _context_pairs(dimension: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Pairs of neighbouring offsets, 12 in 2-D as in 3-D.
 
-    In 3-D the six face neighbours at distance sqrt(2), as published; in 2-D that would leave four pairs, too few
-    to tell structures apart, so the eight neighbours at distance sqrt(2) or less are taken.
+    In 3-D the six face neighbours, in pairs at distance sqrt(2), as published. In 2-D this would give four pairs,
+    too few to distinguish structures, so the eight neighbours are used, in pairs at distance sqrt(2) or less.
     """
     reach = dimension if dimension == 2 else 1
     offsets = [o for o in itertools.product((-1, 0, 1), repeat=dimension) if 0 < sum(map(abs, o)) <= reach]
@@ -96,7 +97,7 @@ def _context_pairs(dimension: int) -> list[tuple[tuple[int, ...], tuple[int, ...
 
 
 def mind_descriptor(image: Tensor, radius: int = 2, dilation: int = 2) -> Tensor:
-    """Self-similarity context of every voxel, which does not depend on the contrast.
+    """MIND-SSC descriptor of every voxel, which does not depend on the contrast.
 
     Args:
         image: ``(B, 1, *spatial)``.
@@ -120,7 +121,7 @@ def mind_descriptor(image: Tensor, radius: int = 2, dilation: int = 2) -> Tensor
     distance = torch.cat(distances, dim=1)
     distance = distance - distance.amin(dim=1, keepdim=True)
     variance = distance.mean(dim=1, keepdim=True)
-    return torch.exp(-distance / variance.clamp_min(_FLAT))
+    return torch.exp(-distance / variance.clamp_min(_CONSTANT_PATCH))
 
 
 def mind(warped: Tensor, fixed: Tensor, mask: Tensor | None = None, radius: int = 2, dilation: int = 2) -> Tensor:
@@ -132,15 +133,15 @@ def mind(warped: Tensor, fixed: Tensor, mask: Tensor | None = None, radius: int 
 def edge_aware_smoothness(
     displacement: Tensor, image: Tensor, alpha: float = 10.0, mask: Tensor | None = None
 ) -> Tensor:
-    """First differences of the displacement, weighted down where the image has an edge.
+    """Mean absolute gradient of the displacement, with lower weight at edges of the image.
 
-    ``mean_x sum_c sum_a |d_a u_c| exp(-alpha |d_a I|)``. The paper names the term but its formula is not known to
-    us; this is the usual form (Godard et al., CVPR 2017) with the fixed image as ``I``.
+    ``mean_x sum_c sum_a |d_a u_c| exp(-alpha |d_a I|)``. The paper names the term without a formula.
+    This is the usual form (Godard et al., CVPR 2017) with the fixed image as ``I``.
 
     Args:
         displacement: ``(B, d, *spatial)``, voxels.
         image: ``(B, 1, *spatial)``, intensities about 0..1.
-        alpha: How strongly an edge releases the displacement; 0 is plain total variation.
+        alpha: Influence of an edge; 0 gives the total variation.
         mask: Optional ROI.
     """
     total = torch.zeros_like(image)
@@ -158,7 +159,7 @@ def diffusion(displacement: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def bending(displacement: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean squared second derivatives, ``mean_x sum_ab (d_ab u)^2``; 0 for every affine displacement inside."""
+    """Mean squared second derivatives, ``mean_x sum_ab (d_ab u)^2``; 0 for an affine displacement."""
     axes = range(displacement.ndim - 2)
     total = torch.zeros_like(_inner(displacement[:, :1]))
     for a, b in itertools.product(axes, repeat=2):
@@ -167,12 +168,12 @@ def bending(displacement: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def _inner(values: Tensor) -> Tensor:
-    """All voxels that have neighbours on every side."""
+    """Voxels that have neighbours on every side."""
     return shifted(values, (0,) * (values.ndim - 2), 1)
 
 
 def _second_difference(values: Tensor, a: int, b: int) -> Tensor:
-    """Central ``d_ab`` at the inner voxels."""
+    """Central second difference ``d_ab`` at the inner voxels."""
     dimension = values.ndim - 2
 
     def at(step_a: int, step_b: int) -> Tensor:
@@ -187,16 +188,16 @@ def _second_difference(values: Tensor, a: int, b: int) -> Tensor:
 
 
 def compression(displacement: Tensor, least: float = 0.2) -> Tensor:
-    """Mean over all cells of what the most compressed part of each lacks to ``least`` of its size; below 0 it folds.
+    """Hinge loss on local compression: mean of ``max(least - ratio, 0)`` over all cells.
 
     Args:
         displacement: ``(B, d, *spatial)``, voxels.
-        least: Size over that before, to which nothing is lost.
+        least: Ratio of the sizes after and before the deformation from which a cell has no loss; 0 and below folds.
     """
     return (least - least_ratio(displacement)).clamp_min(0).mean()
 
 
 def endpoint_error(displacement: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean Euclidean distance of two displacements ``(B, d, *spatial)``, voxels."""
+    """Mean end-point error: Euclidean distance of two displacements ``(B, d, *spatial)``, voxels."""
     square = (displacement - truth).square().sum(dim=1, keepdim=True)
     return _mean((square + 1e-8).sqrt(), mask)

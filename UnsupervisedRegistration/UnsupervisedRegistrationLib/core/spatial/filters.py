@@ -1,6 +1,6 @@
-"""Linear filters along the axes of an image: products of matrices, the fastest way for rows of some hundred voxels.
+"""Separable linear filters, as products of matrices along each axis.
 
-Images are ``(B, C, *spatial)``.
+For some hundred voxels along an axis this is faster than a convolution. Images are ``(B, C, *spatial)``.
 """
 
 from __future__ import annotations
@@ -14,28 +14,31 @@ from torch import Tensor
 
 
 def slope(image: Tensor, axis: int) -> Tensor:
-    """Central differences along an axis of the tensor, one-sided at the border."""
+    """Central differences along an axis of the tensor; one-sided differences at the border."""
     return _along(image, axis, _differences(image.shape[axis], image.dtype, image.device))
 
 
 def box_mean(image: Tensor, window: int, step: int = 1) -> Tensor:
-    """Mean over a cube of voxels, at the border over the part inside.
+    """Moving average over a cube of voxels; at the border over the part of the cube inside the image.
 
     Args:
-        image: What to average.
+        image: ``(B, C, *spatial)``.
         window: Side of the cube in voxels, odd.
-        step: Of the cubes along each axis; ``(B, C, *spatial / step)``, rounded up, comes back.
+        step: Distance between the centres of the cubes along each axis, voxels.
+
+    Returns:
+        ``(B, C, *spatial / step)``, rounded up.
     """
     return _along_all(image, _box, window, step)
 
 
 def gaussian(image: Tensor, sigma: float) -> Tensor:
-    """Smoothed; outside, its border is repeated."""
+    """Gaussian smoothing with a standard deviation of ``sigma`` voxels; the border is repeated outside the image."""
     return _along_all(image, _gaussian, sigma)
 
 
 def gaussian_halved(image: Tensor, sigma: float, factor: float) -> Tensor:
-    """Smoothed, at half the resolution, and times a factor."""
+    """``factor`` times the image, smoothed with ``sigma`` voxels and averaged to half the resolution."""
     for axis in range(2, image.ndim):
         matrix = _gaussian_halving(image.shape[axis], sigma, factor, image.dtype, image.device)
         image, factor = _along(image, axis, matrix), 1.0
@@ -43,7 +46,7 @@ def gaussian_halved(image: Tensor, sigma: float, factor: float) -> Tensor:
 
 
 def halved(image: Tensor) -> Tensor:
-    """Mean of every two voxels along each axis, whose sides are even."""
+    """The image at half the resolution: mean of two voxels along each axis. All sides are even."""
     for axis in range(2, image.ndim):
         even, odd = image.unflatten(axis, (-1, 2)).unbind(axis + 1)
         image = torch.lerp(even, odd, 0.5)
@@ -51,7 +54,7 @@ def halved(image: Tensor) -> Tensor:
 
 
 def interpolated(image: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """On a grid of another ``shape`` over the same extent."""
+    """Linear interpolation to a grid of another ``shape`` over the same extent."""
     for axis, size in enumerate(shape, start=2):
         image = _along(image, axis, _interpolation(image.shape[axis], size, image.dtype, image.device))
     return image
@@ -64,9 +67,9 @@ def _along_all(image: Tensor, make: Callable[..., Tensor], *settings: float) -> 
 
 
 def _along(image: Tensor, axis: int, matrix: Tensor) -> Tensor:
-    """Every row of the image along an axis of the tensor times a matrix ``(old, new)``, never in half precision.
+    """Multiplies the rows of the image along an axis with a matrix ``(old, new)``, never in half precision.
 
-    Rounded to halves, the means of an image and of its square do not tell its variance in a window.
+    In half precision, a variance computed from the means of an image and of its square is wrong.
     """
     if torch.is_autocast_enabled(image.device.type):
         with torch.autocast(image.device.type, enabled=False):
@@ -74,12 +77,12 @@ def _along(image: Tensor, axis: int, matrix: Tensor) -> Tensor:
     if axis == image.ndim - 1:
         return image @ matrix
     if axis == image.ndim - 2:
-        return matrix.T @ image  # Without a copy of it.
+        return matrix.T @ image  # Copies nothing.
     return (image.movedim(axis, -1) @ matrix).movedim(-1, axis)
 
 
 def _kept(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Keeps matrices for the next call, which may want a gradient; what inference mode makes can have none."""
+    """Caches matrices, outside inference mode, because a later call may need a gradient."""
 
     @functools.lru_cache(maxsize=256)
     def kept(*arguments: float | torch.dtype | torch.device) -> Tensor:

@@ -13,16 +13,16 @@ from torch import Tensor
 from .deformation import determinant, mutually_inverse
 from .filters import gaussian
 
-_ROUNDS = 40  # Of smoothing, at most.
-_SIGMA = 0.8  # Voxels; standard deviation of the Gaussian that smooths at first; a smaller one would not smooth.
-_STRONGER = 0.08  # What it grows by in every round.
-_AROUND = 1.4  # Voxels; that of the Gaussian that says how much is smoothed around a fold at first,
-_WIDER = 0.6  # and what it grows by in every round.
+_MAX_ROUNDS = 40  # Rounds of smoothing.
+_REPAIR_SIGMA = 0.8  # Voxels; standard deviation of the smoothing in the first round. Less has no effect.
+_REPAIR_SIGMA_GROWTH = 0.08  # Voxels per round.
+_REPAIR_REACH = 1.4  # Voxels; standard deviation of the region around a fold that is smoothed in the first round.
+_REPAIR_REACH_GROWTH = 0.6  # Voxels per round.
 
 
 def repair_folds(displacement: Tensor) -> Tensor | None:
-    """A displacement ``(B, d, *spatial)`` smoothed around its folds until it has none; ``None`` if that fails."""
-    for number in range(_ROUNDS):
+    """The displacement ``(B, d, *spatial)``, smoothed around its folds until none is left; ``None`` if some remain."""
+    for number in range(_MAX_ROUNDS):
         folded = _folded(displacement)
         if not bool(folded.any()):
             return displacement
@@ -31,8 +31,8 @@ def repair_folds(displacement: Tensor) -> Tensor | None:
 
 
 def repair_folds_of_both(ways: Tensor) -> Tensor:
-    """Displacements there and back ``(2 * B, d, *spatial)``, smoothed where either folds, still inverse."""
-    for number in range(_ROUNDS):
+    """Forward and inverse displacements ``(2 * B, d, *spatial)``, both smoothed where either folds."""
+    for number in range(_MAX_ROUNDS):
         folded = _folded(ways)
         if not bool(folded.any()):
             break
@@ -42,21 +42,22 @@ def repair_folds_of_both(ways: Tensor) -> Tensor:
 
 
 def _folded(displacement: Tensor) -> Tensor:
-    """Cells ``(B, 1, *cells)`` that fold, those included in which the border is repeated outside the grid."""
+    """Cells ``(B, 1, *cells)`` that fold, including one row of cells outside the grid, where the border is repeated."""
     return folded_cells(F.pad(displacement, [1, 1] * (displacement.ndim - 2), mode="replicate"))
 
 
 def _smoothed(field: Tensor, folded: Tensor, number: int) -> Tensor:
-    """``(B, d, *spatial)``, smoother around the folded cells, see ``_folded``; the wider the higher the ``number``."""
+    """The field ``(B, d, *spatial)``, smoothed around the folded cells; wider and stronger in later rounds."""
     for axis, size in enumerate(field.shape[2:], start=2):
-        folded = folded.narrow(axis, 0, size) | folded.narrow(axis, 1, size)  # Now the voxels that such a cell touches.
-    reach = _AROUND + _WIDER * number
+        folded = folded.narrow(axis, 0, size) | folded.narrow(
+            axis, 1, size
+        )  # From cells to the voxels at their corners.
+    reach = _REPAIR_REACH + _REPAIR_REACH_GROWTH * number
     around = gaussian(folded.to(field), reach) * (math.sqrt(2 * math.pi) * reach) ** (field.ndim - 2)  # 1 at a voxel.
-    return torch.lerp(field, gaussian(field, _SIGMA + _STRONGER * number), around.clamp_max(1))
+    return torch.lerp(field, gaussian(field, _REPAIR_SIGMA + _REPAIR_SIGMA_GROWTH * number), around.clamp_max(1))
 
 
-_CLEAR = 0.01  # Size of a simplex over that before that single precision tells from none.
-
+_SAFE_RATIO = 0.01  # Above this ratio of sizes, single precision is enough to exclude a fold.
 
 _Corners = list[tuple[int, ...]]
 
@@ -73,9 +74,9 @@ _TETRAHEDRA: list[_Corners] = [
 
 
 def _triangle_ratios(displacement: Tensor) -> list[Tensor]:
-    """``_simplex_ratios`` in 2-D, for both ways to cut a square into two triangles, one at each corner.
+    """``_simplex_ratios`` in 2-D: one triangle at each corner of a square.
 
-    They are the determinants of all one-sided differences, each of which is taken once.
+    They are the determinants of the one-sided differences. Each difference is computed once.
     """
     rows, columns = displacement.shape[2] - 1, displacement.shape[3] - 1
     along_rows, along_columns = displacement.diff(dim=2), displacement.diff(dim=3)
@@ -86,7 +87,7 @@ def _triangle_ratios(displacement: Tensor) -> list[Tensor]:
 
 
 def _simplex_ratios(displacement: Tensor) -> list[Tensor]:
-    """Signed size after the deformation over that before, ``(B, *cells)``, of every small simplex of a cell."""
+    """Signed size after the deformation divided by the size before, ``(B, *cells)``, for each simplex of a cell."""
     dimension = displacement.shape[1]
     if dimension == 2:
         return _triangle_ratios(displacement)
@@ -108,16 +109,15 @@ def _simplex_ratios(displacement: Tensor) -> list[Tensor]:
 
 
 def _simplex_sizes(dimension: int) -> list[float]:
-    """Share of a cell that each simplex of one cut takes: 1/2 for a triangle, 1/6 or 1/3 for a tetrahedron."""
+    """Size of each simplex as a share of its cell: 1/2 for a triangle, 1/6 or 1/3 for a tetrahedron."""
     return [0.5] * 4 if dimension == 2 else [1 / 6] * 8 + [1 / 3] * 2
 
 
 def folding(displacement: Tensor) -> float:
-    """Area that the deformation turns inside out over the area of the image: 0 if none, 1 for a mirror image.
+    """Non-diffeomorphic area (volume in 3-D) as a share of the image: 0 if nothing folds, 1 for a mirror image.
 
-    The non-diffeomorphic area (volume in 3-D) over the area of the image. In 2-D each pixel has four one-sided
-    Jacobian determinants, one for each triangle it spans with its neighbours; central differences miss folds
-    that alternate from pixel to pixel.
+    In 2-D each pixel has four one-sided Jacobian determinants, one for each triangle that it spans with its
+    neighbours. Central differences miss folds that alternate from pixel to pixel.
 
     Args:
         displacement: ``(1, d, *spatial)``, voxels.
@@ -125,7 +125,7 @@ def folding(displacement: Tensor) -> float:
     Source:
         Liu et al., On finite difference Jacobian computation in deformable image registration, IJCV 2024.
     """
-    if float(least_ratio(displacement).amin()) > _CLEAR:
+    if float(least_ratio(displacement).amin()) > _SAFE_RATIO:
         return 0.0
     ratios = _simplex_ratios(displacement.double())
     parts = zip(ratios, _simplex_sizes(displacement.shape[1]), strict=True)
@@ -133,12 +133,12 @@ def folding(displacement: Tensor) -> float:
 
 
 def folded_cells(displacement: Tensor) -> Tensor:
-    """Which cells have at least one simplex that is turned inside out, ``(B, 1, *cells)``; see ``folding``."""
+    """Cells with at least one simplex of negative or zero size, ``(B, 1, *cells)``; see ``folding``."""
     return (least_ratio(displacement) <= 0)[:, None]
 
 
 def least_ratio(displacement: Tensor) -> Tensor:
-    """Signed size of a cell's most compressed simplex over that before, ``(B, *cells)``; 0 and below folds."""
+    """Size ratio of the most compressed simplex of each cell, ``(B, *cells)``; 0 and below folds."""
     return functools.reduce(torch.minimum, _simplex_ratios(displacement))
 
 

@@ -1,4 +1,4 @@
-"""Where the pixels of an image lie in patient space."""
+"""Grids of voxels in patient space."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor
 
 
 def identity_grid(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Voxel coordinates of every voxel: ``(1, d, *shape)``, with dtype and device of ``like``."""
+    """Coordinates of every voxel, ``(1, d, *shape)``, with dtype and device of ``like``."""
     axes = [torch.arange(size, dtype=like.dtype, device=like.device) for size in shape]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
 
 
 def shifted(image: Tensor, offset: tuple[int, ...], margin: int) -> Tensor:
-    """The voxels that lie at ``offset`` from those at least ``margin`` voxels inside the border.
+    """The image without a margin, shifted by ``offset``.
 
     Args:
         image: ``(B, C, *spatial)``.
         offset: Voxels along each axis, none larger than ``margin``.
-        margin: Voxels taken away on every side.
+        margin: Voxels removed on every side.
     """
     for axis, step in enumerate(offset):
         image = image.narrow(axis + 2, margin + step, image.shape[axis + 2] - 2 * margin)
@@ -54,22 +54,25 @@ class ImageGrid:
 
     @property
     def axes_to_ras(self) -> Tensor:
-        """``(3, d)``, the RAS step of one voxel along each array axis, in mm."""
+        """RAS step of one voxel along each array axis, ``(3, d)``, mm."""
         return self.ijk_to_ras[:3, : len(self.shape)].flip(1)
 
     @functools.cached_property
     def spacing(self) -> tuple[float, ...]:
-        """Distance of neighbouring voxels along each array axis, in mm."""
+        """Distance of neighbouring voxels along each array axis, mm."""
         return tuple(self.axes_to_ras.double().norm(dim=0).tolist())
 
     def displacement_to_ras(self, displacement: Tensor) -> Tensor:
-        """Voxel displacements as vectors in patient space.
+        """Displacements as vectors in patient space.
 
         Args:
             displacement: ``(B, d, *shape)``, voxels.
 
         Returns:
             ``(B, 3, *shape)``, RAS components in mm.
+
+        Raises:
+            ValueError: The displacement is not on this grid.
         """
         if displacement.shape[2:] != self.shape:
             raise ValueError(f"The displacement has the shape {tuple(displacement.shape)}, the grid {self.shape}.")
