@@ -1,4 +1,4 @@
-"""``python -m training``: fit, profile, export, evaluate, tabulate, calibrate and compare models, show their cards."""
+"""``python -m training``: train, profile, export, evaluate, tabulate, calibrate and compare models, show cards."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 _PAIRS = (
     "folder with images named X_ED and X_ES, or X_fixed and X_moving, or any two, and X_labels or X_landmarks.csv"
     " beside each; or a CSV file with the columns fixed, moving, fixed_labels, moving_labels (or fixed_landmarks,"
-    " moving_landmarks), and if you like fixed_mask, moving_mask, slice, fixed_subject, moving_subject"
+    " moving_landmarks), and optionally fixed_mask, moving_mask, slice, fixed_subject, moving_subject"
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; 0 if all went well, 1 with a sentence on standard error if not."""
+    """Run a command; return 0 on success, 1 with a sentence on standard error otherwise."""
     _log_to_standard_error()
     parser = _parser()
     options, overrides = parser.parse_known_args(arguments)
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _log_to_standard_error() -> None:
-    """Our own words alone; Lightning writes its own."""
+    """Send the messages of this package to standard error; Lightning has a log of its own."""
     log = logging.getLogger("training")
     log.handlers, log.propagate = [logging.StreamHandler()], False
     log.setLevel(logging.INFO)
@@ -43,39 +43,49 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     fit = commands.add_parser(
-        "fit", help="train, or go on where the output folder stopped; --part.name value overrides"
+        "fit", help="train, or continue the run in the output folder; --part.name value overrides"
     )
     fit.add_argument("configuration", type=Path, metavar="CONFIG", help="YAML, see training/configurations")
     fit.add_argument("--output", type=Path, metavar="DIR", help="(default: out/train/ and the name of CONFIG)")
-    fit.add_argument("--devices", type=int, default=None, help="in each node, from 1 (default: all)")
-    fit.add_argument("--nodes", type=int, default=1, help="machines (default: 1)")
+    fit.add_argument("--devices", type=int, default=None, help="number on each machine, from 1 (default: all)")
+    fit.add_argument("--nodes", type=int, default=1, help="number of machines (default: 1)")
     fit.set_defaults(run=_fit)
 
     export = commands.add_parser("export", help="write the model file of a checkpoint, or of the mean of several")
     export.add_argument(
-        "checkpoints", type=Path, nargs="+", metavar="CHECKPOINT", help="last.ckpt or best.ckpt of fit, of one start"
+        "checkpoints",
+        type=Path,
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="last.ckpt or best.ckpt of fit; several must have started from the same weights",
     )
     export.add_argument("--output", type=Path, required=True, metavar="FILE")
-    export.add_argument("--half", action="store_true", help="store 16-bit weights")
+    export.add_argument("--half", action="store_true", help="store float16 weights")
     export.set_defaults(run=_export)
 
-    evaluate = commands.add_parser("evaluate", help="overlap, surface and landmark errors of a model on labelled pairs")
+    evaluate = commands.add_parser("evaluate", help="Dice, surface distance and TRE of a model on labelled pairs")
     evaluate.add_argument("model", type=Path, metavar="MODEL", help="file made by export")
     _add_pairs(evaluate)
-    evaluate.add_argument("--write", metavar="NAME", help="write the scores into the card of the model under this name")
+    evaluate.add_argument("--write", metavar="NAME", help="write the scores to the card of the model under this name")
     evaluate.set_defaults(run=_evaluate)
 
-    table = commands.add_parser("table", help="scores of several models named SETTING-SEED.pt, over their seeds")
+    table = commands.add_parser(
+        "table", help="scores of models named SETTING-SEED.pt, mean and standard deviation over the seeds"
+    )
     table.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="files made by export")
     _add_pairs(table)
     table.set_defaults(run=_table)
 
-    profile = commands.add_parser("profile", help="where the time of a run goes; --part.name value overrides")
+    profile = commands.add_parser(
+        "profile", help="shares of time, speed and memory of a run; --part.name value overrides"
+    )
     profile.add_argument("configuration", type=Path, metavar="CONFIG")
     profile.add_argument("--steps", type=int, default=100)
     profile.set_defaults(run=_profile)
 
-    calibrate = commands.add_parser("calibrate", help="fit the trust map on drawn pairs, and say what it is worth")
+    calibrate = commands.add_parser(
+        "calibrate", help="fit the uncertainty on synthetic pairs, and measure how well it predicts the error"
+    )
     calibrate.add_argument("model", type=Path)
     calibrate.set_defaults(run=_calibrate)
 
@@ -97,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.set_defaults(run=_bench)
 
-    card = commands.add_parser("card", help="what a model was made of and how good it is")
+    card = commands.add_parser("card", help="show data, licence, scores and settings of a model")
     card.add_argument("model", type=Path)
     card.set_defaults(run=_card)
     return parser
@@ -105,10 +115,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_pairs(command: argparse.ArgumentParser) -> None:
     command.add_argument("--pairs", type=Path, required=True, metavar="DIR_OR_CSV", help=_PAIRS)
-    command.add_argument("--data", type=Path, metavar="DIR", help="that the paths in the CSV file are relative to")
-    command.add_argument("--slices", type=int, nargs="+", default=[0], help="of volumes, along the first array axis")
-    command.add_argument("--pixel", type=float, default=0.0, metavar="MM", help="of 2-D files that do not say it")
-    command.add_argument("--intact", action="store_true", help="leave out pairs with fewer than 8 grey values")
+    command.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder that the paths in the CSV file are relative to"
+    )
+    command.add_argument(
+        "--slices",
+        type=int,
+        nargs="+",
+        default=[0],
+        help="numbers of the slices of volumes, along the first array axis",
+    )
+    command.add_argument(
+        "--pixel", type=float, default=0.0, metavar="MM", help="pixel size of 2-D files that do not state it"
+    )
     command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
 
 
@@ -135,7 +154,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from training.export import set_scores
     from UnsupervisedRegistrationLib.core.models.model_file import load_model
 
-    pairs = find_pairs(options.pairs, options.slices, options.pixel, options.intact, options.data)
+    pairs = find_pairs(options.pairs, options.slices, options.pixel, options.data)
     score = evaluate(load_model(options.model), pairs, options.device)
     print(score)
     if options.write:
@@ -148,13 +167,13 @@ def _table(options: argparse.Namespace) -> None:
     from training.data.labelled_pairs import find_pairs
     from training.evaluation.table import table
 
-    pairs = find_pairs(options.pairs, options.slices, options.pixel, options.intact, options.data)
+    pairs = find_pairs(options.pairs, options.slices, options.pixel, options.data)
     print(table(options.models, list(pairs), options.device))
 
 
 def _profile(options: argparse.Namespace) -> None:
     from training.configuration import read_run
-    from training.fit.throughput import profile
+    from training.fit.profiling import profile
 
     print(profile(read_run(options.configuration, options.overrides), options.steps))
 

@@ -1,4 +1,4 @@
-"""From a checkpoint to the one file that Slicer picks up."""
+"""Exports a checkpoint to a model file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import torch
 import yaml
 
 from training.configuration import RunConfiguration, run_from
-from training.provenance import made_by
 from UnsupervisedRegistrationLib.core.models.card import Card
 from UnsupervisedRegistrationLib.core.models.model_file import (
     Model,
@@ -26,13 +25,13 @@ _PREFIX = "network."
 
 
 def export(checkpoints: Sequence[Path], output: Path, half: bool = False) -> Model:
-    """Writes the averaged weights of a checkpoint, or their mean over several, as a model file.
+    """Write the averaged weights of a checkpoint, or the mean over several checkpoints, as a model file.
 
     Args:
-        checkpoints: Made by ``fit``; of one network and the same preprocessing, from the same start, as the mean of
-            weights that have little in common is worth nothing. The settings in the card are those of the first.
+        checkpoints: Made by ``fit``, of the same network and preprocessing, and from the same initial weights; a mean
+            of unrelated weights is useless. The settings in the card are those of the first.
         output: Model file; its stem is the name of the model.
-        half: Store the weights in 16 bits, which halves the file.
+        half: Store the weights as float16, which halves the size of the file.
 
     Raises:
         OSError: A file cannot be read or written.
@@ -47,25 +46,25 @@ def export(checkpoints: Sequence[Path], output: Path, half: bool = False) -> Mod
     for path, other in zip(checkpoints, runs, strict=True):
         if (other.network, other.data.preprocessing) != (run.network, run.data.preprocessing):
             raise ValueError(
-                f"'{path}' is of another network or preprocessing than '{checkpoints[0]}', so their weights have no"
-                " mean; export each by itself."
+                f"'{path}' has another network or preprocessing than '{checkpoints[0]}', so their weights have no"
+                " mean; export each alone."
             )
     network = build_network(run.network)
     network.load_state_dict(
         {name: torch.stack([s["state_dict"][_PREFIX + name] for s in states]).mean(0) for name in network.state_dict()}
     )
-    configuration = ModelConfiguration(run.network, run.data.preprocessing, run.passes, states[0]["run"])
+    configuration = ModelConfiguration(run.network, run.data.preprocessing, training=states[0]["run"])
     model = Model(output.stem, network.eval(), configuration, _card(run, states))
     save_model(dataclasses.replace(model, network=network.half()) if half else model, output)
     return load_model(output)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What ``fit`` saved: ``state_dict``, ``run``, ``global_step`` and what the trainer needs.
+    """Read what ``fit`` saved: ``state_dict``, ``run``, ``global_step``, ``provenance`` and the state of the trainer.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is damaged, not a checkpoint of ``fit``, or of a release whose networks were built otherwise.
+        ValueError: It is damaged, no checkpoint of ``fit``, or made by a release with other networks or settings.
     """
     try:
         state = read_archive(path)
@@ -76,14 +75,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     wanted = {_PREFIX + name for name in build_network(run_from(state["run"]).network).state_dict()}
     if wanted != {name for name in state["state_dict"] if name.startswith(_PREFIX)}:
         raise ValueError(
-            f"The checkpoint '{path}' was made by another release, whose networks were built otherwise;"
-            " train in another folder, or take that release."
+            f"The checkpoint '{path}' was made by another release, with another network;"
+            " train in another folder, or use that release."
         )
     return state
 
 
 def set_scores(path: Path, scores: dict[str, float]) -> None:
-    """Adds scores to the card of a model file, whose weights stay as they are stored."""
+    """Add scores to the card of a model file; the weights stay as they are stored."""
     model = load_model(path)
     card = dataclasses.replace(model.card, scores={**model.card.scores, **scores})
     weights = list(model.network.state_dict().values())
@@ -93,11 +92,11 @@ def set_scores(path: Path, scores: dict[str, float]) -> None:
 
 
 def describe(model: Model) -> str:
-    """The card of a model as Markdown, with the whole configuration of the run that made it."""
+    """Return the card of a model as Markdown, with the whole configuration of the run that trained it."""
     card, configuration = model.card, model.configuration
     weights = sum(parameter.numel() for parameter in model.network.parameters())
     rows = {
-        "What": card.description,
+        "Description": card.description,
         "Data": card.data,
         "Licence": card.licence,
         "Network": f"{configuration.network.architecture}, {weights / 1e6:.2f} M weights",
@@ -116,12 +115,12 @@ def describe(model: Model) -> str:
 
 
 def _card(run: RunConfiguration, states: list[dict[str, Any]]) -> Card:
-    steps, origins = sum(int(state["global_step"]) for state in states), [s.get("made_by") or made_by() for s in states]
+    steps, sources = sum(int(state["global_step"]) for state in states), [state["provenance"] for state in states]
     pairs = f"{steps * run.optimisation.batch} pairs"
     return Card(
         description=run.card.description,
         data=f"{run.card.data} ({pairs})" if run.card.data else pairs,
         licence=run.card.licence,
-        command=" && ".join(origin["command"] for origin in origins),
-        commit=", ".join(dict.fromkeys(origin["commit"] for origin in origins)),
+        command=" && ".join(source["command"] for source in sources),
+        commit=", ".join(dict.fromkeys(source["commit"] for source in sources)),
     )

@@ -1,4 +1,4 @@
-"""What made a model: the command and the state of the code."""
+"""Provenance of a model: the command that trained it and the state of the code."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 
-def made_by() -> dict[str, str]:
-    """``command``, the line that started this process, and ``commit``, with ``+`` if tracked files differ from it.
+def provenance() -> dict[str, str]:
+    """Return ``command``, which started this process, and ``commit``, with a ``+`` if tracked files differ from it.
 
-    The commit is empty where git cannot tell.
+    The commit is empty outside a git repository.
     """
     changed = "+" if _git("status", "--porcelain", "-uno") else ""
     return {

@@ -1,4 +1,4 @@
-"""Unlabelled scans of any kind become slices; what is not usable is named and skipped."""
+"""Unlabelled scans become slices; scans that cannot be used are skipped and named, damaged ones are named."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import SimpleITK as sitk
 import torch
 
 from training.configuration import DataConfiguration, run_from
-from training.data.batches import Batch, Batches, apart
-from training.data.files import find_scans, image_files, person_of
+from training.data.batches import Batches
+from training.data.files import find_scans, image_files, scan_of
+from training.data.pairing import Pairing
 from training.data.store import open_store
 from training.synthesis.synthesis import Pair, SynthesisConfiguration, synthesise
 
@@ -110,28 +111,28 @@ def test_images_stay_on_disk(folder: Path) -> None:
         (
             "four.nii.gz",
             lambda p: sitk.WriteImage(sitk.JoinSeries([sitk.GetImageFromArray(disc(n)) for n in (8, 9)]), str(p)),
-            "2 values a voxel or time points",
+            "2 values per voxel or time points",
         ),
     ],
 )
 def test_a_file_that_is_not_usable_is_named_and_skipped(folder: Path, name: str, make: object, reason: str) -> None:
     make(folder / name)  # type: ignore[operator]
     store = open_store(settings(folder), SIZE)
-    assert [Path(path).name for path in store.problems] == [name]
-    assert reason in next(iter(store.problems.values()))
+    assert [Path(path).name for path in store.findings.skipped] == [name]
+    assert reason in next(iter(store.findings.skipped.values()))
     assert len(store) == 18
 
 
 def test_a_truncated_file_is_skipped(folder: Path) -> None:
     whole = (folder / "p0_ED.nii.gz").read_bytes()
     (folder / "p9_ED.nii.gz").write_bytes(whole[: len(whole) // 2])
-    problems = open_store(settings(folder), SIZE).problems
+    problems = open_store(settings(folder), SIZE).findings.skipped
     assert {Path(path).name: reason for path, reason in problems.items()} == {"p9_ED.nii.gz": "truncated or damaged"}
 
 
 def test_labels_beside_the_images_are_no_scans(folder: Path) -> None:
     write(folder / "p0_ED_labels.nii.gz", disc())
-    assert "p0_ED_labels.nii.gz" not in [path.name for path in find_scans(image_files((str(folder),)))]
+    assert "p0_ED_labels.nii.gz" not in [scan.path.name for scan in find_scans(image_files((str(folder),)))]
 
 
 def test_a_folder_without_scans_says_what_was_looked_for(tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_a_folder_with_nothing_usable_says_why(tmp_path: Path) -> None:
 
 
 def test_orientations_and_spacings_mix(tmp_path: Path) -> None:
-    """The same picture, stored the other way round and twice as fine, gives nearly the same slice."""
+    """The same image, stored along opposite axes and at half the pixel size, gives nearly the same slice."""
     (tmp_path / "scans").mkdir()
     smooth = np.tile(np.add.outer(np.linspace(0, 90, 60), np.linspace(0, 60, 60)), (3, 1, 1)).astype(np.float32)
     write(tmp_path / "scans" / "a_1.nii.gz", smooth)
@@ -168,7 +169,7 @@ def test_orientations_and_spacings_mix(tmp_path: Path) -> None:
 def test_slices_of_every_plane_lie_as_a_view_shows_them(
     tmp_path: Path, plane: str, down: str, right: str, axes: str
 ) -> None:
-    """A volume that is brightest where one goes, stored along any axes, with 1 mm voxels."""
+    """A volume whose intensities rise in one direction, stored along any axes, with 1 mm voxels."""
     (tmp_path / "scans").mkdir()
     size = 40
     towards = {"left": 0, "back": 1, "feet": 2}  # Axes of LPS, of which the last one points to the head.
@@ -190,115 +191,87 @@ def test_a_mask_of_another_size_is_named(folder: Path) -> None:
             write(masks / name, np.ones((5, 60, 50), np.uint8))
     write(masks / "p1_ED_mask.nii.gz", np.ones((5, 20, 50), np.uint8))
     store = open_store(settings(folder, masks=str(masks)), SIZE)
-    assert "p1_ED_mask.nii.gz" in next(iter(store.problems.values()))
+    assert "p1_ED_mask.nii.gz" in next(iter(store.findings.skipped.values()))
     assert store[0][1].all()
 
 
-def test_half_of_the_people_are_the_first_ones(folder: Path) -> None:
-    store = open_store(settings(folder, people=0.34), SIZE)
-    assert {store.entry(n).person for n in range(len(store))} == {"p0"}
+def test_a_share_of_the_subjects_takes_the_first_ones(folder: Path) -> None:
+    store = open_store(settings(folder, subject_share=0.34), SIZE)
+    assert {store.entry(n).subject for n in range(len(store))} == {"p0"}
 
 
 @pytest.mark.parametrize(
-    ("name", "person"),
+    ("name", "subject", "group", "kind"),
     [
-        ("sub-1000_T1w.nii.gz", "sub-1000"),
-        ("p01_slice3_ED.png", "p01"),
-        ("oasis2d_0007.nii.gz", "oasis2d_0007"),
-        ("s.01_a.NII.gz", "s.01"),
+        ("sub-1000_T1w.nii.gz", "sub-1000", "sub-1000", "volume"),
+        ("patient001_ED.nii.gz", "patient001", "patient001", "volume"),
+        ("patient001_ES.nii.gz", "patient001", "patient001", "volume"),
+        ("p01_slice3_ED.png", "p01", "p01_slice3", "photograph"),
+        ("oasis2d_0007.nii.gz", "oasis2d_0007", "oasis2d_0007", "volume"),
+        ("s.01_a.NII.gz", "s.01", "s.01", "volume"),
+        ("alone.nrrd", "alone", "alone", "volume"),
     ],
 )
-def test_a_person_is_told_from_the_name(name: str, person: str) -> None:
-    assert person_of(Path(name)) == person
+def test_the_name_of_a_file_tells_subject_and_group(name: str, subject: str, group: str, kind: str) -> None:
+    scan = scan_of(Path(name))
+    assert (scan.subject, scan.group, scan.kind) == (subject, group, kind)
 
 
-def test_the_second_image_of_about_half_of_the_pairs_is_shifted() -> None:
-    torch.manual_seed(2)
-    first, second = apart(200, 7.0).unflatten(0, (200, 2)).unbind(1)
-    assert not bool(first.any())
-    shifted = second.flatten(1).any(dim=1)
-    assert 70 < int(shifted.sum()) < 130
-    assert 6 < float(second.abs().max()) <= 7
+def test_two_phases_of_one_heart_are_paired_slice_by_slice(tmp_path: Path) -> None:
+    phases = ("ED", "ES")
+    (tmp_path / "scans").mkdir()
+    for number in (1, 2):
+        for phase in phases:
+            write(tmp_path / "scans" / f"patient00{number}_{phase}.nii.gz", disc(10 * number + phases.index(phase)))
+    store = open_store(settings(tmp_path / "scans", every=1, pairs="within"), SIZE)
+    assert {store.entry(n).subject for n in range(len(store))} == {"patient001", "patient002"}
+    pairing = Pairing(store.records, "within")
+    for index in range(len(store)):
+        (candidate,) = pairing.candidates(index)
+        fixed, moving = store.entry(index), store.entry(int(candidate))
+        assert (fixed.subject, fixed.level) == (moving.subject, moving.level)
+        assert fixed.source != moving.source
 
 
-def test_real_batches_shift_pairs_apart_only_if_asked_to(folder: Path) -> None:
+def damaged(values: np.ndarray) -> dict[str, np.ndarray]:
+    """Scans with few intensities, or clipped inside the body, at the top or at the bottom."""
+    low, high = np.quantile(values[values > 0], [0.2, 0.8])
+    return {
+        "few.nii.gz": values // 16,
+        "top.nii.gz": values.clip(0, high),
+        "bottom.nii.gz": np.where(values > 0, values.clip(low), low),
+    }
+
+
+def test_scans_that_look_damaged_are_named_and_used(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name, values in damaged(disc(50)).items():
+        write(folder / name, values)
     store = open_store(settings(folder), SIZE)
-    plain, shifted = (
-        Batches(run_from({"data": {"folders": ("x",)} | more, "synthesis": {"size": SIZE}}), store).draw(
-            3, torch.device("cpu")
-        )
-        for more in ({}, {"apart": 20})
-    )
-    assert not torch.equal(plain.moving, shifted.moving)
+    found = {Path(path).name: reason for path, reason in store.findings.doubtful.items()}
+    assert found["few.nii.gz"].startswith("only 8 different intensities")
+    assert "inside the body have the highest value" in found["top.nii.gz"]
+    assert "inside the body have the lowest value" in found["bottom.nii.gz"]
+    assert len(found) == 3
+    assert not store.findings.skipped
+    with caplog.at_level("WARNING", "training"):
+        store.report()
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert warning.startswith("3 of 9 scans look damaged and are used nevertheless:")
+    assert all(name in warning for name in found)
 
 
-def drawn(folder: Path, **changes: object) -> Batch:
-    """A batch of 32 pairs of real slices."""
-    values = {"data": {"folders": ("x",)} | changes, "synthesis": {"size": SIZE}, "optimisation": {"batch": 32}}
-    return Batches(run_from(values), open_store(settings(folder), SIZE)).draw(3, torch.device("cpu"))
+def test_a_warning_of_many_damaged_scans_names_some_and_counts_the_others(
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.data.store._LISTED", 1)
+    for name, values in damaged(disc(50)).items():
+        write(folder / name, values)
+    with caplog.at_level("WARNING", "training"):
+        open_store(settings(folder), SIZE).report()
+    assert caplog.records[0].getMessage().endswith("and 2 more")
 
 
-def test_pairs_bent_alike_differ_as_their_scans_do(tmp_path: Path) -> None:
-    for scale, person in enumerate("ab", start=1):  # The same in other units; the same voxels would be skipped.
-        write(tmp_path / f"{person}.nii.gz", scale * disc())
-    for share, least, most in ((0.0, 0, 0), (0.5, 8, 24), (1.0, 32, 32)):
-        batch = drawn(tmp_path, alike=share)
-        equal = (batch.fixed - batch.moving).abs().flatten(1).amax(dim=1) < 1e-6
-        assert least <= int(equal.sum()) <= most
-
-
-def test_half_of_the_pairs_bent_alike_are_as_sharp_as_their_scans(tmp_path: Path) -> None:
-    for seed, person in enumerate("ab"):  # The disc is at least half as bright as its brightest voxel, or air.
-        write(tmp_path / f"{person}.nii.gz", disc(seed))
-    for share, least, most in ((0.0, 0, 0), (1.0, 8, 24)):
-        batch = drawn(tmp_path, alike=share)
-        sharp = ((batch.fixed < 0.02) | (batch.fixed > 0.1)).flatten(1).all(dim=1)
-        assert least <= int(sharp.sum()) <= most
-
-
-def test_of_saturated_pairs_the_network_sees_what_was_clipped_and_the_similarity_all(tmp_path: Path) -> None:
-    for seed, person in enumerate("ab"):
-        write(tmp_path / f"{person}.nii.gz", disc(seed).clip(0, 150))
-    plain, batch = (drawn(tmp_path, saturated=share) for share in (0.0, 0.5))
-    assert torch.equal(plain.fixed, plain.similar_fixed)
-    for seen, whole in ((batch.fixed, batch.similar_fixed), (batch.moving, batch.similar_moving)):
-        two = ((seen == 0) | (seen == 1)).flatten(1).all(dim=1)
-        assert 8 <= int(two.sum()) <= 24
-        assert torch.equal(seen[~two], whole[~two])
-        bright = seen[two] == 1
-        assert 0.01 < float(bright.float().mean()) < 0.3
-        assert float(whole[two][bright].quantile(0.1)) > 0.8 > float(whole[two][~bright].mean())
-    assert not torch.equal(batch.fixed, batch.moving)
-
-
-def test_what_is_shown_of_saturated_pairs_keeps_single_pixels(tmp_path: Path) -> None:
-    for seed, person in enumerate("ab"):
-        image = disc(seed).clip(0, 150)
-        image[:, 16:40:4, 12:36:4] = 200  # Brighter than all others, each alone.
-        write(tmp_path / f"{person}.nii.gz", image)
-    batch = drawn(tmp_path, saturated=1.0, alike=1.0)
-    assert batch.partial is not None
-    assert bool(batch.partial.all())
-    counts = batch.fixed.sum(dim=(1, 2, 3))
-    assert 8 <= int((counts == 36).sum()) <= 24  # Those that are not bent.
-    assert float(counts.min()) > 12  # Bent ones keep most; where they become larger, a pixel may become several.
-
-
-def test_turned_pairs_come_from_all_sides_and_both_images_from_the_same(tmp_path: Path) -> None:
-    image = np.random.default_rng(1).uniform(10, 40, SIZE)
-    image[6:14] = 200  # At one border.
-    for scale, person in enumerate("ab", start=1):
-        write(tmp_path / f"{person}.nii.gz", scale * image)
-    for wanted, sides in ((False, 2), (True, 4)):  # Mirrored they are anyway.
-        batch = drawn(tmp_path, alike=1.0, turned=wanted)
-        assert float((batch.fixed - batch.moving).abs().max()) < 1e-6
-        third = SIZE[0] // 3
-        borders = [side for way in (batch.fixed, batch.fixed.mT) for side in (way[:, :, :third], way[:, :, -third:])]
-        upper = torch.stack([border.mean(dim=(1, 2, 3)) for border in borders]).argmax(dim=0)
-        assert len(upper.unique()) == sides
-
-
-def test_pairs_are_drawn_in_full_precision_beside_a_network_of_half() -> None:
+def test_pairs_are_made_in_full_precision_whatever_the_network_has() -> None:
     wanted = run_from({"synthesis": {"size": SIZE}, "optimisation": {"batch": 2}})
     plain = Batches(wanted, None).draw(0, torch.device("cpu"))
     with torch.autocast("cpu", torch.float16):
@@ -310,18 +283,18 @@ def test_pairs_are_drawn_in_full_precision_beside_a_network_of_half() -> None:
 
 
 @pytest.mark.parametrize(("gpu", "world", "groups"), [(False, 1, 3), (False, 3, 1), (True, 1, 1), (True, 2, 1)])
-def test_a_gpu_draws_its_pairs_together(monkeypatch: pytest.MonkeyPatch, gpu: bool, world: int, groups: int) -> None:
-    drawn: list[int] = []
+def test_a_gpu_makes_its_pairs_at_once(monkeypatch: pytest.MonkeyPatch, gpu: bool, world: int, groups: int) -> None:
+    sizes: list[int] = []
 
     def counted(count: int, settings: SynthesisConfiguration) -> Pair:
-        drawn.append(count)
+        sizes.append(count)
         return synthesise(count, settings)
 
     monkeypatch.setattr("training.data.batches.synthesise", counted)
     wanted = run_from({"synthesis": {"size": SIZE}, "optimisation": {"batch": 12}})
     batch = Batches(wanted, None, world - 1, world, gpu).draw(0, torch.device("cpu"))
-    assert len(drawn) == groups
-    assert sum(drawn) == len(batch.fixed) == 12 // world
+    assert len(sizes) == groups
+    assert sum(sizes) == len(batch.fixed) == 12 // world
 
 
 def test_real_batches_repeat(folder: Path) -> None:
@@ -330,4 +303,4 @@ def test_real_batches_repeat(folder: Path) -> None:
     first, again = (Batches(wanted, store).draw(3, torch.device("cpu")) for _ in range(2))
     assert torch.equal(first.fixed, again.fixed)
     assert first.weight is not None
-    assert torch.equal(first.fixed * first.weight, first.fixed)  # The network sees nothing outside the mask.
+    assert torch.equal(first.fixed * first.weight, first.fixed)  # Nothing outside the mask.

@@ -148,7 +148,7 @@ def test_a_model_that_moves_nothing_leaves_the_dice(tmp_path: Path) -> None:
     assert (score.pairs, score.worse, score.folding) == (1, 0, 0)
 
 
-def seen(folder: Path, monkeypatch: pytest.MonkeyPatch, **data: object) -> tuple[torch.Tensor, torch.Tensor]:
+def seen(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: object) -> tuple[torch.Tensor, torch.Tensor]:
     """The fixed image of a pair, and what a model that was trained with these settings sees of it."""
     write(folder / "a_ED.nii.gz")
     write(folder / "a_ES.nii.gz", shift=5)
@@ -161,7 +161,7 @@ def seen(folder: Path, monkeypatch: pytest.MonkeyPatch, **data: object) -> tuple
 
     monkeypatch.setattr("training.evaluation.evaluate.register", watched)
     model = still()
-    configuration = dataclasses.replace(model.configuration, training={"data": data})
+    configuration = dataclasses.replace(model.configuration, training=settings)
     for _ in range(2):
         evaluate(dataclasses.replace(model, configuration=configuration), [pair], "cpu")
     assert torch.equal(*images)  # Twice the same.
@@ -173,7 +173,7 @@ def test_a_model_of_plain_images_sees_the_image(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_model_that_learned_in_noise_is_scored_in_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    image, shown = seen(tmp_path, monkeypatch, background_noise=0.3)
+    image, shown = seen(tmp_path, monkeypatch, augmentation={"background_noise": 0.3})
     assert (shown[image > 0] == 1).all()
     assert 0.2 < shown[image == 0].mean() < 0.4
     assert shown[image == 0].std() > 0.05

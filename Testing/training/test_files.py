@@ -10,7 +10,8 @@ import pytest
 import SimpleITK as sitk
 
 from training.configuration import DataConfiguration
-from training.data.files import find_scans, image_files, person_of, read_scan
+from training.data.files import find_scans, image_files, scan_of
+from training.data.reading import read_scan
 from training.data.store import open_store
 
 SIZE = (48, 48)
@@ -72,21 +73,21 @@ def test_several_series_in_one_folder_are_several_scans(tmp_path: Path) -> None:
     write_series(tmp_path / "scans", "9", volume(3, (4, 40, 70)), "bert")
     store = open_store(settings(tmp_path / "scans"), SIZE)
     assert len(store) == 5 + 3 + 4  # Slices; each series has been read from its own files.
-    assert {store.entry(n).person for n in range(len(store))} == {"anna", "bert"}
-    assert not store.problems
+    assert {store.entry(n).subject for n in range(len(store))} == {"anna", "bert"}
+    assert not store.findings.skipped
 
 
 def test_a_series_without_a_patient_is_named_after_its_folder(tmp_path: Path) -> None:
     write_series(tmp_path / "case_4", "7", volume(), patient="")
     (scan,) = find_scans(image_files((str(tmp_path),)))
-    assert person_of(scan) == "case_4"
+    assert scan.subject == "case_4"
 
 
 def test_a_cut_dicom_file_is_named_and_the_rest_of_the_folder_is_used(tmp_path: Path) -> None:
     write_series(tmp_path / "scans", "7", volume())
     (tmp_path / "scans" / "cut.dcm").write_bytes((tmp_path / "scans" / "71.dcm").read_bytes()[:200])
     store = open_store(settings(tmp_path / "scans"), SIZE)
-    assert [Path(path).name for path in store.problems] == ["cut.dcm"]
+    assert [Path(path).name for path in store.findings.skipped] == ["cut.dcm"]
     assert len(store) == 5
 
 
@@ -97,31 +98,31 @@ def test_a_cut_file_of_any_kind_is_no_scan(tmp_path: Path, ending: str, share: f
     flat = ending in (".png", ".jpg", ".dcm")
     path = tmp_path / f"a{ending}"
     sitk.WriteImage(sitk.GetImageFromArray(values[0].astype(np.uint8) if flat else values.astype(np.int16)), str(path))
-    assert read_scan(path, 0).num_channels == 1
+    assert read_scan(scan_of(path), 0).num_channels == 1
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises((ValueError, RuntimeError)):
-        read_scan(path, 0)
+        read_scan(scan_of(path), 0)
 
 
 def test_several_values_a_voxel_are_refused_with_a_reason(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((3, 40, 40, 3)).astype(np.float32)
     sitk.WriteImage(sitk.GetImageFromArray(values, isVector=True), str(tmp_path / "a.nii.gz"))
-    with pytest.raises(ValueError, match="3 values a voxel or time points; split it"):
-        read_scan(tmp_path / "a.nii.gz", 0)
+    with pytest.raises(ValueError, match="3 values per voxel or time points; split it"):
+        read_scan(scan_of(tmp_path / "a.nii.gz"), 0)
 
 
 def test_text_that_calls_itself_nifti_is_refused_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "a.nii").write_text("no image")
     with pytest.raises(ValueError, match="no NIfTI image, whatever its name says"):
-        read_scan(tmp_path / "a.nii", 0)
+        read_scan(scan_of(tmp_path / "a.nii"), 0)
 
 
 def test_the_pixel_of_a_2d_file_can_be_told_and_that_of_a_volume_not(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(volume()[0].astype(np.uint8)), str(tmp_path / "flat.png"))
     sitk.WriteImage(sitk.GetImageFromArray(volume()), str(tmp_path / "deep.nii.gz"))
-    assert read_scan(tmp_path / "flat.png", 1.5).spacing[:2] == (1.5, 1.5)
-    assert read_scan(tmp_path / "deep.nii.gz", 1.5).spacing == (1.0, 1.0, 1.0)
+    assert read_scan(scan_of(tmp_path / "flat.png"), 1.5).spacing[:2] == (1.5, 1.5)
+    assert read_scan(scan_of(tmp_path / "deep.nii.gz"), 1.5).spacing == (1.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -155,7 +156,7 @@ def scan_and_masks(folder: Path, masks: dict[str, np.ndarray], spacing: float = 
     return settings(folder / "scans", masks=str(folder / "masks"))
 
 
-def test_a_mask_of_another_scan_whose_name_begins_alike_is_not_taken(tmp_path: Path) -> None:
+def test_a_mask_of_another_scan_with_a_similar_name_is_not_taken(tmp_path: Path) -> None:
     own, other = np.zeros((5, 60, 50), np.uint8), np.ones((5, 60, 50), np.uint8)
     own[:, 20:40, 15:35] = 1
     data = scan_and_masks(tmp_path, {"a_10_mask": other, "a_1_b_mask": other, "a_1_mask": own})
@@ -168,7 +169,7 @@ def test_a_mask_that_lies_elsewhere_is_named(tmp_path: Path) -> None:
         open_store(data, SIZE)
 
 
-def test_the_mask_of_a_dicom_series_is_named_after_the_person(tmp_path: Path) -> None:
+def test_the_mask_of_a_dicom_series_is_named_after_the_subject(tmp_path: Path) -> None:
     write_series(tmp_path / "scans", "7", volume(), "anna")
     (tmp_path / "masks").mkdir()
     mask = sitk.GetImageFromArray(np.ones((5, 60, 50), np.uint8))
@@ -185,26 +186,26 @@ def test_a_scan_of_which_no_slice_shows_anything_in_its_mask_is_named(tmp_path: 
         region = np.full((5, 60, 50), name == "a", np.uint8)
         sitk.WriteImage(sitk.GetImageFromArray(region), str(tmp_path / "masks" / f"{name}_1_mask.nii.gz"))
     store = open_store(settings(tmp_path / "scans", masks=str(tmp_path / "masks")), SIZE)
-    assert list(store.problems.values()) == ["no slice that shows anything"]
+    assert list(store.findings.skipped.values()) == ["no slice that shows anything"]
     assert len(store) == 5
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg"])
 @pytest.mark.parametrize("channels", [3, 4])
-def test_colours_of_a_picture_become_grey(tmp_path: Path, ending: str, channels: int) -> None:
+def test_colours_of_a_photograph_are_averaged(tmp_path: Path, ending: str, channels: int) -> None:
     flat = volume()[0].astype(np.uint8)
     sitk.WriteImage(sitk.GetImageFromArray(flat), str(tmp_path / f"grey{ending}"))
     colours = np.stack([flat] * 3 + [np.full_like(flat, 255)], -1)[..., : 3 if ending == ".jpg" else channels]
     sitk.WriteImage(sitk.GetImageFromArray(colours, isVector=True), str(tmp_path / f"colour{ending}"))
-    grey, colour = (read_scan(tmp_path / f"{name}{ending}", 0.0) for name in ("grey", "colour"))
+    grey, colour = (read_scan(scan_of(tmp_path / f"{name}{ending}"), 0.0) for name in ("grey", "colour"))
     assert colour.num_channels == 1
     assert float((grey.data.float() - colour.data).abs().mean()) < 1  # Of 255; JPEG stores colours with a loss.
 
 
-def test_the_greys_of_a_picture_of_16_bits_are_kept(tmp_path: Path) -> None:
+def test_a_photograph_of_16_bits_keeps_its_intensities(tmp_path: Path) -> None:
     flat = volume()[0].astype(np.uint16) * 200
     sitk.WriteImage(sitk.GetImageFromArray(flat), str(tmp_path / "deep.png"))
-    assert int(read_scan(tmp_path / "deep.png", 0.0).data.max()) == flat.max()
+    assert int(read_scan(scan_of(tmp_path / "deep.png"), 0.0).data.max()) == flat.max()
 
 
 def test_the_same_scan_as_another_kind_of_number_is_taken_once(tmp_path: Path) -> None:
@@ -213,7 +214,7 @@ def test_the_same_scan_as_another_kind_of_number_is_taken_once(tmp_path: Path) -
         image = sitk.GetImageFromArray(volume().astype(kind))
         sitk.WriteImage(image, str(tmp_path / "scans" / f"p{number}_1.nrrd"))
     store = open_store(settings(tmp_path / "scans"), SIZE)
-    assert list(store.problems.values()) == ["the same voxels as 'p0_1.nrrd'"]
+    assert list(store.findings.skipped.values()) == ["the same voxels as 'p0_1.nrrd'"]
 
 
 def test_a_slice_that_lies_twice_in_a_folder_counts_once(tmp_path: Path) -> None:
@@ -232,7 +233,7 @@ def test_time_points_in_one_series_are_refused_with_a_reason(tmp_path: Path) -> 
     for path in list((tmp_path / "later").glob("*.dcm")):
         path.rename(tmp_path / f"later_{path.name}")
     (scan,) = find_scans(image_files((str(tmp_path),)))
-    with pytest.raises(ValueError, match="10 slices at 5 places; split its time points into series"):
+    with pytest.raises(ValueError, match="10 slices at 5 positions; split its time points into series"):
         read_scan(scan, 0)
 
 
@@ -247,7 +248,7 @@ def test_files_that_came_to_a_folder_meanwhile_are_found(tmp_path: Path) -> None
 def test_an_organ_in_the_name_makes_labels_only_of_what_lies_beside_its_image(tmp_path: Path) -> None:
     for name in ("p1_s1.png", "p1_s1_liver.png", "p2_liver.png"):
         sitk.WriteImage(sitk.GetImageFromArray(volume()[0].astype(np.uint8)), str(tmp_path / name))
-    assert [path.name for path in find_scans(image_files((str(tmp_path),)))] == ["p1_s1.png", "p2_liver.png"]
+    assert [scan.path.name for scan in find_scans(image_files((str(tmp_path),)))] == ["p1_s1.png", "p2_liver.png"]
 
 
 def test_a_folder_of_labels_alone_says_so(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The loop: repeats, resumes after a kill, shares a batch, stops on nonsense, loses no checkpoint."""
+"""The training loop repeats, resumes after a kill, shares a batch, refuses a loss that is not finite."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_an_export_of_several_holds_the_mean_of_their_weights(finished: Path, tm
     assert model.card.command.count(" fit ") == 2
     state["run"]["data"]["preprocessing"]["upper"] = 90.0
     torch.save(state, checkpoints[1])
-    with pytest.raises(ValueError, match="of another network or preprocessing than"):
+    with pytest.raises(ValueError, match="has another network or preprocessing than"):
         export(checkpoints, tmp_path / "mean.pt")
 
 
@@ -143,7 +143,7 @@ def test_other_settings_do_not_continue_a_checkpoint(finished: Path) -> None:
         fit(settings, finished / "run")
 
 
-def test_a_checkpoint_of_a_network_built_otherwise_is_refused_and_stays(finished: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_network_is_refused_and_kept(finished: Path, tmp_path: Path) -> None:
     content = torch.load(finished / "run" / "last.ckpt", weights_only=True)
     content["state_dict"]["network.decoder.0.last.bias"] = torch.zeros(2)
     path = tmp_path / "last.ckpt"
@@ -175,7 +175,7 @@ def test_a_size_that_the_network_cannot_halve_is_refused(
 
 FULL = """
 import resource, sys, torch
-from training.fit import AtomicCheckpointIO
+from training.fit.trainer import AtomicCheckpointIO
 content = torch.load(sys.argv[1], weights_only=True)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # Bytes; the checkpoint has more.
 AtomicCheckpointIO().save_checkpoint(content | {"global_step": -1}, sys.argv[1])

@@ -1,4 +1,4 @@
-"""What can be seen of a run while it learns."""
+"""What a run logs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.fit.trainer import fit
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of four updates with a labelled pair to look at."""
+    """A run of four updates with a labelled pair for validation."""
     folder = tmp_path_factory.mktemp("watched")
     (folder / "pairs").mkdir()
     write(folder / "pairs" / "a_ED.nii.gz")
@@ -28,9 +28,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "optimisation": {"steps": 4, "batch": 4, "warmup": 2, "validate_every": 2},
         "validation": {"pairs": str(folder / "pairs"), "count": 4},
     }
-    meter = Throughput()
-    fit(run_from(values), folder, devices=1, throughput=meter)
-    (folder / "report.txt").write_text(meter.report(4))
+    throughput = Throughput()
+    fit(run_from(values), folder, devices=1, throughput=throughput)
+    (folder / "report.txt").write_text(throughput.report(4))
     return folder
 
 
@@ -60,19 +60,18 @@ def test_the_last_and_the_best_state_are_kept(folder: Path) -> None:
     assert steps[1] in (2, 4)
 
 
-def test_a_profile_says_where_the_time_went_and_whether_memory_grew(folder: Path) -> None:
+def test_a_profile_reports_shares_of_time_speeds_and_memory(folder: Path) -> None:
     first, shares, speeds, memory = (folder / "report.txt").read_text().splitlines()
     assert first.endswith("images/s")
     assert sum(float(word.split("%")[0]) for word in shares.replace(",", "").split() if "%" in word) == pytest.approx(
         100, abs=0.2
     )
-    assert "learned from" in speeds
+    assert "trained on" in speeds
     assert "at most" in memory
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "exponential"])
-def test_the_rate_warms_up_and_falls_to_a_hundredth(schedule: str) -> None:
-    wanted = OptimisationConfiguration(steps=110, warmup=10, schedule=schedule)  # type: ignore[arg-type]
+def test_the_rate_warms_up_and_falls_to_a_hundredth() -> None:
+    wanted = OptimisationConfiguration(steps=110, warmup=10)
     course = [rate_factor(step, wanted) for step in range(111)]
     assert course[0] == pytest.approx(0.1)
     assert course[9] == course[10] == 1

@@ -1,34 +1,58 @@
-"""Finds and reads scans of any kind; says in words why one is of no use."""
+"""Finds scans: which files are images, and which subject and group each belongs to."""
 
 from __future__ import annotations
 
 import functools
-import gzip
-import math
-import warnings
-import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import nibabel
-import numpy as np
 import SimpleITK as sitk
-import torch
-import torchio as tio
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".dcm")
-GREYS = 8  # An image with fewer different intensities is a mask or was damaged.
-_LABELS = ("labels", "label", "mask", "seg")  # Last word of the name of what is no image.
+_LABELS = ("labels", "label", "mask", "seg")  # Last word of the name of a file that is no image.
 _ORGANS = ("liver",)  # The same, if the file without that word is there.
-_PICTURES = (".png", ".jpg", ".jpeg")
+_PHOTOGRAPHS = (".png", ".jpg", ".jpeg")
 _INSTANCE, _POSITION, _PATIENT = "0008|0018", "0020|0032", "0010|0020"  # DICOM tags.
 
 
+@dataclass(frozen=True)
+class Scan:
+    """A scan, before it is read.
+
+    Attributes:
+        path: The file; of a DICOM series its first file.
+        subject: The first word of the file's name, with the second if that is a number, as in ``oasis2d_0007``; of
+            DICOM the patient's ID, or the name of the folder if there is none.
+        group: The file's name without its last word, as ``patient001`` of ``patient001_ED.nii.gz``. Scans of one group
+            show the same slices of one subject. Of DICOM the subject.
+        kind: How the file is read.
+    """
+
+    path: Path
+    subject: str
+    group: str
+    kind: Literal["volume", "photograph", "dicom"]
+
+
+def scan_of(path: Path) -> Scan:
+    """Make the record of a file, from its name or its DICOM header."""
+    if is_dicom(path):
+        subject = _tags(path).get(_PATIENT, "").strip() or path.parent.name
+        return Scan(path, subject, subject, "dicom")
+    stem = stem_of(path)
+    first, *others = stem.split("_")
+    subject = f"{first}_{others[0]}" if others and others[0].isdigit() else first
+    group = stem.rpartition("_")[0]
+    kind: Literal["volume", "photograph"] = "photograph" if path.suffix.lower() in _PHOTOGRAPHS else "volume"
+    return Scan(path, subject, group if group.startswith(subject) else stem, kind)
+
+
 def image_files(folders: tuple[str, ...]) -> list[Path]:
-    """All files below the folders whose names could be those of scans, masks or DICOM files; none is opened.
+    """List all files below the folders whose names could be those of scans, masks or DICOM files; none is opened.
 
     Raises:
-        ValueError: There is no such folder, or nothing is in it.
+        ValueError: There is no such folder, or no scan is in it.
     """
     found: list[Path] = []
     for folder in map(Path, folders):
@@ -40,8 +64,8 @@ def image_files(folders: tuple[str, ...]) -> list[Path]:
     return found
 
 
-def find_scans(files: list[Path]) -> list[Path]:
-    """The images among the files of ``image_files``; of every DICOM series its first file stands for all of them."""
+def find_scans(files: list[Path]) -> list[Scan]:
+    """Make a record of each image among the files of ``image_files``, and one of each DICOM series."""
     _series_in.cache_clear()
     series: dict[Path, list[Path]] = {}
     found = []
@@ -50,11 +74,12 @@ def find_scans(files: list[Path]) -> list[Path]:
             series.setdefault(path.parent, []).append(path)
         elif _has_ending(path) and not is_label(path):
             found.append(path)
-    return found + [first for folder, members in sorted(series.items()) for first in _series_of(folder, members)]
+    found += [first for folder, members in sorted(series.items()) for first in _series_of(folder, members)]
+    return [scan_of(path) for path in found]
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file is DICOM; those of a scanner often have no ending, or are named by numbers with points."""
+    """Tell whether a file is DICOM. Scanners often write names without an ending, or numbers with points."""
     if not _may_be_dicom(path):
         return False
     if path.suffix.lower() == ".dcm":
@@ -71,32 +96,21 @@ def _has_ending(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS)
 
 
-def person_of(path: Path) -> str:
-    """First word of a file's name, with the second if that is a number, as in ``oasis2d_0007``.
-
-    Of DICOM the patient's ID, or the name of the folder where there is none.
-    """
-    if is_dicom(path):
-        return _tags(path).get(_PATIENT, "").strip() or path.parent.name
-    first, *others = stem_of(path).split("_")
-    return f"{first}_{others[0]}" if others and others[0].isdigit() else first
-
-
 def is_label(path: Path) -> bool:
-    """Whether a file's name says that it holds labels or a mask."""
+    """Tell from its name whether a file holds labels or a mask."""
     word = stem_of(path).rpartition("_")[2].lower()
     image = path.with_name(masked_by(path) + path.name[len(stem_of(path)) :])
     return word in _LABELS or (word in _ORGANS and image.is_file())
 
 
 def masked_by(path: Path) -> str:
-    """The stem of the image whose mask a file is by the last word of its name; empty if that says nothing."""
+    """Return the stem of the image whose mask a file is by the last word of its name, or ``""``."""
     image, _, word = stem_of(path).rpartition("_")
     return image if word.lower() in (*_LABELS, *_ORGANS) else ""
 
 
 def stem_of(path: Path) -> str:
-    """The name without its ending, ``.nii.gz`` included; other points belong to it."""
+    """Return the name without its ending, such as ``.nii.gz``; other points belong to the stem."""
     endings = [ending for ending in ENDINGS if path.name.lower().endswith(ending)]
     return path.name[: -len(max(endings, key=len))] if endings else path.name
 
@@ -113,7 +127,7 @@ def _tags(path: Path) -> dict[str, str]:
 
 
 def _series_of(folder: Path, files: list[Path]) -> list[Path]:
-    """The first file of each series, and every file that belongs to none, so that it is named as damaged."""
+    """The first file of each series, and every file of no series, so that it is reported as damaged."""
     series = _series_in(folder)
     known = {path for group in series.values() for path in group}
     return sorted([*series, *(path for path in files if path not in known)])
@@ -127,85 +141,14 @@ def _series_in(folder: Path) -> dict[Path, list[Path]]:
     return {Path(group[0]): [Path(name) for name in group] for group in groups}
 
 
-def _read_series(first: Path) -> tio.ScalarImage:
-    """The series that a file begins."""
+def slices_of_series(first: Path) -> dict[str, tuple[Path, str]]:
+    """Map the instance of each slice of the series that begins with a file to the slice's file and position.
+
+    Raises:
+        ValueError: No series begins with the file.
+    """
     files = _series_in(first.parent).get(first)
     if files is None:
         raise ValueError("no DICOM image, or a damaged one")
-    slices = {tags.get(_INSTANCE, path): (path, tags.get(_POSITION, path)) for path in files for tags in [_tags(path)]}
-    places = {place for _, place in slices.values()}
-    if len(places) < len(slices):
-        raise ValueError(f"{len(slices)} slices at {len(places)} places; split its time points into series")
-    return tio.ScalarImage.from_sitk(sitk.ReadImage([str(path) for path, _ in slices.values()]))
-
-
-def grey(image: sitk.Image) -> sitk.Image:
-    """A picture with the mean of its colours; how transparent it is does not count."""
-    count = image.GetNumberOfComponentsPerPixel()
-    if count == 1:
-        return image
-    channels = [sitk.VectorIndexSelectionCast(image, n, sitk.sitkFloat32) for n in range(3 if count >= 3 else 1)]
-    return sum(channels[1:], start=channels[0]) / len(channels)
-
-
-def _read(path: Path) -> tio.ScalarImage:
-    if is_dicom(path):
-        return _read_series(path)
-    if path.suffix.lower() in _PICTURES:
-        return tio.ScalarImage.from_sitk(grey(sitk.ReadImage(str(path))))
-    return tio.ScalarImage(path)
-
-
-def read_scan(path: Path, pixel: float) -> tio.ScalarImage:
-    """A scan with its axes to the right, front and top; the colours of PNG and JPEG become grey.
-
-    Args:
-        path: As ``find_scans`` gives it.
-        pixel: mm of a pixel of 2-D files; 0 takes what they say.
-
-    Raises:
-        OSError: It cannot be read.
-        RuntimeError: No reader understands it.
-        ValueError: It is truncated, has several values a voxel, or shows nothing.
-    """
-    _check_whole(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchIO warns of every 2-D file.
-        scan = _read(path)
-        scan.load()
-    if scan.num_channels != 1:
-        raise ValueError(f"{scan.num_channels} values a voxel or time points; split it into single images")
-    if not bool(torch.isfinite(scan.data.float()).all()):
-        raise ValueError("voxels that are NaN or infinite")
-    greys = len(torch.unique(scan.data.flatten()[:1_000_000]))
-    if greys < GREYS:
-        raise ValueError(f"only {greys} different intensities; it is constant, a mask, or damaged")
-    scan = tio.ToCanonical()(scan)
-    return scan if not pixel or 1 not in scan.spatial_shape else _with_pixel(scan, pixel)
-
-
-def _with_pixel(scan: tio.ScalarImage, pixel: float) -> tio.ScalarImage:
-    """A 2-D scan whose two long axes get that spacing."""
-    factor = [pixel / step if size > 1 else 1.0 for size, step in zip(scan.spatial_shape, scan.spacing, strict=True)]
-    return tio.ScalarImage(tensor=scan.data, affine=scan.affine @ np.diag([*factor, 1.0]))
-
-
-def _check_whole(path: Path) -> None:
-    """Refuses a cut file whose missing voxels the reader would fill up."""
-    size = path.stat().st_size
-    if path.suffix == ".gz":
-        try:
-            with gzip.open(path) as stream:
-                size = sum(len(part) for part in iter(lambda: stream.read(1 << 20), b""))
-        except (EOFError, zlib.error) as error:
-            raise ValueError("truncated or damaged") from error
-    if path.name.endswith((".nii", ".nii.gz")):
-        try:
-            image: Any = nibabel.load(path)
-        except nibabel.filebasedimages.ImageFileError as error:
-            raise ValueError("no NIfTI image, whatever its name says") from error
-        voxels = image.dataobj
-        if size < voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize:
-            raise ValueError("truncated or damaged")
-    if path.suffix.lower() in (".jpg", ".jpeg") and b"\xff\xd9" not in path.read_bytes()[-1024:]:
-        raise ValueError("truncated or damaged")
+    headers = {path: _tags(path) for path in files}
+    return {tags.get(_INSTANCE, str(path)): (path, tags.get(_POSITION, str(path))) for path, tags in headers.items()}

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from training.data.files import GREYS, grey
+from training.data.reading import mean_of_colours
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 _ENDINGS = (("_ED", "_ES"), ("_fixed", "_moving"))  # Fixed and moving of one pair.
@@ -63,14 +63,12 @@ class _Files:
     subject: str = ""
 
 
-def find_pairs(
-    place: Path, slices: list[int], pixel: float = 0.0, intact: bool = False, data: Path | None = None
-) -> Iterator[LabelledPair]:
-    """The labelled pairs of a folder, or of a CSV file.
+def find_pairs(place: Path, slices: list[int], pixel: float = 0.0, data: Path | None = None) -> Iterator[LabelledPair]:
+    """Find the labelled pairs of a folder, or of a CSV file.
 
     A CSV file has the columns ``fixed`` and ``moving``, and of ``fixed_labels`` with ``moving_labels``,
     ``fixed_landmarks`` with ``moving_landmarks``, ``fixed_mask`` with ``moving_mask``, ``fixed_subject`` with
-    ``moving_subject`` and ``slice`` what there is.
+    ``moving_subject`` and ``slice`` those that exist.
 
     In a folder, files ``X_ED`` and ``X_ES``, or ``X_fixed`` and ``X_moving``, make a pair. Without such names every
     ordered pair of two images is taken, of volumes at each of the ``slices`` along their first array axis. The labels
@@ -80,18 +78,15 @@ def find_pairs(
     Args:
         place: Folder or CSV file.
         slices: Of volumes in a folder.
-        pixel: mm of a pixel of 2-D files; 0 takes what they say.
-        intact: Leave out pairs of which an image has so few grey values that training would skip it.
-        data: Folder that the paths in a CSV file are relative to; without it that of the file.
+        pixel: Pixel size of 2-D files, mm; 0 takes the size that the file states.
+        data: Folder that the paths in a CSV file are relative to; by default the folder of the file.
 
     Raises:
         OSError: A file is missing.
-        ValueError: Nothing fits.
+        ValueError: There is no pair, or a row or a file makes no sense.
     """
     read = functools.lru_cache(16)(functools.partial(_read, pixel=pixel))
     for fixed, moving, index in _listed(place, data or place.parent) if place.is_file() else _named(place, slices):
-        if intact and any(len(np.unique(sitk.GetArrayViewFromImage(read(f.image)))) < GREYS for f in (fixed, moving)):
-            continue
         yield _pair(fixed, moving, index, read)
 
 
@@ -121,11 +116,11 @@ def _listed(path: Path, data: Path) -> Iterator[tuple[_Files, _Files, int]]:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a table, without the blanks around names and values, and without the mark that Excel puts first.
+    """The rows of a table, without blanks around names and values, and without the byte order mark of Excel.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is no text, or a row has more values than there are columns.
+        ValueError: The file is no text, or a row has more values than there are columns.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
@@ -183,7 +178,7 @@ def _pair(fixed: _Files, moving: _Files, index: int, read: Callable[[Path], sitk
             f"'{fixed.landmarks}' has {len(points[0])} landmarks, '{moving.landmarks}' {len(points[1])};"
             " the same row must be the same place in both."
         )
-    if all(any(one is None for one in kind) for kind in (labels, points)):
+    if all(any(one is None for one in part) for part in (labels, points)):
         raise ValueError(
             f"'{fixed.image}' and '{moving.image}' cannot be scored: labels, or landmarks, are needed of both."
         )
@@ -207,7 +202,7 @@ def _pair(fixed: _Files, moving: _Files, index: int, read: Callable[[Path], sitk
 
 
 def _read(path: Path, pixel: float) -> sitk.Image:
-    """A volume, or a 2-D file as one of a single slice; colours become grey."""
+    """A volume, or a 2-D file as a volume of one slice; colours are averaged."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")
     try:
@@ -216,7 +211,7 @@ def _read(path: Path, pixel: float) -> sitk.Image:
         raise ValueError(f"'{path}' cannot be read as an image; it may be damaged, or text.") from error
     if image.GetDimension() > 3:
         raise ValueError(f"'{path}' has {image.GetDimension()} dimensions; a slice or a volume is needed.")
-    image = grey(image)
+    image = mean_of_colours(image)
     if image.GetDimension() == 2:
         image = sitk.JoinSeries(image)
     if pixel and image.GetDepth() == 1:
@@ -225,7 +220,7 @@ def _read(path: Path, pixel: float) -> sitk.Image:
 
 
 def _on_grid(image: sitk.Image, like: sitk.Image, nearest: bool) -> sitk.Image:
-    """The image on the grid of another, at the same places in the scanner."""
+    """The image resampled to the grid of another."""
     if all(
         np.allclose(getattr(image, f"Get{part}")(), getattr(like, f"Get{part}")(), atol=1e-4)
         for part in ("Size", "Spacing", "Origin", "Direction")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.data.batches import background
+from training.data.augmentation import background_noise
 from training.data.labelled_pairs import LabelledPair
 from UnsupervisedRegistrationLib.core.evaluation.metrics import dice, surface_distance, target_registration_error
 from UnsupervisedRegistrationLib.core.images.foreground import foreground
@@ -131,8 +131,9 @@ def _mean(values: Iterable[float]) -> float:
 
 def _as_trained(pair: LabelledPair, model: Model, number: int) -> Iterator[Tensor]:
     """Fixed and moving image under the conditions in which the model learned."""
-    data = model.configuration.training.get("data", {})
-    noise, masked = float(data.get("background_noise", 0)), bool(data.get("masks", ""))
+    settings = model.configuration.training
+    noise = float(settings.get("augmentation", {}).get("background_noise", 0))
+    masked = bool(settings.get("data", {}).get("masks", ""))
     preprocessing = model.configuration.preprocessing
     for side, (image, mask) in enumerate(((pair.fixed, pair.fixed_mask), (pair.moving, pair.moving_mask))):
         if not noise and not masked:
@@ -142,7 +143,9 @@ def _as_trained(pair: LabelledPair, model: Model, number: int) -> Iterator[Tenso
         inside = foreground(unit[0, 0])[None, None] if mask is None else mask > 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(2 * number + side)
-            unit = torch.where(inside, unit, background(1, (unit.shape[2], unit.shape[3]), noise)) if noise else unit
+            unit = (
+                torch.where(inside, unit, background_noise(1, (unit.shape[2], unit.shape[3]), noise)) if noise else unit
+            )
         unit = unit * inside if masked else unit
         window = preprocessing.intensity == "window"
         yield preprocessing.lower + unit * (preprocessing.upper - preprocessing.lower) if window else unit

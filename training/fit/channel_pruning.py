@@ -1,4 +1,4 @@
-"""A narrower network to start from, made of the channels of a wide one that matter most."""
+"""Channel pruning: initial weights of a network from those of a wider one."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from UnsupervisedRegistrationLib.core.networks.pyramid import Pyramid
 
 @dataclass(frozen=True)
 class _Channels:
-    """What some layers make and others see.
+    """Channels between layers.
 
     Attributes:
-        made_by: Names of layers whose outputs the channels are; the last one sets how strong they are.
-        seen_by: Names of layers, and the first of their inputs that is one of the channels.
+        outputs_of: Names of the layers whose outputs they are; the last layer decides their magnitude.
+        inputs_of: Names of the layers whose inputs they are, and the number of the first of these inputs.
     """
 
-    made_by: list[str]
-    seen_by: list[tuple[str, int]]
+    outputs_of: list[str]
+    inputs_of: list[tuple[str, int]]
 
 
-def narrowed(network: Pyramid, width: int) -> dict[str, Tensor]:
-    """The weights of a network of that ``width``, which is not above that of the one given.
+def prune_channels(network: Pyramid, width: int) -> dict[str, Tensor]:
+    """Return weights for a network of that ``width``, which is at most that of ``network``.
 
-    Of the channels between two layers those stay whose squared weights, times those of what sees them, are largest.
+    Of the channels between two layers those are kept whose squared outgoing times squared incoming weights are largest.
     """
     weights = network.state_dict()
     outputs = {name: torch.ones(len(tensor), dtype=torch.bool) for name, tensor in weights.items()}
@@ -36,18 +36,19 @@ def narrowed(network: Pyramid, width: int) -> dict[str, Tensor]:
         name: torch.ones(tensor.shape[1], dtype=torch.bool) for name, tensor in weights.items() if tensor.ndim > 1
     }
     for channels in _channels(network):
-        made = _squares(weights[f"{channels.made_by[-1]}.weight"], 0)
-        seen = sum(
-            _squares(weights[f"{layer}.weight"], 1).narrow(0, first, len(made)) for layer, first in channels.seen_by
+        incoming = _squares(weights[f"{channels.outputs_of[-1]}.weight"], 0)
+        outgoing = sum(
+            _squares(weights[f"{layer}.weight"], 1).narrow(0, first, len(incoming))
+            for layer, first in channels.inputs_of
         )
-        kept = torch.zeros(len(made), dtype=torch.bool)
-        kept[(made * seen).topk(len(made) * width // network.configuration.width).indices] = True
-        for layer in channels.made_by:
+        kept = torch.zeros(len(incoming), dtype=torch.bool)
+        kept[(incoming * outgoing).topk(len(incoming) * width // network.configuration.width).indices] = True
+        for layer in channels.outputs_of:
             outputs[f"{layer}.weight"] = outputs[f"{layer}.bias"] = kept
-        for layer, first in channels.seen_by:
+        for layer, first in channels.inputs_of:
             inputs[f"{layer}.weight"][first : first + len(kept)] = kept
-    taken = {name: tensor[outputs[name]] for name, tensor in weights.items()}
-    return {name: tensor[:, inputs[name]] if name in inputs else tensor for name, tensor in taken.items()}
+    pruned = {name: tensor[outputs[name]] for name, tensor in weights.items()}
+    return {name: tensor[:, inputs[name]] if name in inputs else tensor for name, tensor in pruned.items()}
 
 
 def _channels(network: Pyramid) -> Iterator[_Channels]:
@@ -56,13 +57,13 @@ def _channels(network: Pyramid) -> Iterator[_Channels]:
         encoder = f"encoder.{level}"
         yield _Channels([f"{encoder}.0", f"{encoder}.1"], [(f"{encoder}.3", 0)])
         layers = [f"decoder.{number}.{place}" for place, layer in decoder.named_children() if list(layer.parameters())]
-        # A decoder sees matches, the features of either image, and the velocity.
+        # The inputs of a decoder: correlations, the features of either image, and the velocity.
         features = width * (level + 1)
         matches = next(decoder.parameters()).shape[1] - 2 * features - dimension
-        seen_by = [(layers[0], matches), (layers[0], matches + features)]
+        inputs_of = [(layers[0], matches), (layers[0], matches + features)]
         if level + 1 < network.configuration.levels:
-            seen_by.append((f"encoder.{level + 1}.0", 0))
-        yield _Channels([f"{encoder}.3", f"{encoder}.4"], seen_by)
+            inputs_of.append((f"encoder.{level + 1}.0", 0))
+        yield _Channels([f"{encoder}.3", f"{encoder}.4"], inputs_of)
         for layer, following in itertools.pairwise(layers):
             yield _Channels([layer], [(following, 0)])
 

@@ -1,4 +1,4 @@
-"""What Lightning drives: one update, one validation, the optimiser."""
+"""The Lightning module: one update, one validation, the optimiser."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from training.data.batches import Batch, Batches
 from training.data.labelled_pairs import find_pairs
 from training.data.store import open_store, prepare
 from training.evaluation.evaluate import evaluate
-from training.fit.channel_pruning import narrowed
-from training.fit.distillation import lessons
+from training.fit.channel_pruning import prune_channels
 from training.fit.example_figure import draw_examples
 from training.fit.objective import loss_of
-from training.provenance import made_by
+from training.provenance import provenance
 from UnsupervisedRegistrationLib.core.images.crop import LEAST
 from UnsupervisedRegistrationLib.core.models.card import Card
 from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration, load_model
@@ -32,19 +31,19 @@ from UnsupervisedRegistrationLib.core.networks.pyramid import Pyramid
 from UnsupervisedRegistrationLib.core.similarity.losses import endpoint_error
 from UnsupervisedRegistrationLib.core.spatial.folding import folding
 
-_VALIDATION_STEP = 10**9  # Numbers of steps that no run reaches, so validation sees pairs that training does not.
+_VALIDATION_STEP = 10**9  # No run reaches this step, so that validation pairs differ from training pairs.
 
 
 class Learner(lightning.LightningModule):
-    """A network that learns by a run's configuration.
+    """A network and how a run trains it.
 
     Args:
         run: All settings.
-        folder: Where a batch goes that made the loss useless.
+        folder: Receives a batch whose loss is not finite.
 
     Raises:
-        OSError: The model to start from, or the teacher, cannot be read.
-        ValueError: The network cannot halve images of that size, or is not that of the model to start from.
+        OSError: The model to start from cannot be read.
+        ValueError: The network does not fit images of that size, or the network of the model to start from.
     """
 
     def __init__(self, run: RunConfiguration, folder: Path) -> None:
@@ -60,19 +59,17 @@ class Learner(lightning.LightningModule):
             )
         if run.optimisation.start:
             self._start_from(load_model(Path(run.optimisation.start)))
-        # A model, so that the teacher is no part of what is trained and saved.
-        self._teacher = load_model(Path(run.optimisation.teacher)) if run.optimisation.teacher else None
-        self.drawn_at = (0.0, 0.0)  # When the drawing of the step's pairs began and ended, s.
+        self.batch_times = (0.0, 0.0)  # Start and end of making the batch of the step, s.
         self._batches: Batches | None = None
         self._validation: list[Batch] = []
 
     def prepare_data(self) -> None:
-        """Prepares the slices once in each machine, while the other processes wait."""
+        """Prepare the slices once on each machine, while the other processes wait."""
         if self.run.data.folders:
             prepare(self.run.data, self.run.synthesis.size)
 
     def setup(self, stage: str) -> None:
-        """Draws from now on this process's share of every batch."""
+        """Open the slices, and take this process's share of every batch from now on."""
         store = open_store(self.run.data, self.run.synthesis.size) if self.run.data.folders else None
         if store and self.trainer.is_global_zero:
             store.report()
@@ -80,49 +77,37 @@ class Learner(lightning.LightningModule):
         self._batches = Batches(self.run, store, self.trainer.global_rank, self.trainer.world_size, gpu)
 
     def train_dataloader(self) -> DataLoader[int]:
-        """Numbers only: the pairs are drawn on the device."""
+        """Numbers of steps only: the pairs are made on the device."""
         return _numbers(self.run.optimisation.steps)
 
     def val_dataloader(self) -> DataLoader[int]:
-        """As many batches as make up the pairs to look at."""
+        """As many batches as hold the validation pairs."""
         return _numbers(max(self.run.validation.count // self.run.optimisation.batch, 1))
 
     def training_step(self, number: Tensor, index: int) -> Tensor:
-        """One update.
+        """Compute the loss of one update.
 
         Raises:
-            ValueError: The loss is not finite; the batch is saved for a look.
+            ValueError: The loss is not finite; the batch is saved for inspection.
         """
         assert self._batches is not None
         start = time.perf_counter()
         batch = self._batches.draw(self.global_step, self.device)
-        self.drawn_at = start, time.perf_counter()
-        loss, parts = self.loss(batch)
+        self.batch_times = start, time.perf_counter()
+        loss, parts = loss_of(self.network, batch, self.run.loss)
         if not bool(torch.isfinite(loss)):
             raise ValueError(self._save_bad(batch, loss))
         self.log("loss", loss.detach(), prog_bar=True)
         self.log_dict({f"train/{name}": value for name, value in parts.items()})
         return loss
 
-    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a batch and its parts, see ``loss_of``; with a teacher, pairs shown in part as it tells.
-
-        A part that is measured of both comes from the pairs that are shown whole.
-        """
-        teacher = None if self._teacher is None else self._teacher.network.to(self.device)
-        total, parts = torch.zeros((), device=self.device), dict[str, Tensor]()
-        for lesson in reversed(lessons(batch, teacher)):
-            loss, found = loss_of(self.network, lesson, self.run.loss)
-            total, parts = total + loss * len(lesson.fixed) / len(batch.fixed), parts | found
-        return total, parts
-
     def validation_step(self, number: Tensor, index: int) -> None:
-        """Loss on pairs that are the same every time; error in voxels and folding where the truth is known."""
+        """Log the loss of fixed pairs, folding, and the error in voxels if the truth is known."""
         assert self._batches is not None
         if index >= len(self._validation):
             self._validation.append(self._batches.draw(_VALIDATION_STEP + index, self.device))
         batch = self._validation[index]
-        loss, parts = self.loss(batch)
+        loss, parts = loss_of(self.network, batch, self.run.loss)
         velocity = self.network(batch.fixed, batch.moving)[-1]
         displacement = self.network.displacement(velocity, tuple(batch.fixed.shape[2:]))
         values = {f"val/{name}": value for name, value in parts.items()} | {"val/loss": loss}
@@ -138,7 +123,7 @@ class Learner(lightning.LightningModule):
             self.logger.experiment.add_figure("examples", figure, self.global_step)  # type: ignore[attr-defined]
 
     def on_validation_epoch_end(self) -> None:
-        """Scores the labelled pairs, if there are any; they are looked at and decide nothing."""
+        """Score the labelled pairs, if there are any; the scores are logged and decide nothing."""
         wanted = self.run.validation
         if not wanted.pairs or self.trainer.sanity_checking or not self.trainer.is_global_zero:
             return
@@ -150,27 +135,27 @@ class Learner(lightning.LightningModule):
         self.log("val/label_folding", score.folding, rank_zero_only=True)
 
     def configure_optimizers(self) -> Any:
-        """Adam, and a rate that warms up and then falls to a hundredth."""
+        """Adam, with a rate that rises during the warm-up and then falls to a hundredth."""
         wanted = self.run.optimisation
         optimiser = torch.optim.Adam(self.network.parameters(), lr=wanted.rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_factor(step, wanted))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The settings go along, so that a checkpoint can be exported and is not continued with others."""
+        """Save the settings too, so that a checkpoint can be exported and is not continued with others."""
         checkpoint["run"] = plain(self.run)
-        checkpoint["made_by"] = made_by()
+        checkpoint["provenance"] = provenance()
 
     def model(self, name: str, card: Card | None = None) -> Model:
-        """The network as it is, ready for ``register``."""
+        """Return the network as a model that can register."""
         run = self.run
-        configuration = ModelConfiguration(run.network, run.data.preprocessing, run.passes, plain(run))
+        configuration = ModelConfiguration(run.network, run.data.preprocessing, training=plain(run))
         return Model(name, self.network, configuration, card or Card())
 
     def _start_from(self, model: Model) -> None:
         wanted = self.run.network
         found = model.configuration.network
-        # The steps of demons have no weights, and of levels and channels some may be taken alone.
+        # Demons iterations have no weights, and levels and channels may be left out.
         free = ("demons_steps", "levels", "width") if isinstance(model.network, Pyramid) else ()
         same = dataclasses.replace(found, **{name: getattr(wanted, name) for name in free})
         if same != wanted or wanted.levels > found.levels or wanted.width > found.width:
@@ -180,7 +165,7 @@ class Learner(lightning.LightningModule):
             )
         weights = model.network.state_dict()
         if isinstance(model.network, Pyramid) and wanted.width < found.width:
-            weights = narrowed(model.network, wanted.width)
+            weights = prune_channels(model.network, wanted.width)
         self.network.load_state_dict({name: weights[name] for name in self.network.state_dict()})
 
     def _save_bad(self, batch: Batch, loss: Tensor) -> str:
@@ -188,17 +173,15 @@ class Learner(lightning.LightningModule):
         torch.save({name: value for name, value in vars(batch).items() if value is not None}, path)
         return (
             f"The loss became {loss.item()} at step {self.global_step}; the batch is in '{path}'."
-            f" Look at its images, or lower optimisation.rate ({self.run.optimisation.rate})."
+            f" Inspect its images, or lower optimisation.rate ({self.run.optimisation.rate})."
         )
 
 
 def rate_factor(step: int, optimisation: OptimisationConfiguration) -> float:
-    """Learning rate of a step over the highest one."""
+    """Return the learning rate of a step, relative to the highest one."""
     if step < optimisation.warmup:
         return (step + 1) / optimisation.warmup
     share = (step - optimisation.warmup) / max(optimisation.steps - optimisation.warmup, 1)
-    if optimisation.schedule == "exponential":
-        return float(0.01**share)
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
 
 

@@ -1,4 +1,4 @@
-"""The loss of a batch, put together from the losses of ``core``."""
+"""The loss of a batch, composed of the losses of ``core``."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from training.configuration import LossConfiguration
 from training.data.batches import Batch
 from UnsupervisedRegistrationLib.core.networks.network import Network
 from UnsupervisedRegistrationLib.core.similarity import losses
-from UnsupervisedRegistrationLib.core.spatial.deformation import compose, warp
+from UnsupervisedRegistrationLib.core.spatial.deformation import warp
 
 _SIMILARITIES = {"photometric": losses.photometric, "local_ncc": losses.local_ncc, "mind": losses.mind}
 
 
 def loss_of(network: Network, batch: Batch, configuration: LossConfiguration) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss over all scales of the network, each coarser one with half the weight.
+    """Sum the loss over all scales of the network, each coarser one with half the weight.
 
     Returns:
-        The loss, and its parts at the finest scale: ``similarity``, ``smoothness``, ``endpoint`` in voxels where the
-        truth is known, and ``photometric`` and ``inverse_consistency`` in voxels if they have a weight.
+        The loss, and its parts at the finest scale: ``similarity``, ``smoothness``, ``endpoint`` in voxels if the truth
+        is known, and ``photometric`` and ``compression`` if they have a weight.
     """
     outcomes = network(batch.fixed, batch.moving)
     total = batch.fixed.new_zeros(())
@@ -28,8 +28,6 @@ def loss_of(network: Network, batch: Batch, configuration: LossConfiguration) ->
         parts = _parts(network, velocity, batch, configuration, finest=level == 0)
         if level == 0:
             finest = parts
-            if configuration.inverse_consistency_weight:
-                parts["inverse_consistency"] = _inverse_consistency(network, velocity, batch)
         loss = sum((_weight(name, configuration) * value for name, value in parts.items()), start=total.new_zeros(()))
         total = total + 0.5**level * loss
     return total, {name: value.detach() for name, value in finest.items()}
@@ -50,19 +48,16 @@ def _parts(
     parts: dict[str, Tensor] = {}
     if configuration.endpoint_weight and batch.truth is not None:
         voxels = full[0] / shape[0]
-        measure = losses.endpoint_error if configuration.endpoint == "distance" else losses.photometric
-        parts["endpoint"] = measure(displacement * voxels, _coarse(batch.truth, shape), weight)
+        parts["endpoint"] = losses.endpoint_error(displacement * voxels, _coarse(batch.truth, shape), weight)
     if finest or batch.truth is None:
-        parts |= _similarities(network, velocity, displacement, batch, configuration)
+        parts |= _similarities(displacement, batch, configuration)
         parts["smoothness"] = _smoothness(displacement, fixed, configuration)
     if finest and configuration.compression_weight:
         parts["compression"] = losses.compression(network.flows(velocity))
     return parts
 
 
-def _similarities(
-    network: Network, velocity: Tensor, displacement: Tensor, batch: Batch, configuration: LossConfiguration
-) -> dict[str, Tensor]:
+def _similarities(displacement: Tensor, batch: Batch, configuration: LossConfiguration) -> dict[str, Tensor]:
     """``similarity``, and ``photometric`` beside it if it has a weight."""
     compare = {"similarity": _SIMILARITIES[configuration.similarity]}
     if configuration.photometric_weight:
@@ -71,28 +66,15 @@ def _similarities(
     fixed, moving = _coarse(batch.similar_fixed, shape), _coarse(batch.similar_moving, shape)
     weight = None if batch.weight is None or batch.truth is not None else _coarse(batch.weight, shape)
     warped = warp(moving, displacement)
-    there = {name: measure(warped, fixed, weight) for name, measure in compare.items()}
-    if not configuration.both_ways:
-        return there
-    warped_back = warp(fixed, network.displacement(-velocity, shape))
-    return {name: (there[name] + measure(warped_back, moving)) / 2 for name, measure in compare.items()}
+    return {name: measure(warped, fixed, weight) for name, measure in compare.items()}
 
 
 def _smoothness(displacement: Tensor, fixed: Tensor, configuration: LossConfiguration) -> Tensor:
     if configuration.smoothness == "diffusion":
         return losses.diffusion(displacement)
-    if configuration.smoothness == "bending":
-        return losses.bending(displacement)
-    strength = configuration.edge_strength if configuration.smoothness == "edge_aware" else 0.0
-    return losses.edge_aware_smoothness(displacement, fixed, strength)
-
-
-def _inverse_consistency(network: Network, velocity: Tensor, batch: Batch) -> Tensor:
-    """Mean distance of a voxel from where the pair and then the swapped pair carry it, voxels."""
-    shape = tuple(batch.fixed.shape[2:])
-    swapped = network(batch.moving, batch.fixed)[-1]
-    there_and_back = compose(network.displacement(swapped, shape), network.displacement(velocity, shape))
-    return losses.endpoint_error(there_and_back, there_and_back.new_zeros(()), batch.weight)
+    if configuration.smoothness == "total_variation":
+        return losses.edge_aware_smoothness(displacement, fixed, alpha=0.0)
+    return losses.edge_aware_smoothness(displacement, fixed)
 
 
 def _coarse(values: Tensor, shape: tuple[int, ...]) -> Tensor:

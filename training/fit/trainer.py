@@ -19,7 +19,8 @@ from training.fit.throughput import Throughput
 from UnsupervisedRegistrationLib.core.models.model_file import save_whole
 
 LAST = "last.ckpt"
-_STEPS = "optimisation.steps"  # The one setting that may change, so that a run can go on for longer.
+_STEPS = "optimisation.steps"  # The one setting that may change, so that a run can be prolonged.
+_LARGEST_GRADIENT = 1.0  # Norm to which gradients are clipped.
 
 
 def fit(
@@ -30,39 +31,39 @@ def fit(
     nodes: int = 1,
     throughput: Throughput | None = None,
 ) -> Path:
-    """Trains, or goes on where the last checkpoint of the folder stopped.
+    """Train, or continue from the last checkpoint of the folder.
 
     Args:
         run: All settings.
         folder: Receives ``last.ckpt``, ``best.ckpt`` and the TensorBoard files.
-        devices: How many in each node; ``"auto"`` takes all.
-        nodes: How many machines.
-        throughput: Takes the times of the steps, if they are wanted afterwards.
+        devices: Number on each machine; ``"auto"`` takes all.
+        nodes: Number of machines.
+        throughput: Receives the times of the steps, if the caller needs them.
 
     Returns:
         The last checkpoint.
 
     Raises:
         OSError: The folder or a scan cannot be read or written.
-        ValueError: The settings do not fit the data, the devices or the checkpoint that is there.
+        ValueError: The settings do not fit the data, the devices or the existing checkpoint.
     """
     folder.mkdir(parents=True, exist_ok=True)
     last = folder / LAST
     if last.exists():
         check_same_run(last, run)
     lightning.seed_everything(run.seed, verbose=False)
-    warnings.filterwarnings("ignore", "Checkpoint directory .* exists")  # It is to go on there.
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists")  # The run continues there.
     warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning's use of PyTorch.
     trainer = lightning.Trainer(
         devices=devices,
         num_nodes=nodes,
         max_steps=run.optimisation.steps,
-        precision=_precision(run),
-        gradient_clip_val=run.optimisation.clip,
+        precision="16-mixed" if torch.cuda.is_available() else "32-true",
+        gradient_clip_val=_LARGEST_GRADIENT,
         val_check_interval=min(run.optimisation.validate_every, run.optimisation.steps),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # Every process draws its own share of the batch.
+        use_distributed_sampler=False,  # Every process makes its own share of the batch.
         log_every_n_steps=10,
         logger=TensorBoardLogger(folder, name="log", version=""),
         callbacks=_callbacks(run, folder, throughput or Throughput()),
@@ -74,11 +75,11 @@ def fit(
 
 
 def check_same_run(checkpoint: Path, run: RunConfiguration) -> None:
-    """Refuses to go on with other settings than a checkpoint was made with; its number of steps may change.
+    """Refuse to continue a checkpoint with other settings; only the number of steps may change.
 
     Raises:
         OSError: The checkpoint cannot be read.
-        ValueError: It is damaged, or the settings differ; they are named.
+        ValueError: The checkpoint is damaged, or settings differ; the message names them.
     """
     saved, wanted = plain(run_from(read_checkpoint(checkpoint)["run"])), plain(run)
     different = [name for name in _flat(wanted) if _flat(saved)[name] != _flat(wanted)[name] and name != _STEPS]
@@ -96,10 +97,10 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """A kill or a full disk leaves the previous checkpoint readable."""
+    """Writes checkpoints so that a kill or a full disk leaves the previous one readable."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Saves as a whole or not at all."""
+        """Save completely or not at all."""
         save_whole(checkpoint, Path(path))
 
 
@@ -107,25 +108,25 @@ class Bar(TQDMProgressBar):
     """The progress bar of Lightning, with a line above it for every validation."""
 
     def on_validation_end(self, trainer: Any, module: Any) -> None:
-        """Writes everything that was validated, so that a run can be followed without TensorBoard."""
+        """Print all validation values, so that a run can be followed without TensorBoard."""
         super().on_validation_end(trainer, module)
         values = {name[4:]: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         text = ", ".join(f"{name} {value:.4g}" for name, value in sorted(values.items()))
         self.print(f"step {trainer.global_step}: {text}")
 
     def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
-        """Leaves the line to the error that ends the run."""
+        """Close the bar, so that the error message starts on a line of its own."""
         self.train_progress_bar.close()
 
 
 class LastStep(Callback):
-    """Keeps the state after the last step, which is seldom a multiple of the steps between validations."""
+    """Saves the state after the last step, which is rarely a multiple of ``validate_every``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
-        """Saves before Lightning puts the averaged weights into the network, so that a longer run can go on."""
+        """Save before Lightning puts the averaged weights into the network, so that the run can be prolonged."""
         if trainer.global_step == module.run.optimisation.steps:
             trainer.save_checkpoint(self._path)
 
@@ -140,9 +141,3 @@ def _callbacks(run: RunConfiguration, folder: Path, throughput: Throughput) -> l
         throughput,
         LastStep(folder / LAST),
     ]
-
-
-def _precision(run: RunConfiguration) -> Any:
-    if run.optimisation.precision != "auto":
-        return run.optimisation.precision
-    return "16-mixed" if torch.cuda.is_available() else "32-true"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Two minutes on a CPU: learns from drawn images, and the outcome registers a drawn patient.
+# Two minutes on a CPU: trains on synthetic images, then registers a phantom with the new model.
 set -euo pipefail
 python -m training fit training/configurations/demo.yaml --output out/train-demo
 python -m training export out/train-demo/last.ckpt --output out/train-demo/demo.pt

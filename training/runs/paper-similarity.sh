@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# (d) L2 against local correlation and MIND, each with the weight that makes the loss of the unregistered pairs the same.
+# (d) L2, local correlation and MIND. The weights give the unregistered pairs the same loss.
 set -euo pipefail
 declare -A ncc=([brain]=2.5 [heart]=3 [liver]=4.1) mind=([brain]=37 [heart]=25 [liver]=22)
 for organ in brain heart liver; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# (a) Plain against edge-aware smoothness. The plain one has the weight that makes both as strong on these images: times
-# the mean of exp(-10 |gradient|) over the unlabelled slices.
+# (a) Plain and edge-aware smoothness. The weight of the plain one is multiplied by the mean of exp(-10 |gradient|) over the
+# unlabelled slices, so that both are equally strong.
 set -euo pipefail
 declare -A weight=([brain]=0.26 [heart]=0.235 [liver]=0.258)
 for organ in brain heart liver; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The paper's network on one organ, once a seed: paper.sh ORGAN NAME [--part.name value ..]; the paper-*.sh use it.
+# Trains the paper's network for one organ, once per seed: paper.sh ORGAN NAME [--part.name value ..]; used by paper-*.sh.
 # DATA is the folder with brain_t1, cardiac_cine and liver_ct.
 set -euo pipefail
 organ=$1 name=$2

@@ -8,5 +8,5 @@ train() {
   python -m training export "out/train/voxelmorph-$1/last.ckpt" --output "out/models/voxelmorph-$1.pt"
 }
 train brain brain_t1/train across 1.0 "[192, 160]"
-train heart cardiac_cine/train within 1.5 "[160, 160]"
+train heart cardiac_volumes/train within 1.5 "[160, 160]"
 train liver liver_ct/train across 1.5 "[192, 192]"

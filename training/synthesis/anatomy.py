@@ -1,6 +1,6 @@
-"""Random labelmaps: meaningless shapes, and slices that look like a head, an abdomen, a heart, a thorax, a section.
+"""Random labelmaps: random shapes, and slices that look like a head, an abdomen, a heart, a thorax, a section.
 
-All images of a call, and all ellipses in them, are drawn together: a GPU waits for every operation, not for its size.
+All images of a call, and all ellipses in them, are made together: on a GPU the number of operations decides.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Ellipse(NamedTuple):
     Attributes:
         y, x: Mean position of its centre.
         tall, wide: Mean half axes.
-        jitter: Relative spread of position and size; what it turns by, rad, is twice that.
-        away_y, away_x: How much further from its mean position the centre may be.
+        jitter: Relative spread of position and size; the spread of the rotation, rad, is twice that.
+        away_y, away_x: Further spread of the centre.
     """
 
     y: float
@@ -248,8 +248,8 @@ ANATOMIES = (random_shapes, head, abdomen, heart, thorax, section)
 
 def anatomies(batch: int, shape: tuple[int, int]) -> Tensor:
     """Labels ``(batch, 1, *shape)``; the anatomies take turns, beginning with a random one."""
-    first, kinds = int(torch.randint(len(ANATOMIES), (1,))), len(ANATOMIES)
+    first, count = int(torch.randint(len(ANATOMIES), (1,))), len(ANATOMIES)
     labels = torch.empty(batch, 1, *shape)
-    for turn in range(min(kinds, batch)):
-        labels[turn::kinds] = ANATOMIES[(first + turn) % kinds](len(range(turn, batch, kinds)), shape).float()
+    for turn in range(min(count, batch)):
+        labels[turn::count] = ANATOMIES[(first + turn) % count](len(range(turn, batch, count)), shape).float()
     return labels

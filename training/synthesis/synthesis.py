@@ -1,8 +1,8 @@
-"""Pairs of images with a known displacement, of random anatomy and random contrast; no data needed.
+"""Synthetic pairs of images with a known displacement, of random anatomy and random contrast.
 
-A labelmap is drawn, deformed twice, and painted twice. The recipe starts from SynthMorph (Hoffmann et al., IEEE TMI
-2022); added are anatomies, texture that moves with the tissue, an affine part, lesions that only one image has,
-partial field of view, and the true displacement.
+A random labelmap is deformed twice and given intensities twice. The method extends SynthMorph (Hoffmann et al., IEEE
+TMI 2022) by anatomies, texture that moves with the tissue, an affine part, lesions in one of the images only, a partial
+field of view, and the true displacement.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from UnsupervisedRegistrationLib.core.spatial.deformation import compose, expone
 from UnsupervisedRegistrationLib.core.spatial.grid import identity_grid
 
 _LABELS = 24
-_KNOTS = 6  # Of a random curve of intensities,
-_WHITE = (0.6, 1.0)  # and above which of them all is white.
+_KNOTS = 6  # Of a random intensity curve.
+_WHITE = (0.6, 1.0)  # Range of the threshold above which intensities become white.
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Pair:
         displacement: ``(B, 2, H, W)``, the truth, from fixed to moving, voxels.
         hidden_fixed: ``(B, 3, H, W)``, the same anatomy without noise in a contrast common to both images.
         hidden_moving: Like ``hidden_fixed``.
-        weight: ``(B, 1, H, W)``, how much the truth counts; little in the empty background, where nothing tells it.
+        weight: ``(B, 1, H, W)``, weight of the truth; low in the empty background, where nothing determines it.
     """
 
     fixed: Tensor
@@ -46,18 +46,18 @@ class Pair:
 
 @dataclass(frozen=True)
 class SynthesisConfiguration:
-    """How far the pairs differ.
+    """Size of the images, and how much the two images of a pair differ.
 
     Attributes:
         size: Height and width of the images, voxels.
         warp_scales: Distances of the control points of the random velocity, voxels.
         warp_strengths: Largest standard deviation of the velocity for each scale, voxels.
-        affine: Largest shift (share of the size), rotation (rad) and change of scale. Every pair has a share of
-            them and of the strengths that is uniform from none to all, so that small motions are as common as large.
+        affine: Largest shift (share of the size), rotation (rad) and change of scale. In every pair they and the
+            strengths are multiplied by a number that is uniform in 0..1, so that small motions are as common as large.
         same_contrast: Share of the pairs in which both images have the same contrast.
-        remapped: Share of those in which the intensities of the moving image then pass through a random curve, so that
-            the texture of the tissue is the same as well, but inverted, compressed or folded.
-        strange: Share of all pairs in which the moving image has a texture of its own, as another person has.
+        random_intensity_mapping: Share of those in which a random curve then maps the intensities of the moving image.
+            The texture of the tissue stays the same, but is inverted, compressed or folded.
+        independent_texture: Share of all pairs whose moving image has a texture of its own, as another subject has.
     """
 
     size: tuple[int, int] = (160, 160)
@@ -65,14 +65,14 @@ class SynthesisConfiguration:
     warp_strengths: tuple[float, ...] = (1.0, 3.0, 5.0, 6.0)
     affine: tuple[float, float, float] = (0.05, 0.15, 0.1)
     same_contrast: float = 0.5
-    remapped: float = 0.0
-    strange: float = 0.0
+    random_intensity_mapping: float = 0.0
+    independent_texture: float = 0.0
 
 
-def bend(batch: int, configuration: SynthesisConfiguration) -> Tensor:
-    """A small random deformation that varies real images, ``(B, 2, H, W)`` voxels.
+def random_deformation(batch: int, configuration: SynthesisConfiguration) -> Tensor:
+    """Draw a small random displacement that varies real images, ``(B, 2, H, W)`` voxels.
 
-    It is drawn at a quarter of the resolution, so that the network need not wait for it.
+    It is made at a quarter of the resolution, which is fast enough not to delay the network.
     """
     coarse = dataclasses.replace(
         configuration,
@@ -125,28 +125,28 @@ def _blur(image: Tensor, sigma: float) -> Tensor:
 
 
 def _contrast(batch: int) -> Tensor:
-    """Mean intensity and strength of the texture of each label, ``(B, 2, labels)``; the background is often black."""
+    """Mean intensity and amplitude of the texture of each label, ``(B, 2, labels)``; the background is often black."""
     means, textures = torch.rand(batch, _LABELS), 0.12 * torch.rand(batch, _LABELS)
     black = torch.rand(batch) < 0.7
     means[black, 0], textures[black, 0] = 0, 0
     return torch.stack([means, textures], dim=1)
 
 
-def _paint(labels: Tensor, texture: Tensor, contrast: Tensor) -> Tensor:
-    """Intensities of a labelmap before anything the scanner adds."""
+def _to_intensities(labels: Tensor, texture: Tensor, contrast: Tensor) -> Tensor:
+    """Intensities of a labelmap, without the effects of a scanner."""
     mean, strength = (contrast[:, i].gather(1, labels.flatten(1)).view_as(texture) for i in range(2))
     return mean + strength * texture
 
 
 def _texture(batch: int, shape: tuple[int, int]) -> Tensor:
-    """What varies within a tissue, ``(B, 1, H, W)``."""
+    """Random variation within a tissue, ``(B, 1, H, W)``."""
     return smooth_noise(batch, 1, shape, 3.0) + smooth_noise(batch, 1, shape, 9.0)
 
 
-def _remapped(image: Tensor, labels: Tensor) -> Tensor:
-    """Intensities through a random curve, falling in half of the images; the background keeps its own.
+def _map_intensities(image: Tensor, labels: Tensor) -> Tensor:
+    """Map intensities by a random curve, decreasing in half of the images; the background keeps its intensities.
 
-    In a third of the images the brightest turn white, as bone does in CT.
+    In a third of the images the brightest voxels become white, as bone does in CT.
     """
     batch = image.shape[0]
     values = torch.rand(batch, _KNOTS)
@@ -159,7 +159,7 @@ def _remapped(image: Tensor, labels: Tensor) -> Tensor:
 
 
 def _lesion(image: Tensor) -> Tensor:
-    """Adds a blob of another intensity to some of the images, which the partner does not have."""
+    """Add a blob of another intensity to some of the images; the other image of the pair lacks it."""
     batch, _, *shape = image.shape
     (blob,) = inside(wavy_points(batch, (shape[0], shape[1])), (Ellipse(0, 0, 0.1, 0.1, 0.6, 0.6, 0.6),))
     chosen = (blob < 1) & (torch.rand(batch, 1, 1, 1) < 0.2)
@@ -167,14 +167,14 @@ def _lesion(image: Tensor) -> Tensor:
 
 
 def _scan(image: Tensor) -> Tensor:
-    """What a scanner does: blur, bias field, gamma, noise, partial field of view, and intensities to 0..1."""
+    """Simulate a scanner: blur, bias field, gamma, noise, partial field of view; intensities become 0..1."""
     batch, _, *shape = image.shape
     size = (shape[0], shape[1])
     image = _blur(_lesion(image), float(uniform(0.2, 0.9)))
     image = image * torch.exp(uniform(0, 0.25, batch, 1, 1, 1) * smooth_noise(batch, 1, size, max(size) / 3))
     image = image.clamp_min(0).pow(torch.exp(uniform(-0.5, 0.5, batch, 1, 1, 1)))
     image = image + uniform(0, 0.05, batch, 1, 1, 1) * torch.randn_like(image)
-    some = image.flatten(1)[:, ::7]  # Enough to tell the percentiles, and a seventh of the time.
+    some = image.flatten(1)[:, ::7]  # Enough for the percentiles, in a seventh of the time.
     low = some.quantile(0.005, dim=1).view(-1, 1, 1, 1)
     high = some.quantile(0.995, dim=1).view(-1, 1, 1, 1)
     image = ((image - low) / (high - low).clamp_min(1e-3)).clamp(0, 1)
@@ -183,20 +183,20 @@ def _scan(image: Tensor) -> Tensor:
 
 
 def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
-    """A fresh batch of pairs.
+    """Make a batch of synthetic pairs.
 
     Args:
         batch: Number of pairs.
-        configuration: How far they differ.
+        configuration: Size of the images, and how much they differ.
     """
     shape = configuration.size
     anatomy = anatomies(batch, shape)
     texture = _texture(batch, shape)
-    strange = torch.rand(batch, 1, 1, 1) < configuration.strange
-    textures = texture, torch.where(strange, _texture(batch, shape), texture)
+    independent = torch.rand(batch, 1, 1, 1) < configuration.independent_texture
+    textures = texture, torch.where(independent, _texture(batch, shape), texture)
     contrasts = _contrast(batch), _contrast(batch)
     same = torch.rand(batch, 1, 1) < configuration.same_contrast
-    bent = same[..., None] & (torch.rand(batch, 1, 1, 1) < configuration.remapped)
+    mapped = same[..., None] & (torch.rand(batch, 1, 1, 1) < configuration.random_intensity_mapping)
     contrasts = contrasts[0], torch.where(same, contrasts[0], contrasts[1])
     hidden = [_contrast(batch) for _ in range(3)]
 
@@ -211,10 +211,10 @@ def synthesise(batch: int, configuration: SynthesisConfiguration) -> Pair:
     images, hiddens = [], []
     for number, (deformation, contrast) in enumerate(zip(to_canonical, contrasts, strict=True)):
         labels = warp(anatomy, deformation, "nearest").long()
-        moved = warp(textures[number], deformation)
-        painted = _paint(labels, moved, contrast)
-        images.append(_scan(torch.where(bent, _remapped(painted, labels), painted) if number else painted))
+        texture_there = warp(textures[number], deformation)
+        plain = _to_intensities(labels, texture_there, contrast)
+        images.append(_scan(torch.where(mapped, _map_intensities(plain, labels), plain) if number else plain))
         common = warp(texture, deformation)
-        hiddens.append(_blur(torch.cat([_paint(labels, common, c) for c in hidden], dim=1), 0.7))
+        hiddens.append(_blur(torch.cat([_to_intensities(labels, common, c) for c in hidden], dim=1), 0.7))
     weight = torch.where(warp(anatomy, to_canonical[0], "nearest") > 0, 1.0, 0.1)
     return Pair(images[0], images[1], displacement, hiddens[0], hiddens[1], weight)
