@@ -180,7 +180,7 @@ def test_a_model_that_learned_in_noise_is_scored_in_noise(tmp_path: Path, monkey
 
 
 def test_a_model_that_learned_with_masks_sees_no_background(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    image, shown = seen(tmp_path, monkeypatch, background_noise=0.3, masks="auto")
+    image, shown = seen(tmp_path, monkeypatch, augmentation={"background_noise": 0.3}, data={"masks": "auto"})
     assert (shown[image > 0] == 1).all()
     assert not shown[image == 0].any()
 
