@@ -105,7 +105,7 @@ def test_a_result_shown_while_unwarped_stays_when_the_overlay_is_switched_off(ap
 def test_undo_works_while_unwarped(applied: Any) -> None:
     applied.warpedCheckBox.click()
     applied.undoButton.click()
-    assert "lies as it did before" in applied.statusLabel.text
+    assert "is shown as it was before" in applied.statusLabel.text
     assert moving().GetParentTransformNode() is None
 
 

@@ -199,5 +199,5 @@ class TestCheckOutput:
     def test_a_node_under_another_transform_is_refused(self, nodes):
         volume, first, second = nodes
         second.SetAndObserveTransformNodeID(first.GetID())
-        with pytest.raises(ValueError, match="'Second' lies under another transform"):
+        with pytest.raises(ValueError, match="'Second' has a parent transform"):
             checkOutputTransform(second, volume.GetParentTransformNode(), None)

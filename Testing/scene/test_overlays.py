@@ -22,7 +22,7 @@ GREY = 1e-6  # The derived volume has single precision.
 
 
 @pytest.fixture
-def outcome(scene, obliquePair, handmade):
+def result(scene, obliquePair, handmade):
     addSliceViews(scene)
     slicer.vtkSlicerColorLogic().SetMRMLScene(scene)  # Makes the legend known, as in the application.
     for volume in (obliquePair.fixedVolume, obliquePair.movingVolume):
@@ -35,13 +35,13 @@ def outcome(scene, obliquePair, handmade):
 
 
 @pytest.fixture
-def overlay(outcome):
-    return overlays.enterOverlay(outcome.pair.fixedVolume, outcome.pair.movingVolume)
+def overlay(result):
+    return overlays.enterOverlay(result.pair.fixedVolume, result.pair.movingVolume)
 
 
 @pytest.fixture
-def images(overlay, outcome):
-    return overlays.overlayImages(overlay, outcome.pair.plane, outcome.pair.fixed.pixels, outcome.warpedPixels)
+def images(overlay, result):
+    return overlays.overlayImages(overlay, result.pair.plane, result.pair.fixed.pixels, result.warpedPixels)
 
 
 def shown(overlay):
@@ -74,7 +74,7 @@ def matrixOf(volume):
     return matrix
 
 
-def modes(overlay, images, outcome):
+def modes(overlay, images, result):
     ones = np.ones(images.plane.shape)
     return {
         "blend": lambda: overlays.blend(overlay),
@@ -87,8 +87,8 @@ def modes(overlay, images, outcome):
         "jacobianMap": lambda: scalar_maps.jacobianMap(overlay, images.plane, ones),
         "trustMap": lambda: scalar_maps.trustMap(overlay, images.plane, ones),
         "unwarped": lambda: overlays.showWarped(overlay, False),
-        "grid": lambda: deformationGrid(outcome.transformNode),
-        "glyphs": lambda: deformationGlyphs(outcome.transformNode),
+        "grid": lambda: deformationGrid(result.transformNode),
+        "glyphs": lambda: deformationGlyphs(result.transformNode),
         "sideBySide": lambda: side_by_side.showSideBySide(overlay, images.plane),
     }
 
@@ -113,9 +113,9 @@ def _settingsOf(node):
     return {name: getattr(node, f"Get{name}")() for name in names if hasattr(node, f"Get{name}")}
 
 
-def test_a_blend_has_the_moving_image_above(overlay, outcome):
+def test_a_blend_has_the_moving_image_above(overlay, result):
     overlays.blend(overlay, 0.3)
-    assert shown(overlay) == (outcome.pair.fixedVolume, outcome.pair.movingVolume, 0.3, LAYERS.Alpha)
+    assert shown(overlay) == (result.pair.fixedVolume, result.pair.movingVolume, 0.3, LAYERS.Alpha)
 
 
 @pytest.mark.parametrize(("moving", "opacity"), [(False, 0.0), (True, 1.0)])
@@ -124,11 +124,11 @@ def test_flicker_shows_one_image_alone(overlay, moving, opacity):
     assert shown(overlay)[2] == opacity
 
 
-def test_red_and_cyan_add_up_to_grey(overlay, outcome):
+def test_red_and_cyan_add_up_to_grey(overlay, result):
     overlays.redCyan(overlay)
     assert shown(overlay)[3] == LAYERS.Add
     colours = []
-    for volume in (outcome.pair.fixedVolume, outcome.pair.movingVolume):
+    for volume in (result.pair.fixedVolume, result.pair.movingVolume):
         colour = [0.0] * 4
         assert volume.GetDisplayNode().GetColorNode().GetColor(200, colour)
         colours.append(np.array(colour[:3]))
@@ -137,11 +137,11 @@ def test_red_and_cyan_add_up_to_grey(overlay, outcome):
     assert colours[1][0] == 0
 
 
-def test_the_colours_go_with_the_next_mode(overlay, outcome):
-    before = outcome.pair.fixedVolume.GetDisplayNode().GetColorNodeID()
+def test_the_colours_go_with_the_next_mode(overlay, result):
+    before = result.pair.fixedVolume.GetDisplayNode().GetColorNodeID()
     overlays.redCyan(overlay)
     overlays.blend(overlay)
-    assert outcome.pair.fixedVolume.GetDisplayNode().GetColorNodeID() == before
+    assert result.pair.fixedVolume.GetDisplayNode().GetColorNodeID() == before
 
 
 def test_a_checkerboard_has_both_images_in_turn(overlay, images):
@@ -175,7 +175,7 @@ def test_a_difference_of_equal_images_is_middle_grey(overlay, images):
     np.testing.assert_allclose(picture(overlay, images), 0.5, atol=GREY)
 
 
-def test_edges_lie_on_the_border_of_a_square_and_nowhere_else(overlay, images, outcome):
+def test_edges_lie_on_the_border_of_a_square_and_nowhere_else(overlay, images, result):
     square = np.zeros(images.plane.shape)
     square[8:20, 10:25] = 1
     overlays.edges(overlay, overlays.OverlayImages(images.plane, square, images.warped))
@@ -184,7 +184,7 @@ def test_edges_lie_on_the_border_of_a_square_and_nowhere_else(overlay, images, o
     outside = np.maximum(np.abs(rows - 13.5) - 6, np.abs(columns - 17) - 7.5)
     assert np.abs(outside).max() <= 1.5
     background, foreground, opacity, _ = shown(overlay)
-    assert background is outcome.pair.movingVolume
+    assert background is result.pair.movingVolume
     assert opacity == 1
     assert foreground.GetDisplayNode().GetApplyThreshold()
 
@@ -255,24 +255,24 @@ def rgb(colour):
     return [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
 
 
-def test_the_unwarped_moving_image_is_as_it_lay_before(overlay, outcome):
+def test_the_unwarped_moving_image_is_as_it_lay_before(overlay, result):
     overlays.showWarped(overlay, False)
     overlays.showWarped(overlay, False)
-    assert outcome.pair.movingVolume.GetParentTransformNode() is None
+    assert result.pair.movingVolume.GetParentTransformNode() is None
     overlays.showWarped(overlay, True)
     overlays.showWarped(overlay, True)
-    assert outcome.pair.movingVolume.GetParentTransformNode() is outcome.transformNode
+    assert result.pair.movingVolume.GetParentTransformNode() is result.transformNode
 
 
-def test_an_outcome_deleted_meanwhile_leaves_the_moving_image_unwarped(scene, overlay, outcome):
+def test_an_result_deleted_meanwhile_leaves_the_moving_image_unwarped(scene, overlay, result):
     overlays.showWarped(overlay, False)
-    scene.RemoveNode(outcome.transformNode)
+    scene.RemoveNode(result.transformNode)
     overlays.showWarped(overlay, True)
-    assert outcome.pair.movingVolume.GetParentTransformNode() is None
+    assert result.pair.movingVolume.GetParentTransformNode() is None
 
 
-def test_the_deformation_is_drawn_as_grid_or_arrows(overlay, outcome):
-    node = outcome.transformNode
+def test_the_deformation_is_drawn_as_grid_or_arrows(overlay, result):
+    node = result.transformNode
     deformationGrid(node, 6)
     assert node.GetDisplayNode().GetVisualizationMode() == slicer.vtkMRMLTransformDisplayNode.VIS_MODE_GRID
     assert node.GetDisplayNode().GetGridSpacingMm() == 6
@@ -283,9 +283,9 @@ def test_the_deformation_is_drawn_as_grid_or_arrows(overlay, outcome):
     assert not node.GetDisplayNode().GetVisibility2D()
 
 
-def test_only_the_chosen_views_change(scene, outcome):
+def test_only_the_chosen_views_change(scene, result):
     view = next(n for n in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene) if n.GetLayoutName() == "Green")
-    overlay = overlays.enterOverlay(outcome.pair.fixedVolume, outcome.pair.movingVolume, [view])
+    overlay = overlays.enterOverlay(result.pair.fixedVolume, result.pair.movingVolume, [view])
     overlays.blend(overlay)
     changed = {
         layers.GetLayoutName(): layers.GetForegroundVolumeID() is not None
@@ -295,15 +295,15 @@ def test_only_the_chosen_views_change(scene, outcome):
 
 
 @pytest.mark.parametrize("mode", [*MODES, "sideBySide"])
-def test_switching_off_leaves_everything_as_it_was(scene, outcome, mode):
+def test_switching_off_leaves_everything_as_it_was(scene, result, mode):
     for number, layers in enumerate(slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)):
-        layers.SetBackgroundVolumeID(outcome.pair.movingVolume.GetID())
+        layers.SetBackgroundVolumeID(result.pair.movingVolume.GetID())
         layers.SetForegroundOpacity(0.1 * number)
         layers.SetCompositing(LAYERS.Subtract)
     before = settings(scene)
-    overlay = overlays.enterOverlay(outcome.pair.fixedVolume, outcome.pair.movingVolume)
-    images = overlays.overlayImages(overlay, outcome.pair.plane)
-    modes(overlay, images, outcome)[mode]()
+    overlay = overlays.enterOverlay(result.pair.fixedVolume, result.pair.movingVolume)
+    images = overlays.overlayImages(overlay, result.pair.plane)
+    modes(overlay, images, result)[mode]()
     assert settings(scene) != before
     overlays.restoreViews(scene)
     assert {key: value for key, value in settings(scene).items() if key in before} == before
@@ -311,31 +311,31 @@ def test_switching_off_leaves_everything_as_it_was(scene, outcome, mode):
         assert settings(scene) == before
 
 
-def test_all_modes_one_after_the_other_are_switched_off_at_once(scene, outcome):
+def test_all_modes_one_after_the_other_are_switched_off_at_once(scene, result):
     before = settings(scene)
-    overlay = overlays.enterOverlay(outcome.pair.fixedVolume, outcome.pair.movingVolume)
-    images = overlays.overlayImages(overlay, outcome.pair.plane)
+    overlay = overlays.enterOverlay(result.pair.fixedVolume, result.pair.movingVolume)
+    images = overlays.overlayImages(overlay, result.pair.plane)
     for mode in MODES:
-        modes(overlay, images, outcome)[mode]()
+        modes(overlay, images, result)[mode]()
     overlays.restoreViews(scene)
     overlays.restoreViews(scene)
     assert settings(scene) == before
 
 
-def test_what_vanished_meanwhile_is_left_out(scene, outcome, overlay, images):
+def test_what_vanished_meanwhile_is_left_out(scene, result, overlay, images):
     for layers in overlay.layers:
         layers.SetLabelVolumeID(None)
     overlays.edges(overlay, images)
-    scene.RemoveNode(outcome.pair.movingVolume.GetDisplayNode())
-    scene.RemoveNode(outcome.pair.movingVolume)
+    scene.RemoveNode(result.pair.movingVolume.GetDisplayNode())
+    scene.RemoveNode(result.pair.movingVolume)
     scene.RemoveNode(overlay.layers[0])
     overlays.restoreViews(scene)
     assert overlay.layers[1].GetBackgroundVolumeID() is None
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_updates_add_no_node_and_no_observer(scene, outcome, overlay, images, mode):
-    show = modes(overlay, images, outcome)[mode]
+def test_updates_add_no_node_and_no_observer(scene, result, overlay, images, mode):
+    show = modes(overlay, images, result)[mode]
     show()
     held = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
     references = [node.GetReferenceCount() for node in held]
@@ -367,23 +367,23 @@ def test_another_slice_size_is_taken_up(overlay, images):
     assert shown(overlay)[1].GetImageData().GetDimensions() == (images.fixed.shape[1], 8, 1)
 
 
-def test_images_are_sampled_through_the_transforms_if_not_given(overlay, images, outcome):
-    sampled = overlays.overlayImages(overlay, outcome.pair.plane)
+def test_images_are_sampled_through_the_transforms_if_not_given(overlay, images, result):
+    sampled = overlays.overlayImages(overlay, result.pair.plane)
     np.testing.assert_allclose(sampled.fixed, images.fixed, atol=1e-4)
     np.testing.assert_allclose(sampled.warped, images.warped, atol=1e-4)
 
 
-def test_without_a_window_the_whole_range_is_shown(overlay, outcome):
-    outcome.pair.fixedVolume.GetDisplayNode().SetWindowLevel(0, 0)
-    outcome.pair.movingVolume.RemoveAllDisplayNodeIDs()
-    images = overlays.overlayImages(overlay, outcome.pair.plane)
+def test_without_a_window_the_whole_range_is_shown(overlay, result):
+    result.pair.fixedVolume.GetDisplayNode().SetWindowLevel(0, 0)
+    result.pair.movingVolume.RemoveAllDisplayNodeIDs()
+    images = overlays.overlayImages(overlay, result.pair.plane)
     assert images.fixed.min() == images.warped.min() == 0
     assert images.fixed.max() == images.warped.max() == 1
 
 
-def test_a_colour_image_is_refused_in_red_and_cyan(scene, outcome):
+def test_a_colour_image_is_refused_in_red_and_cyan(scene, result):
     colour = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Photo")
-    overlay = overlays.enterOverlay(outcome.pair.fixedVolume, colour)
+    overlay = overlays.enterOverlay(result.pair.fixedVolume, colour)
     before = settings(scene)
     with pytest.raises(ValueError, match="'Photo' is a colour image"):
         overlays.redCyan(overlay)
@@ -391,23 +391,23 @@ def test_a_colour_image_is_refused_in_red_and_cyan(scene, outcome):
 
 
 class TestSideBySide:
-    def test_both_images_stand_beside_each_other_and_are_linked(self, scene, overlay, outcome):
+    def test_both_images_stand_beside_each_other_and_are_linked(self, scene, overlay, result):
         logic = slicer.vtkMRMLLayoutLogic()  # Makes the views of a layout, as in the application.
         logic.SetMRMLScene(scene)
         addLinkedViews(scene)
-        side_by_side.showSideBySide(overlay, outcome.pair.plane)
+        side_by_side.showSideBySide(overlay, result.pair.plane)
         layers = {n.GetLayoutName(): n for n in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)}
-        assert layers["RegistrationFixed"].GetBackgroundVolumeID() == outcome.pair.fixedVolume.GetID()
-        assert layers["RegistrationWarped"].GetBackgroundVolumeID() == outcome.pair.movingVolume.GetID()
+        assert layers["RegistrationFixed"].GetBackgroundVolumeID() == result.pair.fixedVolume.GetID()
+        assert layers["RegistrationWarped"].GetBackgroundVolumeID() == result.pair.movingVolume.GetID()
         assert layers["RegistrationFixed"].GetLinkedControl()
         views = [n for n in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene) if "Reg" in n.GetLayoutName()]
         assert len(views) == 2
         assert {view.GetViewGroup() for view in views} == {17}
         for view in views:
             position = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())[:3, 3]
-            np.testing.assert_allclose(position, outcome.pair.plane.centre, atol=1e-6)
+            np.testing.assert_allclose(position, result.pair.plane.centre, atol=1e-6)
 
-    def test_the_layout_is_added_once(self, scene, outcome):
+    def test_the_layout_is_added_once(self, scene, result):
         node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
         assert (
             side_by_side.addSideBySideLayout(node)

@@ -1,4 +1,4 @@
-"""Landmarks are placed in turn, and the partner of a fixed one is proposed where the outcome takes it."""
+"""Landmarks are placed in turn, and the partner of a fixed one is proposed where the result takes it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MM = 1e-4
 
 
 @pytest.fixture
-def outcome(obliquePair, handmade):
+def result(obliquePair, handmade):
     return showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
 
 
-def somePoints(outcome):
+def somePoints(result):
     """Three pixels of the slice, RAS mm."""
-    positions = outcome.pair.plane.pixelPositions()
+    positions = result.pair.plane.pixelPositions()
     return {"a": positions[10, 12], "b": positions[20, 30], "c": positions[15, 21]}
 
 
@@ -49,31 +49,29 @@ def test_the_lists_take_turns(scene):
     assert turns == ["fixed", "moving", "fixed", "moving"]
 
 
-def test_without_an_outcome_the_same_place_is_proposed(outcome):
-    np.testing.assert_array_equal(proposeMovingPoint(np.array([1, 2, 3]), None, outcome.pair.movingVolume), [1, 2, 3])
+def test_without_an_result_the_same_place_is_proposed(result):
+    np.testing.assert_array_equal(proposeMovingPoint(np.array([1, 2, 3]), None, result.pair.movingVolume), [1, 2, 3])
 
 
 @pytest.mark.parametrize("kind", [None, "linear", "grid"])
 @pytest.mark.parametrize("under", [False, True])
-def test_a_proposed_point_has_no_error_after(scene, outcome, makeParent, kind, under):
-    moving = outcome.pair.movingVolume
+def test_a_proposed_point_has_no_error_after(scene, result, makeParent, kind, under):
+    moving = result.pair.movingVolume
     if kind is not None:
         moving.SetAndObserveTransformNodeID(makeParent(kind).GetID())
-        outcome = showSliceResult(
-            samplePair(outcome.pair.fixedVolume, moving, outcome.pair.plane), outcome.registration
-        )
-    fixedList, movingList = addLandmarks(scene, "F", somePoints(outcome)), addLandmarks(scene, "M", {})
+        result = showSliceResult(samplePair(result.pair.fixedVolume, moving, result.pair.plane), result.registration)
+    fixedList, movingList = addLandmarks(scene, "F", somePoints(result)), addLandmarks(scene, "M", {})
     if under:
-        movingList.SetAndObserveTransformNodeID(outcome.transformNode.GetID())
-    assert placeProposals(fixedList, movingList, outcome.transformNode, moving) == [0, 1, 2]
-    errors = targetRegistrationError(fixedList, movingList, outcome.transformNode, moving)
+        movingList.SetAndObserveTransformNodeID(result.transformNode.GetID())
+    assert placeProposals(fixedList, movingList, result.transformNode, moving) == [0, 1, 2]
+    errors = targetRegistrationError(fixedList, movingList, result.transformNode, moving)
     np.testing.assert_allclose(errors.after, 0, atol=MM)
     assert np.linalg.norm(errors.before, axis=1).max() > 0.5
 
 
-def test_a_point_placed_already_is_left(scene, outcome):
-    fixedList = addLandmarks(scene, "F", somePoints(outcome))
+def test_a_point_placed_already_is_left(scene, result):
+    fixedList = addLandmarks(scene, "F", somePoints(result))
     movingList = addLandmarks(scene, "M", {"b": (1.0, 2.0, 3.0)})
-    assert placeProposals(fixedList, movingList, None, outcome.pair.movingVolume) == [1, 2]
+    assert placeProposals(fixedList, movingList, None, result.pair.movingVolume) == [1, 2]
     assert movingList.GetNthControlPointPosition(0) == (1, 2, 3)
-    assert placeProposals(fixedList, movingList, None, outcome.pair.movingVolume) == []
+    assert placeProposals(fixedList, movingList, None, result.pair.movingVolume) == []

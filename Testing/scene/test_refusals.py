@@ -125,7 +125,7 @@ def test_an_output_that_is_the_initial_transform(scene, volumes, refused):
 def test_an_output_under_another_transform(scene, volumes, refused):
     output, above = (scene.AddNewNodeByClass("vtkMRMLTransformNode", name) for name in ("Output", "Above"))
     output.SetAndObserveTransformNodeID(above.GetID())
-    refused(*volumes, "'Output' lies under another transform", transformNode=output)
+    refused(*volumes, "'Output' has a parent transform", transformNode=output)
 
 
 @pytest.mark.parametrize("index", [0, 1])

@@ -75,8 +75,8 @@ class TestPhantom:
         np.testing.assert_allclose(outcome.warpedPixels[inner], warped[inner], atol=0.01 * np.ptp(warped))
 
     def test_the_outcome_in_words_names_landmarks_and_folds(self, phantom):
-        assert describeResult(phantom[1], phantom[2]).startswith("landmarks 5.0 mm apart are now ")
-        assert describeResult(phantom[1], phantom[2]).endswith("nothing folds")
+        assert describeResult(phantom[1], phantom[2]).startswith("mean TRE of 8 landmarks 5.0 mm before, ")
+        assert describeResult(phantom[1], phantom[2]).endswith("no folding")
 
     def test_without_landmarks_the_words_name_the_similarity_alone(self, phantom):
         assert describeResult(phantom[1], None).startswith("similarity ")

@@ -145,7 +145,7 @@ def test_a_grey_volume_has_no_note(makeVolume, oblique):
 
 def test_a_vector_of_two_is_refused(scene):
     volume = addVolume(scene, "Flow", np.zeros((3, 4, 5, 2), np.float32), np.eye(4))
-    with pytest.raises(ValueError, match="'Flow' has 2 values a voxel; choose a scalar or colour volume"):
+    with pytest.raises(ValueError, match="'Flow' has 2 values per voxel; choose a scalar or colour volume"):
         sampleVolume(volume, planeFromIndex(volume))
 
 

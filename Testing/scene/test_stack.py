@@ -224,7 +224,7 @@ def test_an_initial_transform_and_a_placement_stay_part_of_the_outcome(obliqueVo
 def test_the_outcome_can_be_kept_and_described(scene, obliqueVolumes, known, model):
     known([0.0] * 6)
     outcome = registerVolume(*obliqueVolumes, model=model)
-    assert "nothing folds" in describeResult(outcome, None)
+    assert "no folding" in describeResult(outcome, None)
     result = history.storeResult(scene, outcome, {"model": "any-contrast"})
     assert result.plane.name == "axial slices 0 to 5"
     assert slicer.util.arrayFromVolume(result.warpedVolume).shape == SHAPE

@@ -15,12 +15,12 @@ _STOPS = {
     "jacobian": ["#2166ac", "#67a9cf", "#f7f7f7", "#ef8a62", "#b2182b"],
     "trust": ["#b2182b", "#f2c14e", "#1a9850"],
 }
-_FOLDED = (1.0, 0.0, 1.0)
+_FOLDED = (1.0, 0.0, 1.0)  # Magenta marks folding.
 _SIZE = 256
 
 
 def colorTable(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode:
-    """The table of that name, made when it is first needed."""
+    """The colour table of a name; it is created when first needed."""
     node, new = view_state.ownedNode(scene, "vtkMRMLColorTableNode", f"colours {name}")
     if new:
         _fill(node, name)
@@ -29,8 +29,8 @@ def colorTable(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTabl
 
 def _fill(node: slicer.vtkMRMLColorTableNode, name: str) -> None:
     stops = np.array([[int(stop[i : i + 2], 16) / 255 for i in (1, 3, 5)] for stop in _STOPS[name]])
-    places = np.linspace(0, 1, len(stops))
-    values = np.stack([np.interp(np.linspace(0, 1, _SIZE), places, stops[:, c]) for c in range(3)], axis=1)
+    positions = np.linspace(0, 1, len(stops))
+    values = np.stack([np.interp(np.linspace(0, 1, _SIZE), positions, stops[:, c]) for c in range(3)], axis=1)
     if name == "jacobian":
         values[0] = _FOLDED
     node.SetTypeToUser()

@@ -1,4 +1,4 @@
-"""The deformation of a transform node, drawn as a grid or as arrows in the slice views."""
+"""The deformation of a transform node as a grid or as arrows in the slice views."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DEFORMATION = slicer.vtkMRMLTransformDisplayNode
 
 
 def deformationGrid(transformNode: slicer.vtkMRMLTransformNode, spacing: float = 10.0) -> None:
-    """Draws the deformation as a grid with lines ``spacing`` mm apart in the slice views."""
+    """Show the deformation as a grid with lines every ``spacing`` mm."""
     display = _transformDisplay(transformNode)
     with slicer.util.NodeModify(display):
         display.SetVisualizationMode(_DEFORMATION.VIS_MODE_GRID)
@@ -21,7 +21,7 @@ def deformationGrid(transformNode: slicer.vtkMRMLTransformNode, spacing: float =
 
 
 def deformationGlyphs(transformNode: slicer.vtkMRMLTransformNode, spacing: float = 10.0) -> None:
-    """Draws the deformation as arrows ``spacing`` mm apart in the slice views."""
+    """Show the deformation as arrows every ``spacing`` mm."""
     display = _transformDisplay(transformNode)
     with slicer.util.NodeModify(display):
         display.SetVisualizationMode(_DEFORMATION.VIS_MODE_GLYPH)
@@ -30,7 +30,7 @@ def deformationGlyphs(transformNode: slicer.vtkMRMLTransformNode, spacing: float
 
 
 def hideDeformation(transformNode: slicer.vtkMRMLTransformNode) -> None:
-    """Puts the display of a transform back to what it was before the grid or the arrows."""
+    """Restore the display of a transform as it was before the grid or the arrows."""
     view_state.restoreNode(transformNode.GetDisplayNode())
 
 

@@ -1,4 +1,4 @@
-"""The picture of an overlay that Slicer cannot draw itself."""
+"""The hidden volume that shows the overlays which Slicer's layers cannot show."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from ..geometry.planes import SlicePlane
 from ..geometry.volumes import fillVolume
 from . import color_tables, view_state
 
-_EDGE_SHARE = 0.12  # Of the pixels, at most so many are edges.
-_WEAKEST_EDGE = 0.01  # Of the window, from one pixel to the next.
+_MAX_EDGE_SHARE = 0.12  # Of all pixels.
+_MIN_EDGE_STRENGTH = 0.01  # Change per pixel, as a share of the window.
 
-
-_PICTURE = "picture"
+_PURPOSE = "picture"  # Saved in scenes; the name of the node is made from it.
 
 
 @dataclass(frozen=True)
 class ColorScale:
-    """How values become colours.
+    """The colours of a range of values.
 
     Attributes:
-        colour: Table of ``colours``.
-        low: Value of its first colour.
-        high: Value of its last colour.
-        title: Of the legend, if there is one.
+        colour: Name of a table of ``color_tables``.
+        low: Value of the first colour.
+        high: Value of the last colour.
+        title: Title of the legend.
     """
 
     colour: str
@@ -43,22 +42,22 @@ def fillOverlayVolume(
     scale: ColorScale,
     shown: np.ndarray | None = None,
 ) -> slicer.vtkMRMLScalarVolumeNode:
-    """The one hidden volume of the overlays, filled in place.
+    """Fill the hidden overlay volume; the one node per scene is updated in place.
 
     Args:
-        scene: Where it is.
-        plane: Where it lies.
-        values: ``(rows, columns)``; what lies beyond the scale takes its end.
-        scale: Their colours.
-        shown: ``(rows, columns)`` bool, where there is something to see; elsewhere the picture is clear.
+        scene: Scene of the volume.
+        plane: Pixels of the values.
+        values: ``(rows, columns)``; values beyond the scale are clipped.
+        scale: Colours of the values.
+        shown: ``(rows, columns)`` bool; other pixels are transparent. By default all are shown.
     """
-    node, _ = view_state.ownedNode(scene, "vtkMRMLScalarVolumeNode", _PICTURE)
+    node, _ = view_state.ownedNode(scene, "vtkMRMLScalarVolumeNode", _PURPOSE)
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
-    clear = scale.low - (scale.high - scale.low)
+    transparent = scale.low - (scale.high - scale.low)
     values = np.clip(values, scale.low, scale.high)
     with slicer.util.NodeModify(node):
-        fillVolume(node, (values if shown is None else np.where(shown, values, clear)).astype(np.float32)[None])
+        fillVolume(node, (values if shown is None else np.where(shown, values, transparent)).astype(np.float32)[None])
         node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(plane.ijkToRas))
     display = node.GetDisplayNode()
     with slicer.util.NodeModify(display):
@@ -72,18 +71,18 @@ def fillOverlayVolume(
 
 
 def hideLegend(scene: slicer.vtkMRMLScene) -> None:
-    """Takes the colour legend away, which would stay when a view shows other layers."""
-    picture = view_state.findOwned(scene, _PICTURE)
-    legend = None if picture is None else slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(picture)
+    """Hide the colour legend, which Slicer would keep when a view shows other layers."""
+    volume = view_state.findOwned(scene, _PURPOSE)
+    legend = None if volume is None else slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(volume)
     if legend is not None:
         legend.SetVisibility(False)
 
 
 def showLegend(node: slicer.vtkMRMLScalarVolumeNode, scale: ColorScale) -> None:
-    """Slicer's colour legend, on the right of the views whose layers show the picture already."""
+    """Show Slicer's colour legend on the right of the views; their layers must show the overlay volume already."""
     logic = slicer.vtkSlicerColorLogic
     legend = logic.GetColorLegendDisplayNode(node) or logic.AddDefaultColorLegendDisplayNode(node)
-    if legend is None:  # The scene knows no legends, as without the application.
+    if legend is None:  # Outside the application, a scene has no legends.
         return
     with slicer.util.NodeModify(legend):
         legend.SetVisibility(True)
@@ -92,11 +91,11 @@ def showLegend(node: slicer.vtkMRMLScalarVolumeNode, scale: ColorScale) -> None:
         legend.SetNumberOfLabels(5)
         legend.SetSize(0.12, 0.5)
         legend.SetPosition(0.96, 0.5)
-    legend.Modified()  # The views look at their layers then, and do not when these change.
+    legend.Modified()  # Otherwise the views do not update the legend.
 
 
 def displayIntensities(volumeNode: slicer.vtkMRMLVolumeNode, pixels: np.ndarray) -> np.ndarray:
-    """0..1 by the window of the volume; without one, from the lowest to the highest intensity."""
+    """Intensities scaled to 0..1 by window and level of the volume; without them from the minimum to the maximum."""
     display = volumeNode.GetDisplayNode()
     if isinstance(display, slicer.vtkMRMLScalarVolumeDisplayNode) and display.GetWindow() > 0:
         low, width = display.GetLevel() - display.GetWindow() / 2, display.GetWindow()
@@ -105,14 +104,14 @@ def displayIntensities(volumeNode: slicer.vtkMRMLVolumeNode, pixels: np.ndarray)
     return np.clip((pixels - low) / width, 0, 1)
 
 
-def edgeMask(grey: np.ndarray) -> np.ndarray:
-    """Where the grey values change most, one or two pixels wide."""
-    padded = np.pad(grey, 1, mode="edge")
-    rows, columns = grey.shape
+def edgeMask(image: np.ndarray) -> np.ndarray:
+    """Edges of an image, ``(rows, columns)`` bool: local maxima of the gradient magnitude, one or two pixels wide."""
+    padded = np.pad(image, 1, mode="edge")
+    rows, columns = image.shape
     smooth = sum(padded[r : r + rows, c : c + columns] for r in range(3) for c in range(3)) / 9
     down, across = np.gradient(smooth)
     strength = np.hypot(down, across)
     ring = np.pad(strength, 1)
     vertical = (strength >= ring[:-2, 1:-1]) & (strength >= ring[2:, 1:-1]) & (np.abs(down) >= np.abs(across))
     horizontal = (strength >= ring[1:-1, :-2]) & (strength >= ring[1:-1, 2:]) & (np.abs(across) >= np.abs(down))
-    return (vertical | horizontal) & (strength > max(np.quantile(strength, 1 - _EDGE_SHARE), _WEAKEST_EDGE))
+    return (vertical | horizontal) & (strength > max(np.quantile(strength, 1 - _MAX_EDGE_SHARE), _MIN_EDGE_STRENGTH))

@@ -1,8 +1,8 @@
-"""Ways to see how well two images fit, on Slicer's own layers, volumes and transform display.
+"""Overlays of two images in Slicer's slice views.
 
-``enterOverlay`` remembers how the views were, each mode may then follow any other, and ``restoreViews`` puts all back.
-What Slicer cannot draw itself (checkerboard, swipe, difference, edges, maps) is computed into one hidden volume that
-is updated in place.
+``enterOverlay`` stores the state of the views, then any mode may follow any other, and ``restoreViews`` restores the
+state. Blend, flicker and red/cyan use Slicer's layers. Checkerboard, swipe, difference, edges and maps are computed
+into one hidden volume, which is updated in place.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _LAYERS = slicer.vtkMRMLSliceCompositeNode
 
 @dataclass(frozen=True)
 class Overlay:
-    """What is laid over each other, and where.
+    """Two volumes and the slice views that show them.
 
     Attributes:
-        fixedVolume: Below.
-        movingVolume: Above; Slicer draws it through its transform.
+        fixedVolume: Background.
+        movingVolume: Foreground, shown through its parent transform.
         layers: Composite nodes of the slice views.
     """
 
@@ -41,12 +41,12 @@ class Overlay:
 
 @dataclass(frozen=True)
 class OverlayImages:
-    """Both images on one plane as the eye sees them, for the modes that Slicer cannot draw itself.
+    """Both images on one plane, for the modes that are computed.
 
     Attributes:
-        plane: Where.
-        fixed: ``(rows, columns)``, 0..1, by the volume's window.
-        warped: Likewise.
+        plane: Pixels of both images.
+        fixed: ``(rows, columns)``, 0..1, by window and level of the volume.
+        warped: Likewise, the moving image.
     """
 
     plane: SlicePlane
@@ -59,12 +59,12 @@ def enterOverlay(
     movingVolume: slicer.vtkMRMLVolumeNode,
     views: Sequence[slicer.vtkMRMLSliceNode] | None = None,
 ) -> Overlay:
-    """Remembers how slice views show their data; changes nothing yet.
+    """Store the state of slice views; nothing is changed yet.
 
     Args:
-        fixedVolume: Below.
-        movingVolume: Above.
-        views: Which; without them all slice views, but those beside each other, which show one image each.
+        fixedVolume: Background.
+        movingVolume: Foreground.
+        views: Slice views; by default all but the two side-by-side views, which show one image each.
     """
     scene = fixedVolume.GetScene()
     names = None if views is None else {view.GetLayoutName() for view in views}
@@ -78,22 +78,22 @@ def enterOverlay(
 
 
 def restoreViews(scene: slicer.vtkMRMLScene) -> None:
-    """Puts views, colours and transform display back to what they were before the first ``enterOverlay``."""
+    """Restore views, colours and transform display to the state before the first ``enterOverlay``."""
     for volume in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene):
-        _warpAgain(volume)
+        _showWarpedAgain(volume)
     view_state.restore(scene)
 
 
 def overlayImages(
     overlay: Overlay, plane: SlicePlane, fixed: np.ndarray | None = None, warped: np.ndarray | None = None
 ) -> OverlayImages:
-    """Both images as the eye sees them.
+    """Both images of an overlay on a plane, scaled to 0..1.
 
     Args:
-        overlay: Of these volumes.
-        plane: Where.
-        fixed: ``(rows, columns)`` intensities if they are known already, such as those of a ``SlicePair``.
-        warped: Likewise; without them the moving volume is sampled through its transforms.
+        overlay: Overlay with the two volumes.
+        plane: Pixels of both images.
+        fixed: ``(rows, columns)`` intensities, such as those of a ``SlicePair``; by default they are sampled.
+        warped: Likewise; by default the moving volume is sampled through its parent transforms.
     """
     pixels = [
         sampleVolume(volume, plane).pixels if known is None else known
@@ -105,69 +105,69 @@ def overlayImages(
 
 
 def blend(overlay: Overlay, opacity: float = 0.5) -> None:
-    """The moving image over the fixed one."""
+    """Show the moving image over the fixed image."""
     showLayers(overlay, overlay.fixedVolume, overlay.movingVolume, opacity)
 
 
 def flicker(overlay: Overlay, moving: bool) -> None:
-    """Either image alone; a timer calls it with one and the other."""
+    """Show one image alone; a timer calls this for the fixed and the moving image in turn."""
     showLayers(overlay, overlay.fixedVolume, overlay.movingVolume, float(moving))
 
 
 def redCyan(overlay: Overlay) -> None:
-    """The fixed image in red and the moving one in cyan: grey where they agree.
+    """Show the fixed image in red and the moving image in cyan; equal intensities appear grey.
 
     Raises:
-        ValueError: One is a colour image, a labelmap, or not displayed at all.
+        ValueError: A volume is a colour image, a labelmap, or has no display node.
     """
     volumes = (overlay.fixedVolume, overlay.movingVolume)
     for volume in volumes:
         if volume.IsA("vtkMRMLVectorVolumeNode"):
-            raise ValueError(f"'{volume.GetName()}' is a colour image; red and cyan need grey ones. Choose a blend.")
+            raise ValueError(f"'{volume.GetName()}' is a colour image; red/cyan needs scalar images. Choose a blend.")
         if not isinstance(volume.GetDisplayNode(), slicer.vtkMRMLScalarVolumeDisplayNode):
-            raise ValueError(f"'{volume.GetName()}' is not displayed as a grey image; choose a blend.")
+            raise ValueError(f"'{volume.GetName()}' is not displayed as a scalar image; choose a blend.")
     showLayers(overlay, *volumes, 1.0, _LAYERS.Add, coloured=True)
     for volume, colour in zip(volumes, ("red", "cyan"), strict=True):
         volume.GetDisplayNode().SetAndObserveColorNodeID(color_tables.colorTable(volume.GetScene(), colour).GetID())
 
 
 def checkerboard(overlay: Overlay, images: OverlayImages, tile: float = 20.0) -> None:
-    """Fixed and warped in turn, in squares of ``tile`` mm."""
+    """Show fixed and warped image in alternating squares of ``tile`` mm."""
     sides = np.maximum(np.rint(tile / np.linalg.norm(images.plane.ijkToRas[:3, [1, 0]], axis=0)), 1)
     rows, columns = (np.arange(n) // side for n, side in zip(images.plane.shape, sides, strict=True))
     odd = (rows[:, None] + columns) % 2 == 1
-    _showPicture(overlay, images.plane, np.where(odd, images.warped, images.fixed))
+    _showImage(overlay, images.plane, np.where(odd, images.warped, images.fixed))
 
 
 def swipe(overlay: Overlay, images: OverlayImages, position: float = 0.5) -> None:
-    """Fixed on the left of the picture, warped on the right; ``position`` is the share of the width, 0..1."""
+    """Show the fixed image on the left and the warped image on the right of ``position``, 0..1 of the width."""
     right = np.zeros(images.plane.shape, dtype=bool)
-    picture = displayOrder(images.plane)(right)  # A view, so that it fills ``right``.
-    picture[:, round(position * picture.shape[1]) :] = True
-    _showPicture(overlay, images.plane, np.where(right, images.warped, images.fixed))
+    displayed = displayOrder(images.plane)(right)  # A view of ``right``.
+    displayed[:, round(position * displayed.shape[1]) :] = True
+    _showImage(overlay, images.plane, np.where(right, images.warped, images.fixed))
 
 
 def difference(overlay: Overlay, images: OverlayImages) -> None:
-    """Warped minus fixed: grey where they agree, bright where the warped one is brighter."""
-    _showPicture(overlay, images.plane, (images.warped - images.fixed + 1) / 2)
+    """Show warped minus fixed: equal intensities appear grey, brighter where the warped image is brighter."""
+    _showImage(overlay, images.plane, (images.warped - images.fixed + 1) / 2)
 
 
 def edges(overlay: Overlay, images: OverlayImages) -> None:
-    """Edges of the fixed image in yellow over the moving one."""
+    """Show the edges of the fixed image in yellow over the moving image."""
     found = edgeMask(images.fixed)
     derived = fillOverlayVolume(overlay.fixedVolume.GetScene(), images.plane, found, ColorScale("edges"), shown=found)
     showLayers(overlay, overlay.movingVolume, derived, 1.0)
 
 
 def showWarped(overlay: Overlay, warped: bool) -> None:
-    """Draws the moving volume through the outcome, or as it lay before.
+    """Show the moving volume through its result transform, or through its initial transform only.
 
     Raises:
         ValueError: The initial transform was deleted.
     """
     volume = overlay.movingVolume
     if warped:
-        _warpAgain(volume)
+        _showWarpedAgain(volume)
         return
     parent, initial = volume.GetParentTransformNode(), initialTransformOf(volume)
     if parent is not initial:
@@ -183,15 +183,16 @@ def showLayers(
     compositing: int = _LAYERS.Alpha,
     coloured: bool = False,
 ) -> None:
-    """Puts two volumes into the layers of the views.
+    """Show two volumes in the layers of the views.
 
     Args:
-        overlay: Whose views.
-        background: Below.
-        foreground: Above.
-        opacity: Of the foreground.
-        compositing: One of those of Slicer's composite node.
-        coloured: The caller gives the two images colours, which are remembered; otherwise they get theirs back.
+        overlay: Overlay with the views.
+        background: Background volume.
+        foreground: Foreground volume.
+        opacity: Opacity of the foreground, 0..1.
+        compositing: Compositing mode of Slicer's composite node.
+        coloured: If true, the caller sets the colours of the two images and their present colours are stored;
+            otherwise stored colours are restored.
     """
     displays = [volume.GetDisplayNode() for volume in (overlay.fixedVolume, overlay.movingVolume)]
     for display in displays:
@@ -208,13 +209,13 @@ def showLayers(
             layers.SetCompositing(compositing)
 
 
-def _showPicture(overlay: Overlay, plane: SlicePlane, picture: np.ndarray) -> None:
-    """A grey picture, 0..1, in front of everything."""
-    derived = fillOverlayVolume(overlay.fixedVolume.GetScene(), plane, picture, ColorScale("grey"))
+def _showImage(overlay: Overlay, plane: SlicePlane, image: np.ndarray) -> None:
+    """Show an image, 0..1, in front of both volumes."""
+    derived = fillOverlayVolume(overlay.fixedVolume.GetScene(), plane, image, ColorScale("grey"))
     showLayers(overlay, overlay.fixedVolume, derived, 1.0)
 
 
-def _warpAgain(volume: slicer.vtkMRMLVolumeNode) -> None:
-    outcome = volume.GetNodeReference(UNWARPED_ROLE)
-    if outcome is not None:
-        setParentTransform(volume, outcome)
+def _showWarpedAgain(volume: slicer.vtkMRMLVolumeNode) -> None:
+    resultTransform = volume.GetNodeReference(UNWARPED_ROLE)
+    if resultTransform is not None:
+        setParentTransform(volume, resultTransform)

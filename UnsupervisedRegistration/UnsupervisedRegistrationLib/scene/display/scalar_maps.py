@@ -1,4 +1,4 @@
-"""Maps of what a registration did and how far to trust it, in colours over the fixed image, with a legend."""
+"""Colour maps over the fixed image, with a legend: local change of area, and trust."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _TRUST = ColorScale("trust", 0, 100, "Trust (%)")
 def jacobianMap(
     overlay: Overlay, plane: SlicePlane, values: np.ndarray, fixed: np.ndarray | None = None, opacity: float = 0.6
 ) -> None:
-    """Local change of area in percent: blue shrinks, white keeps, red grows, magenta folds; the air stays clear.
+    """Show the local change of area in percent: blue shrinks, red grows, magenta folds; air is transparent.
 
     Args:
-        overlay: On its fixed volume.
-        plane: Where.
+        overlay: Overlay with the fixed volume.
+        plane: Pixels of the map.
         values: ``(rows, columns)`` Jacobian determinants.
-        fixed: ``(rows, columns)`` intensities of the fixed image, if they are known already.
-        opacity: Of the colours.
+        fixed: ``(rows, columns)`` intensities of the fixed image; by default they are sampled.
+        opacity: Opacity of the map, 0..1.
     """
     _showMap(overlay, plane, 100 * (values - 1), _AREA, fixed, opacity)
 
@@ -31,14 +31,14 @@ def jacobianMap(
 def trustMap(
     overlay: Overlay, plane: SlicePlane, values: np.ndarray, fixed: np.ndarray | None = None, opacity: float = 0.5
 ) -> None:
-    """How far to trust the outcome in percent: red not at all, green fully; the air stays clear.
+    """Show the trust map in percent: red 0 %, green 100 %; air is transparent.
 
     Args:
-        overlay: On its fixed volume.
-        plane: Where.
+        overlay: Overlay with the fixed volume.
+        plane: Pixels of the map.
         values: ``(rows, columns)``, 0..1.
-        fixed: See ``jacobianMap``.
-        opacity: Of the colours.
+        fixed: As for ``jacobianMap``.
+        opacity: Opacity of the map, 0..1.
     """
     _showMap(overlay, plane, 100 * values, _TRUST, fixed, opacity)
 

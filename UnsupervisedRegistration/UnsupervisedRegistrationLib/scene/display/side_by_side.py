@@ -1,4 +1,4 @@
-"""Fixed and moving image side by side, in two slice views that scroll and zoom together."""
+"""The side-by-side layout: fixed and warped image in two linked slice views."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import slicer.util
 from ..geometry.planes import SlicePlane
 from . import view_state
 from .overlays import Overlay
-from .slice_views import FIXED_VIEW, WARPED_VIEW, fitView, lookAt
+from .slice_views import FIXED_VIEW, WARPED_VIEW, fitView, showPlaneInView
 
 SIDE_BY_SIDE_LAYOUT_ID = 3173
-"""Number of the layout; Slicer's own end below 1000."""
-_GROUP = 17  # Views are linked within a group; the other views of Slicer are in group 0.
+"""Number of the layout; Slicer's own layouts have numbers below 1000."""
+_VIEW_GROUP = 17  # Slicer links views within a group; its own views are in group 0.
 
 
 def _item(name: str, label: str, colour: str) -> str:
@@ -21,7 +21,7 @@ def _item(name: str, label: str, colour: str) -> str:
         '<property name="orientation" action="default">Axial</property>'
         f'<property name="viewlabel" action="default">{label}</property>'
         f'<property name="viewcolor" action="default">{colour}</property>'
-        f'<property name="viewgroup" action="default">{_GROUP}</property>'
+        f'<property name="viewgroup" action="default">{_VIEW_GROUP}</property>'
         "</view></item>"
     )
 
@@ -34,22 +34,22 @@ SIDE_BY_SIDE_LAYOUT = (
 
 
 def addSideBySideLayout(layoutNode: slicer.vtkMRMLLayoutNode) -> int:
-    """Makes the layout known, once, and gives its number."""
+    """Register the layout if it is not registered yet; returns its number."""
     if not layoutNode.IsLayoutDescription(SIDE_BY_SIDE_LAYOUT_ID):
         layoutNode.AddLayoutDescription(SIDE_BY_SIDE_LAYOUT_ID, SIDE_BY_SIDE_LAYOUT)
     return SIDE_BY_SIDE_LAYOUT_ID
 
 
 def fixedView(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLSliceNode | None:
-    """The view on the left, once the layout has been shown."""
+    """The left view; ``None`` before the layout was first shown."""
     return scene.GetSingletonNode(FIXED_VIEW, "vtkMRMLSliceNode")
 
 
 def showSideBySide(overlay: Overlay, plane: SlicePlane) -> None:
-    """Switches to the layout, with the fixed image on the left and the moving one, warped, on the right.
+    """Switch to the layout, with the fixed image on the left and the warped moving image on the right.
 
     Raises:
-        ValueError: The scene has no layout, as without the application.
+        ValueError: The scene has no layout node, as outside the application.
     """
     scene = overlay.fixedVolume.GetScene()
     layoutNode = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
@@ -70,14 +70,14 @@ def showSideBySide(overlay: Overlay, plane: SlicePlane) -> None:
 
 
 def fitSideBySide(scene: slicer.vtkMRMLScene, plane: SlicePlane) -> None:
-    """Shows the whole plane in both views."""
+    """Fit the plane into both views."""
     for view in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene):
         if view.GetLayoutName() in (FIXED_VIEW, WARPED_VIEW):
-            lookAt(view, plane)
+            showPlaneInView(view, plane)
             fitView(view, plane)
 
 
 def isSideBySide(scene: slicer.vtkMRMLScene) -> bool:
-    """Whether the layout is the one with both views."""
+    """Whether the side-by-side layout is shown."""
     layoutNode = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     return layoutNode is not None and layoutNode.GetViewArrangement() == SIDE_BY_SIDE_LAYOUT_ID

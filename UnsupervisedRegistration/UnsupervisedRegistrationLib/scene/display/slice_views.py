@@ -1,4 +1,4 @@
-"""Slice views: show fixed and moving over each other, on the slice that was registered."""
+"""Slice views: layers, position and orientation."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..geometry.planes import SlicePlane
 _VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 _NORMALS = {"Red": [0, 0, 1], "Yellow": [1, 0, 0], "Green": [0, 1, 0]}
 FIXED_VIEW, WARPED_VIEW = "RegistrationFixed", "RegistrationWarped"
-"""Layout names of the two views beside each other; see ``linked``."""
-_FOLLOWS_PRESET = np.cos(np.deg2rad(1))
+"""Layout names of the two side-by-side views; see ``side_by_side``."""
+_MIN_PRESET_COSINE = np.cos(np.deg2rad(1))  # Planes within one degree are shown with Slicer's preset orientation.
 
 
 def addSliceViews(scene: slicer.vtkMRMLScene) -> None:
-    """Gives a scene made without the application the slice views that the application has."""
+    """Add Slicer's slice views to a scene outside the application."""
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
     logic = slicer.vtkMRMLLayoutLogic()
     logic.SetMRMLScene(scene)
@@ -37,14 +37,14 @@ def showOverlay(
     sliceNode: slicer.vtkMRMLSliceNode | None = None,
     opacity: float = 0.5,
 ) -> None:
-    """Puts the moving volume over the fixed one in all slice views, and one view on the plane.
+    """Show the moving volume over the fixed volume in all slice views, and move one view to the plane.
 
     Args:
         fixedVolume: Background.
-        movingVolume: Foreground; Slicer draws it through the transform it lies under.
-        plane: Where to look.
-        sliceNode: View that already shows the plane; without it the view of that orientation is moved there.
-        opacity: Of the foreground.
+        movingVolume: Foreground, shown through its parent transform.
+        plane: Plane to show.
+        sliceNode: View that shows the plane already; by default the view of that orientation is moved there.
+        opacity: Opacity of the foreground, 0..1.
     """
     scene = fixedVolume.GetScene()
     for layers in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene):
@@ -53,17 +53,19 @@ def showOverlay(
             layers.SetForegroundVolumeID(movingVolume.GetID())
             layers.SetForegroundOpacity(opacity)
     if sliceNode is None:
-        _lookAt(scene, plane)
+        _showInNearestView(scene, plane)
 
 
 def displayOrder(plane: SlicePlane) -> Callable[[np.ndarray], np.ndarray]:
-    """Turns pixels of a plane as Slicer's views are: patient's right or front on the left, front or head up.
+    """The flips and transposition that orient the pixels of a plane like Slicer's slice views.
+
+    In these views the patient's right or front is on the left, and front or head is up.
 
     Returns:
-        A function of ``(rows, columns, ...)`` arrays.
+        A function of ``(rows, columns, ...)`` arrays; it returns a view of its argument.
     """
     along, down = plane.ijkToRas[:3, 0], plane.ijkToRas[:3, 1]
-    # Of two in-plane axes the one nearer to R (then A) runs across the picture.
+    # The in-plane axis nearer to R, or else to A, is horizontal in the view.
     transposed = _rank(along) > _rank(down)
     across, upright = (down, along) if transposed else (along, down)
     mirrored = across[_rank(across)] > 0
@@ -80,17 +82,17 @@ def _rank(direction: np.ndarray) -> int:
     return int(np.argmax(np.abs(direction)))
 
 
-def _lookAt(scene: slicer.vtkMRMLScene, plane: SlicePlane) -> None:
-    """Moves the view whose preset has the plane's normal there; an oblique plane turns the axial view."""
+def _showInNearestView(scene: slicer.vtkMRMLScene, plane: SlicePlane) -> None:
+    """Move the view with the nearest preset orientation to a plane; an oblique plane rotates it."""
     views = {view.GetLayoutName(): view for view in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene)}
     if views:
-        lookAt(views.get(_nearest(plane), next(iter(views.values()))), plane)
+        showPlaneInView(views.get(_nearestPreset(plane), next(iter(views.values()))), plane)
 
 
-def lookAt(sliceNode: slicer.vtkMRMLSliceNode, plane: SlicePlane) -> None:
-    """Turns a view like the preset that the plane follows, or like an oblique plane, and moves it there."""
-    name = _nearest(plane)
-    if abs(plane.normal @ _NORMALS[name]) > _FOLLOWS_PRESET:
+def showPlaneInView(sliceNode: slicer.vtkMRMLSliceNode, plane: SlicePlane) -> None:
+    """Orient a view like the plane, with Slicer's preset if the plane is axial, sagittal or coronal, and centre it."""
+    name = _nearestPreset(plane)
+    if abs(plane.normal @ _NORMALS[name]) > _MIN_PRESET_COSINE:
         sliceNode.SetOrientation(_VIEWS[name])
     else:
         sliceToRas = np.eye(4)
@@ -102,12 +104,12 @@ def lookAt(sliceNode: slicer.vtkMRMLSliceNode, plane: SlicePlane) -> None:
     sliceNode.JumpSliceByCentering(*plane.centre)
 
 
-def _nearest(plane: SlicePlane) -> str:
+def _nearestPreset(plane: SlicePlane) -> str:
     return max(_NORMALS, key=lambda view: abs(plane.normal @ _NORMALS[view]))
 
 
 def fitView(sliceNode: slicer.vtkMRMLSliceNode, plane: SlicePlane) -> None:
-    """Shows a whole plane with a small margin; the view keeps its number of pixels."""
+    """Fit a plane into a view with a margin of 5 %; the size of the view in pixels stays."""
     width, height, _ = sliceNode.GetDimensions()
     extent = 1.05 * np.array(plane.shape)[::-1] * np.linalg.norm(plane.ijkToRas[:3, :2], axis=0)
     scale = extent.max() / min(width, height)

@@ -1,6 +1,6 @@
-"""Remembers how views showed their data before an overlay, and puts it back exactly.
+"""The state of views and displays before an overlay, stored so that it can be restored exactly.
 
-The memory is a hidden node of the scene, so that a scene saved with an overlay on can be restored after loading.
+The state is stored in a hidden node of the scene, so that a scene that was saved with an overlay can be restored too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _CONTENT = "UnsupervisedRegistration.Remembered"
 _OWNED = "owned"
 _PURPOSE = "UnsupervisedRegistration.Purpose"
 
-# Only what the overlays change, so that a window or a zoom changed meanwhile stays.
+# Only the properties that overlays change: window or zoom may be changed by the user meanwhile.
 _LAYERS = ("BackgroundVolumeID", "ForegroundVolumeID", "ForegroundOpacity", "Compositing", "LinkedControl")
 _PROPERTIES = {
     "vtkMRMLSliceCompositeNode": _LAYERS,
@@ -35,9 +35,9 @@ _SETTERS = {"ColorNodeID": "SetAndObserveColorNodeID"}
 
 
 def remember(nodes: Iterable[slicer.vtkMRMLNode]) -> None:
-    """Notes the present settings of nodes; what is remembered already stays as it was at first."""
+    """Store the present state of nodes; a state that is stored already is kept."""
     for node in nodes:
-        memory = _memory(node.GetScene(), create=True)
+        memory = _createdMemory(node.GetScene())
         content = _content(memory)
         if _roleOf(node, memory):
             continue
@@ -45,7 +45,7 @@ def remember(nodes: Iterable[slicer.vtkMRMLNode]) -> None:
         memory.SetNodeReferenceID(role, node.GetID())
         values = {name: getattr(node, f"Get{name}")() for name in _propertiesOf(node)}
         for name in values:
-            if name.endswith("ID"):  # A scene that is added to another gives its nodes new IDs; references follow.
+            if name.endswith("ID"):  # Scene import changes IDs; references are updated.
                 memory.SetNodeReferenceID(f"{role}{name}", values[name])
                 values[name] = None
         content[role] = values
@@ -53,8 +53,8 @@ def remember(nodes: Iterable[slicer.vtkMRMLNode]) -> None:
 
 
 def restore(scene: slicer.vtkMRMLScene) -> None:
-    """Gives all remembered nodes that are still there their settings back, and removes the nodes of the overlays."""
-    memory = _memory(scene, create=False)
+    """Restore the state of all stored nodes that still exist, and remove the nodes that overlays created."""
+    memory = _memory(scene)
     if memory is None:
         return
     for role in _content(memory):
@@ -67,13 +67,13 @@ def restore(scene: slicer.vtkMRMLScene) -> None:
 
 
 def isOverlayShown(scene: slicer.vtkMRMLScene) -> bool:
-    """Whether something is remembered, as while an overlay is shown."""
-    return _memory(scene, create=False) is not None
+    """Whether an overlay is shown, that is, whether a state is stored."""
+    return _memory(scene) is not None
 
 
 def restoreNode(node: slicer.vtkMRMLNode | None) -> None:
-    """Gives one node its remembered settings back; it stays remembered."""
-    memory = None if node is None else _memory(node.GetScene(), create=False)
+    """Restore the state of one node; the state stays stored."""
+    memory = None if node is None else _memory(node.GetScene())
     if memory is None:
         return
     content = _content(memory)
@@ -87,9 +87,11 @@ def restoreNode(node: slicer.vtkMRMLNode | None) -> None:
 
 
 def forget(node: slicer.vtkMRMLNode) -> None:
-    """Leaves a node as it is, because the user has changed it meanwhile."""
-    memory = _memory(node.GetScene(), create=False)
-    role = "" if memory is None else _roleOf(node, memory)
+    """Drop the stored state of a node, because the user has changed the node meanwhile."""
+    memory = _memory(node.GetScene())
+    if memory is None:
+        return
+    role = _roleOf(node, memory)
     if role:
         content = _content(memory)
         del content[role]
@@ -98,7 +100,7 @@ def forget(node: slicer.vtkMRMLNode) -> None:
 
 
 def ownedNode(scene: slicer.vtkMRMLScene, className: str, purpose: str) -> tuple[slicer.vtkMRMLNode, bool]:
-    """The hidden node of the overlays for a purpose, and whether it is new; ``restore`` removes it."""
+    """The hidden overlay node for a purpose, and whether it is new; ``restore`` removes it."""
     known = findOwned(scene, purpose)
     if known is not None:
         return known, False
@@ -111,24 +113,25 @@ def ownedNode(scene: slicer.vtkMRMLScene, className: str, purpose: str) -> tuple
 
 
 def findOwned(scene: slicer.vtkMRMLScene, purpose: str) -> slicer.vtkMRMLNode | None:
-    """The node of the overlays for a purpose, if there is one."""
-    memory = _memory(scene, create=False)
-    owned = [] if memory is None else range(memory.GetNumberOfNodeReferences(_OWNED))
-    nodes = (memory.GetNthNodeReference(_OWNED, index) for index in owned)
+    """The hidden overlay node for a purpose; ``None`` without one."""
+    memory = _memory(scene)
+    if memory is None:
+        return None
+    nodes = (memory.GetNthNodeReference(_OWNED, index) for index in range(memory.GetNumberOfNodeReferences(_OWNED)))
     return next((node for node in nodes if node is not None and node.GetAttribute(_PURPOSE) == purpose), None)
 
 
 def own(node: slicer.vtkMRMLNode, purpose: str) -> None:
-    """Lets ``restore`` remove a node that an overlay has made."""
+    """Mark a node that an overlay created, so that ``restore`` removes it."""
     node.SetAttribute(_PURPOSE, purpose)
-    _memory(node.GetScene(), create=True).AddNodeReferenceID(_OWNED, node.GetID())
+    _createdMemory(node.GetScene()).AddNodeReferenceID(_OWNED, node.GetID())
 
 
 def removeWithDisplay(node: slicer.vtkMRMLNode) -> None:
-    """Takes a node out of the scene, with the display and storage nodes that only it uses."""
+    """Remove a node from its scene, with its display and storage nodes."""
     scene, parts = node.GetScene(), []
     if isinstance(node, slicer.vtkMRMLDisplayableNode):
-        # The last first, since a colour legend asks for the display node that it belongs to.
+        # Last first: a colour legend needs the display node that it belongs to.
         parts += [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())][::-1]
     if isinstance(node, slicer.vtkMRMLStorableNode):
         parts += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
@@ -138,7 +141,7 @@ def removeWithDisplay(node: slicer.vtkMRMLNode) -> None:
 
 
 def _roleOf(node: slicer.vtkMRMLNode, memory: slicer.vtkMRMLScriptedModuleNode) -> str:
-    """Under which a node is remembered, or nothing."""
+    """The reference role of a stored node, or an empty string."""
     return next((role for role in _content(memory) if memory.GetNodeReferenceID(role) == node.GetID()), "")
 
 
@@ -146,15 +149,20 @@ def _propertiesOf(node: slicer.vtkMRMLNode) -> tuple[str, ...]:
     return next(names for kind, names in _PROPERTIES.items() if node.IsA(kind))
 
 
-def _memory(scene: slicer.vtkMRMLScene, create: bool) -> slicer.vtkMRMLScriptedModuleNode | None:
-    memory = scene.GetSingletonNode(_TAG, "vtkMRMLScriptedModuleNode")
-    if memory is None and create:
-        memory = slicer.vtkMRMLScriptedModuleNode()
-        memory.SetSingletonTag(_TAG)
-        memory.SetName(_TAG)
-        memory.SetHideFromEditors(True)
-        memory = scene.AddNode(memory)
-    return memory
+def _memory(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScriptedModuleNode | None:
+    return scene.GetSingletonNode(_TAG, "vtkMRMLScriptedModuleNode")
+
+
+def _createdMemory(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScriptedModuleNode:
+    """The node that stores the states; it is created when first needed."""
+    known = _memory(scene)
+    if known is not None:
+        return known
+    node = slicer.vtkMRMLScriptedModuleNode()
+    node.SetSingletonTag(_TAG)
+    node.SetName(_TAG)
+    node.SetHideFromEditors(True)
+    return scene.AddNode(node)
 
 
 def _content(memory: slicer.vtkMRMLScriptedModuleNode) -> dict[str, dict[str, object]]:

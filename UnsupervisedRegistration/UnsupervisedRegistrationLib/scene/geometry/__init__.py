@@ -1,1 +1,1 @@
-"""Slice planes, volumes and transforms of the scene."""
+"""Slice planes, volumes and transforms."""

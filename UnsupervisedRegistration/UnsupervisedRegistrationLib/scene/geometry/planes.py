@@ -1,4 +1,4 @@
-"""The plane of pixels on which a slice is registered."""
+"""Slice planes: rectangles of pixels in the world on which slices are registered."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class SlicePlane:
 
     Attributes:
         shape: Rows and columns.
-        ijkToRas: ``(4, 4)``; i along a row, j down the rows, k along the normal with the distance of the slices as
-            its length. Right-handed.
-        name: How a person would call it, such as "axial slice 82".
+        ijkToRas: ``(4, 4)``, right-handed, mm; i runs along a row, j down the rows, k along the normal with the slice
+            distance as its length.
+        name: For messages, such as "axial slice 82".
     """
 
     shape: tuple[int, int]
@@ -39,39 +39,39 @@ class SlicePlane:
 
     @property
     def thickness(self) -> float:
-        """Distance of the slices, mm."""
+        """Slice distance, mm."""
         return float(np.linalg.norm(self.ijkToRas[:3, 2]))
 
     @property
     def centre(self) -> np.ndarray:
-        """Middle of the rectangle, RAS mm."""
+        """Centre of the rectangle, RAS mm."""
         rows, columns = self.shape
         return (self.ijkToRas @ [(columns - 1) / 2, (rows - 1) / 2, 0, 1])[:3]
 
     def pixelPositions(self) -> np.ndarray:
-        """``(rows, columns, 3)``, RAS mm of every pixel."""
+        """Positions of all pixels, ``(rows, columns, 3)``, RAS mm."""
         rows, columns = np.indices(self.shape)
         return np.stack([columns, rows], -1) @ self.ijkToRas[:3, :2].T + self.ijkToRas[:3, 3]
 
     def distances(self, points: np.ndarray) -> np.ndarray:
-        """Distance of ``(N, 3)`` points from the plane, mm."""
+        """Distances of ``(N, 3)`` points from the plane, mm."""
         return np.abs((np.asarray(points) - self.centre) @ self.normal)
 
 
 def matrixToArray(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
-    """A 4 x 4 array."""
+    """The matrix as a ``(4, 4)`` array."""
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
 def localIjkToRas(volumeNode: slicer.vtkMRMLVolumeNode) -> np.ndarray:
-    """Voxel indices to the RAS space of the volume, below its parent transforms."""
+    """The ``(4, 4)`` matrix from voxel indices to the RAS space of the volume, below its parent transforms."""
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
     return matrixToArray(matrix)
 
 
 def ijkToWorld(volumeNode: slicer.vtkMRMLVolumeNode) -> np.ndarray:
-    """Voxel indices to world RAS through linear parent transforms; a non-linear parent is left out."""
+    """The ``(4, 4)`` matrix from voxel indices to world RAS; a non-linear parent transform is ignored."""
     result, matrix = localIjkToRas(volumeNode), vtk.vtkMatrix4x4()
     parent = volumeNode.GetParentTransformNode()
     if parent is not None and parent.IsTransformToWorldLinear():
@@ -81,7 +81,7 @@ def ijkToWorld(volumeNode: slicer.vtkMRMLVolumeNode) -> np.ndarray:
 
 
 def volumeSize(volumeNode: slicer.vtkMRMLVolumeNode) -> tuple[int, int, int]:
-    """Voxels along i, j, k.
+    """Number of voxels along i, j, k.
 
     Raises:
         ValueError: The volume is empty or has less than two voxels along two of its axes.
@@ -97,7 +97,7 @@ def volumeSize(volumeNode: slicer.vtkMRMLVolumeNode) -> tuple[int, int, int]:
 
 
 def normalAxis(volumeNode: slicer.vtkMRMLVolumeNode, orientation: Orientation | None) -> int:
-    """Which of i, j, k runs across the slices of an orientation; ``None`` takes the axis of a single-slice volume."""
+    """The axis of i, j, k that is normal to the slices; for ``None`` the axis with one voxel, or the axial one."""
     size = volumeSize(volumeNode)
     if orientation is None and 1 in size:
         return size.index(1)
@@ -108,19 +108,20 @@ def normalAxis(volumeNode: slicer.vtkMRMLVolumeNode, orientation: Orientation | 
 
 
 def sliceCount(volumeNode: slicer.vtkMRMLVolumeNode, orientation: Orientation | None) -> int:
-    """How many slices of that orientation a volume has."""
+    """Number of slices of a volume in an orientation."""
     return volumeSize(volumeNode)[normalAxis(volumeNode, orientation)]
 
 
 def planeFromIndex(
     volumeNode: slicer.vtkMRMLVolumeNode, orientation: Orientation | None = None, index: int | None = None
 ) -> SlicePlane:
-    """A slice of a volume, pixel for pixel.
+    """The plane of a slice of a volume, with the pixels of the volume.
 
     Args:
-        volumeNode: Gives pixels and position.
-        orientation: Chooses the axis of the volume nearest to it; ``None`` is axial, or the only slice there is.
-        index: Of the slice, from 0; ``None`` takes the middle.
+        volumeNode: Volume with the slice.
+        orientation: The nearest axis of the volume is normal to the slice; ``None`` is axial, or the slice of a volume
+            of one slice.
+        index: Slice index from 0; ``None`` is the middle slice.
 
     Raises:
         ValueError: The index is outside the volume, or the slice would be one pixel wide.
@@ -148,10 +149,10 @@ def planeFromIndex(
 
 
 def planeFromSliceNode(sliceNode: slicer.vtkMRMLSliceNode, volumeNode: slicer.vtkMRMLVolumeNode) -> SlicePlane:
-    """The slice of a volume that a slice view shows.
+    """The plane of a volume that a slice view shows.
 
-    A view along an axis of the volume gives the nearest slice of the volume, pixel for pixel. Any other view gives
-    the rectangle that covers the volume, at its finest spacing; the zoom of the view has no influence.
+    If the view is parallel to slices of the volume, it is the nearest slice with the pixels of the volume. Otherwise it
+    is the rectangle that covers the volume, with the smallest spacing of the volume. The zoom has no effect.
 
     Raises:
         ValueError: The view does not cut the volume.
@@ -170,14 +171,14 @@ def planeFromSliceNode(sliceNode: slicer.vtkMRMLSliceNode, volumeNode: slicer.vt
 
 
 def shiftedPlane(plane: SlicePlane, offset: np.ndarray) -> SlicePlane:
-    """The same rectangle moved by a world vector, mm."""
+    """The plane moved by a world vector, mm."""
     matrix = plane.ijkToRas.copy()
     matrix[:3, 3] += offset
     return SlicePlane(plane.shape, matrix, plane.name)
 
 
 def offsetBetween(plane: SlicePlane, other: SlicePlane) -> np.ndarray:
-    """The vector along the normal that moves ``plane`` onto the parallel plane ``other``, mm.
+    """The vector along the normal from ``plane`` to the parallel plane ``other``, mm.
 
     Raises:
         ValueError: The planes are not parallel.
@@ -199,7 +200,7 @@ def _obliquePlane(name: str, sliceToRas: np.ndarray, volumeNode: slicer.vtkMRMLV
     volumeToRas, size = ijkToWorld(volumeNode), volumeSize(volumeNode)
     spacing = np.linalg.norm(volumeToRas[:3, :3], axis=0)
     corners = np.array([[*c, 1.0] for c in itertools.product(*[(-0.5, n - 0.5) for n in size])]) @ volumeToRas.T
-    # Along the view's right and down, the pixel rows of a picture, and along its normal.
+    # Columns run to the right of the view, rows down, slices along its normal.
     axes = np.stack([sliceToRas[:3, 0], -sliceToRas[:3, 1], sliceToRas[:3, 2]])
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
     local = (corners[:, :3] - sliceToRas[:3, 3]) @ axes.T
@@ -215,7 +216,7 @@ def _obliquePlane(name: str, sliceToRas: np.ndarray, volumeNode: slicer.vtkMRMLV
 
 
 def _rightHanded(matrix: np.ndarray) -> np.ndarray:
-    """The same pixels with the normal on the side that makes the axes right-handed."""
+    """The same pixels; the normal is flipped if the axes are left-handed."""
     if np.linalg.det(matrix[:3, :3]) < 0:
         matrix = matrix.copy()
         matrix[:3, 2] *= -1

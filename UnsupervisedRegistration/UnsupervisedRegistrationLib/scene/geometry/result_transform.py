@@ -6,20 +6,20 @@ import slicer
 import slicer.util
 import vtk
 
-from ..geometry.transforms import copiedTransform
+from .transforms import copiedTransform
 
 UNWARPED_ROLE = "unsupervisedRegistrationUnwarped"
-"""From a volume that is drawn as it lay to the outcome that it was taken from."""
+"""Reference from a volume that is shown unwarped to the result transform that it was taken out of."""
 INITIAL_ROLE = "unsupervisedRegistrationInitial"
-"""Reference from the outcome to the transform that placed the moving volume before."""
-_RESULT_ATTRIBUTE = "UnsupervisedRegistration.Outcome"
+"""Reference from the result transform to the initial transform of the moving volume."""
+_RESULT_ATTRIBUTE = "UnsupervisedRegistration.Outcome"  # Scenes that were saved before have this name.
 STORED_RESULT_ATTRIBUTE = "UnsupervisedRegistration.Result"
-"""Attribute of a transform node that the history keeps; see ``history``."""
-_WITH_INITIAL = "placed"  # Value of the attribute where the moving volume had an initial transform.
+"""Attribute of a transform node that the history stores; see ``history.stored_result``."""
+_WITH_INITIAL, _WITHOUT_INITIAL = "placed", "alone"  # Values of _RESULT_ATTRIBUTE.
 
 
 def initialTransformOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLTransformNode | None:
-    """What places a moving volume: its parent, or, under an earlier outcome of ours, what was its parent before.
+    """The initial transform of a moving volume: its parent, or the parent that it had before the registration.
 
     Raises:
         ValueError: That transform was deleted.
@@ -30,14 +30,14 @@ def initialTransformOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRML
     initial = parent.GetNodeReference(INITIAL_ROLE)
     if initial is None and parent.GetAttribute(_RESULT_ATTRIBUTE) == _WITH_INITIAL:
         raise ValueError(
-            f"The transform that placed '{movingVolume.GetName()}' before '{parent.GetName()}' was deleted;"
-            " put the volume under the transform that should place it, or under none."
+            f"The initial transform of '{movingVolume.GetName()}' below '{parent.GetName()}' was deleted;"
+            " put the volume under another initial transform, or under none."
         )
     return initial
 
 
 def isResultTransformOf(transformNode: slicer.vtkMRMLTransformNode, movingVolume: slicer.vtkMRMLVolumeNode) -> bool:
-    """Whether a node holds an outcome for that moving volume, or none yet."""
+    """Whether a node holds a result of that moving volume, or no result yet."""
     return (
         not isResultTransform(transformNode) or transformNode.GetNodeReferenceID(movingRole()) == movingVolume.GetID()
     )
@@ -53,21 +53,22 @@ def checkOutputTransform(
     fixedParent: slicer.vtkMRMLTransformNode | None,
     initial: slicer.vtkMRMLTransformNode | None,
 ) -> None:
-    """Refuses an output node that cannot hold a displacement, or would move what it should not.
+    """Refuse an output node that cannot hold a displacement, or that would move other nodes.
 
     Raises:
-        ValueError: It would move the fixed volume, its own input or other nodes, or holds a kept result.
+        ValueError: It would move the fixed volume, the initial transform or other nodes; it holds a stored result, is
+            linear only, or has a parent transform.
     """
     checkHierarchy(transformNode, fixedParent, initial)
     if transformNode.GetAttribute(STORED_RESULT_ATTRIBUTE) is not None:
-        raise ValueError(f"The output '{transformNode.GetName()}' is kept in the history; choose a new one.")
+        raise ValueError(f"The output '{transformNode.GetName()}' is a stored result of the history; choose a new one.")
     others = [] if isResultTransform(transformNode) else _nodesUnder(transformNode)
     if others:
         raise ValueError(f"The output '{transformNode.GetName()}' already moves '{others[0]}'; choose a new one.")
     if transformNode.IsA("vtkMRMLLinearTransformNode"):
         raise ValueError(f"'{transformNode.GetName()}' holds linear transforms only; choose a new output transform.")
     if transformNode.GetParentTransformNode() is not None:
-        raise ValueError(f"The output '{transformNode.GetName()}' lies under another transform; choose a new one.")
+        raise ValueError(f"The output '{transformNode.GetName()}' has a parent transform; choose a new one.")
 
 
 def checkHierarchy(
@@ -75,10 +76,10 @@ def checkHierarchy(
     fixedParent: slicer.vtkMRMLTransformNode | None,
     initial: slicer.vtkMRMLTransformNode | None,
 ) -> None:
-    """Refuses a transform that lies above the fixed volume, or above its own initial transform.
+    """Refuse a transform that is above the fixed volume, or above the initial transform.
 
     Raises:
-        ValueError: It does.
+        ValueError: It is.
     """
     for what, first in (("fixed volume", fixedParent), ("initial transform", initial)):
         node = first
@@ -90,15 +91,15 @@ def checkHierarchy(
 
 def setResultTransform(
     transformNode: slicer.vtkMRMLTransformNode,
-    outcome: vtk.vtkAbstractTransform,
+    fromParent: vtk.vtkAbstractTransform,
     initial: slicer.vtkMRMLTransformNode | None,
     fixedVolume: slicer.vtkMRMLVolumeNode,
     movingVolume: slicer.vtkMRMLVolumeNode,
 ) -> None:
-    """Puts an outcome made by ``composedTransform`` into a node and the moving volume under it."""
+    """Store the transform of ``composedTransform`` in a node, and put the moving volume under it."""
     with slicer.util.NodeModify(transformNode):
-        transformNode.SetAndObserveTransformFromParent(outcome)
-        transformNode.SetAttribute(_RESULT_ATTRIBUTE, "alone" if initial is None else _WITH_INITIAL)
+        transformNode.SetAndObserveTransformFromParent(fromParent)
+        transformNode.SetAttribute(_RESULT_ATTRIBUTE, _WITHOUT_INITIAL if initial is None else _WITH_INITIAL)
         transformNode.SetNodeReferenceID(fixedRole(), fixedVolume.GetID())
         transformNode.SetNodeReferenceID(movingRole(), movingVolume.GetID())
         transformNode.SetNodeReferenceID(INITIAL_ROLE, initial.GetID() if initial is not None else None)
@@ -108,13 +109,13 @@ def setResultTransform(
 def setParentTransform(
     movingVolume: slicer.vtkMRMLVolumeNode, transformNode: slicer.vtkMRMLTransformNode | None
 ) -> None:
-    """Puts a volume under a transform or none, and no longer takes it for one that is drawn unwarped."""
+    """Set or remove the parent transform of a volume; a volume that was shown unwarped no longer counts as such."""
     movingVolume.SetNodeReferenceID(UNWARPED_ROLE, None)
     movingVolume.SetAndObserveTransformNodeID(None if transformNode is None else transformNode.GetID())
 
 
 def copyResultTransform(source: slicer.vtkMRMLTransformNode, target: slicer.vtkMRMLTransformNode) -> None:
-    """Makes a node hold the same outcome as another; moves no volume."""
+    """Copy a result from one node to another; no volume is moved."""
     with slicer.util.NodeModify(target):
         target.SetAndObserveTransformFromParent(copiedTransform(source.GetTransformFromParent()))
         target.SetAttribute(_RESULT_ATTRIBUTE, source.GetAttribute(_RESULT_ATTRIBUTE))
@@ -133,18 +134,18 @@ def movingRole() -> str:
 
 
 def _nodesUnder(transformNode: slicer.vtkMRMLTransformNode) -> list[str]:
-    """Names of the nodes that a transform moves."""
+    """Names of the nodes directly under a transform."""
     nodes = slicer.util.getNodesByClass("vtkMRMLTransformableNode", transformNode.GetScene())
     return [node.GetName() for node in nodes if node.GetParentTransformNode() is transformNode]
 
 
 def isWarped(movingVolume: slicer.vtkMRMLVolumeNode) -> bool:
-    """Whether the volume is not one that ``showWarped`` draws as it lay."""
+    """Whether a volume is shown through its result transform; false after ``showWarped(.., False)``."""
     return movingVolume.GetNodeReference(UNWARPED_ROLE) is None
 
 
 def resultTransformOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLTransformNode | None:
-    """The outcome that the volume lies under, or would if it were not drawn unwarped; ``None`` without any."""
+    """The result transform of a volume, also while the volume is shown unwarped; ``None`` without a result."""
     parent = movingVolume.GetParentTransformNode()
     if parent is not None and isResultTransform(parent):
         return parent

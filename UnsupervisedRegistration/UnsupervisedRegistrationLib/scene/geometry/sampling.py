@@ -14,17 +14,17 @@ from ..geometry.transforms import worldToLocal
 from .planes import SlicePlane, volumeSize
 
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # ITU-R BT.709, as for sRGB.
-_OUTSIDE = np.finfo(np.float32).max  # No intensity; NaN is none either, but may be in a volume.
+_OUTSIDE = np.finfo(np.float32).max  # Marks pixels outside the volume; NaN may occur inside.
 
 
 @dataclass(frozen=True)
 class SampledSlice:
-    """What a plane shows of a volume.
+    """The pixels of a volume on a plane.
 
     Attributes:
-        pixels: ``(rows, columns)`` float32; outside the volume the lowest intensity inside.
-        inside: ``(rows, columns)`` bool, where the volume is.
-        notes: What was done to the image, in words.
+        pixels: ``(rows, columns)`` float32; outside the volume the lowest intensity of those inside.
+        inside: ``(rows, columns)`` bool, true inside the volume.
+        notes: One sentence for each change of the image, such as colour to luminance.
     """
 
     pixels: np.ndarray
@@ -35,15 +35,15 @@ class SampledSlice:
 def sampleVolume(
     volumeNode: slicer.vtkMRMLVolumeNode, plane: SlicePlane, fromWorld: vtk.vtkAbstractTransform | None = None
 ) -> SampledSlice:
-    """The pixels that a plane cuts out of a volume, by linear interpolation.
+    """Sample a volume on a plane by linear interpolation.
 
     Args:
-        volumeNode: Scalar, or colour, which is turned into luminance.
-        plane: Where.
-        fromWorld: From the world to the RAS space of the volume; without it, through its parent transforms.
+        volumeNode: Scalar or colour volume; colours are converted to luminance.
+        plane: Pixels to sample.
+        fromWorld: From the world to the RAS space of the volume; by default through its parent transforms.
 
     Raises:
-        ValueError: The volume is empty, not finite there, a vector field, or does not meet the plane.
+        ValueError: The volume is empty, is a vector field, misses the plane, or has NaN or infinite voxels there.
     """
     if fromWorld is None:
         fromWorld = worldToLocal(volumeNode.GetParentTransformNode())
@@ -51,7 +51,7 @@ def sampleVolume(
     if not inside.any():
         raise ValueError(
             f"The volume '{volumeNode.GetName()}' does not meet the {plane.name}; fixed and moving must overlap in"
-            " space. Place one over the other with a transform first, or choose another slice."
+            " space. Move one of them with a transform first, or choose another slice."
         )
     return SampledSlice(np.where(inside, pixels, pixels[inside].min()), inside, notes)
 
@@ -59,16 +59,16 @@ def sampleVolume(
 def sampleStack(
     volumeNode: slicer.vtkMRMLVolumeNode, plane: SlicePlane, count: int, fromWorld: vtk.vtkAbstractTransform
 ) -> np.ndarray:
-    """``(count, rows, columns)`` float32 of a plane and those that follow along its normal, as ``sampleVolume``.
+    """Sample ``count`` planes that follow each other along the normal; ``(count, rows, columns)`` float32.
 
     Raises:
-        ValueError: As ``sampleVolume``, if none meets the volume.
+        ValueError: As for ``sampleVolume``; at least one plane must meet the volume.
     """
     pixels, inside, _ = _sampled(volumeNode, plane, fromWorld, count)
     if not inside.any():
         raise ValueError(
             f"The volume '{volumeNode.GetName()}' does not meet the {plane.name}; fixed and moving must overlap in"
-            " space. Place one over the other with a transform first, or choose other slices."
+            " space. Move one of them with a transform first, or choose other slices."
         )
     return np.where(inside, pixels, pixels[inside].min())
 
@@ -79,16 +79,16 @@ def sampleMask(
     fromWorld: vtk.vtkAbstractTransform | None = None,
     count: int | None = None,
 ) -> np.ndarray:
-    """Where a labelmap volume or any segment of a segmentation covers a plane, ``(rows, columns)`` bool.
+    """Sample a mask on a plane, ``(rows, columns)`` bool; all labels or segments are joined.
 
     Args:
         maskNode: Labelmap volume or segmentation.
-        plane: Where.
-        fromWorld: As of ``sampleVolume``.
-        count: Of planes, as of ``sampleStack``; the outcome is then ``(count, rows, columns)``.
+        plane: Pixels to sample.
+        fromWorld: As for ``sampleVolume``.
+        count: Number of planes, as for ``sampleStack``; the mask is then ``(count, rows, columns)``.
 
     Raises:
-        ValueError: Nothing is there, or a segmentation has no binary labelmap.
+        ValueError: The mask has no pixel there, or a segmentation has no binary labelmap.
     """
     covered = np.zeros(plane.shape if count is None else (count, *plane.shape), dtype=bool)
     if fromWorld is None:
@@ -108,15 +108,16 @@ def _sampled(
     fromWorld: vtk.vtkAbstractTransform,
     count: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Pixels of one plane or several, where the volume is, and what was done to it; see ``sampleVolume``."""
+    """Pixels of one plane or several, the pixels inside the volume, and notes; see ``sampleVolume``."""
     volumeSize(volumeNode)
     image, name, rasToIjk = volumeNode.GetImageData(), volumeNode.GetName(), vtk.vtkMatrix4x4()
     components = image.GetNumberOfScalarComponents()
     if components not in (1, 3, 4):
-        raise ValueError(f"The volume '{name}' has {components} values a voxel; choose a scalar or colour volume.")
+        raise ValueError(f"The volume '{name}' has {components} values per voxel; choose a scalar or colour volume.")
     volumeNode.GetRASToIJKMatrix(rasToIjk)
     pixels = _reslice(image, plane, fromWorld, rasToIjk, linear=True, count=count)
-    inside, notes = (pixels if components == 1 else pixels[..., 0]) != _OUTSIDE, ()
+    inside = (pixels if components == 1 else pixels[..., 0]) != _OUTSIDE
+    notes: tuple[str, ...] = ()
     if components > 1:
         pixels, notes = pixels[..., :3] @ _LUMINANCE, (f"'{name}' is a colour image; its luminance was registered",)
     if not np.isfinite(pixels).all():
@@ -129,7 +130,7 @@ def _sampled(
 
 
 def _maskImages(maskNode: slicer.vtkMRMLNode) -> list[tuple[vtk.vtkImageData, vtk.vtkMatrix4x4]]:
-    """Images of a mask node with their matrices from its RAS space to voxel indices."""
+    """The images of a mask node, each with the matrix from the RAS space of the node to voxel indices."""
     rasToIjk = vtk.vtkMatrix4x4()
     if isinstance(maskNode, slicer.vtkMRMLVolumeNode):
         volumeSize(maskNode)
@@ -154,7 +155,7 @@ def _maskImages(maskNode: slicer.vtkMRMLNode) -> list[tuple[vtk.vtkImageData, vt
 
 
 def _withoutGeometry(image: vtk.vtkImageData) -> vtk.vtkImageData:
-    """The same voxels with their indices as positions; the extent need not start at 0."""
+    """The same voxels, positioned at their indices; the extent need not start at 0."""
     plain = vtk.vtkImageData()
     plain.SetExtent(image.GetExtent())
     plain.GetPointData().SetScalars(image.GetPointData().GetScalars())
@@ -169,9 +170,9 @@ def _reslice(
     linear: bool,
     count: int | None = None,
 ) -> np.ndarray:
-    """``(rows, columns)`` or ``(count, rows, columns)`` float32 of an image that lies on its indices.
+    """Sample an image whose positions are its voxel indices; ``([count,] rows, columns[, components])`` float32.
 
-    An image of several components gives as many along a last axis. Outside it all are ``_OUTSIDE``.
+    Pixels outside the image are ``_OUTSIDE``.
     """
     chain = vtk.vtkTransform() if isinstance(fromWorld, vtk.vtkTransform) else vtk.vtkGeneralTransform()
     chain.PostMultiply()

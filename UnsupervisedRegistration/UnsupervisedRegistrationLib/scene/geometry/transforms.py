@@ -14,23 +14,29 @@ def composedTransform(
     initial: slicer.vtkMRMLTransformNode | None,
     prealignmentMatrix: np.ndarray | None = None,
 ) -> vtk.vtkAbstractTransform:
-    """A displacement, then a pre-alignment matrix, then the initial transform as it is now."""
+    """The displacement followed by the pre-alignment matrix and a copy of the initial transform.
+
+    Args:
+        grid: From fixed to pre-aligned moving positions, RAS mm.
+        initial: Node above the moving volume, or ``None``. Later changes of the node have no effect.
+        prealignmentMatrix: ``(4, 4)``, RAS mm.
+    """
     if initial is None and prealignmentMatrix is None:
         return grid
-    outcome = vtk.vtkGeneralTransform()
-    outcome.PostMultiply()
-    outcome.Concatenate(grid)
+    chain = vtk.vtkGeneralTransform()
+    chain.PostMultiply()
+    chain.Concatenate(grid)
     if prealignmentMatrix is not None:
-        outcome.Concatenate(slicer.util.vtkMatrixFromArray(prealignmentMatrix))
+        chain.Concatenate(slicer.util.vtkMatrixFromArray(prealignmentMatrix))
     if initial is not None:
-        outcome.Concatenate(copiedTransform(worldToLocal(initial)))
-    return outcome
+        chain.Concatenate(copiedTransform(worldToLocal(initial)))
+    return chain
 
 
 def withPrealignment(
     prealignmentMatrix: np.ndarray | None, fromWorld: vtk.vtkAbstractTransform
 ) -> vtk.vtkAbstractTransform:
-    """A pre-alignment matrix, then the way from the world into the space of a volume."""
+    """The pre-alignment matrix followed by ``fromWorld``, the transform from the world to the RAS space of a volume."""
     if prealignmentMatrix is None:
         return fromWorld
     chain = vtk.vtkTransform() if isinstance(fromWorld, vtk.vtkTransform) else vtk.vtkGeneralTransform()
@@ -41,29 +47,35 @@ def withPrealignment(
 
 
 def transformPoints(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """``(N, 3)`` points through a ``(4, 4)`` matrix."""
+    """Apply a ``(4, 4)`` matrix to ``(N, 3)`` points."""
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def mapToMoving(transformNode: slicer.vtkMRMLTransformNode, points: np.ndarray) -> np.ndarray:
-    """Where an outcome takes ``(N, 3)`` points of the fixed image, RAS mm of the world to that of the moving data."""
-    fromWorld = worldToLocal(transformNode)
-    ends = vtk.vtkPoints()
-    starts = vtk.vtkPoints()
-    starts.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float64), deep=True))
-    fromWorld.TransformPoints(starts, ends)
-    return vtk_to_numpy(ends.GetData()).astype(np.float64)
+    """Map fixed points to the moving data through a result transform.
+
+    Args:
+        transformNode: The node above the moving volume.
+        points: ``(N, 3)``, world RAS mm.
+
+    Returns:
+        ``(N, 3)``, mm in the RAS space of the moving volume, below its transforms.
+    """
+    fixed, moving = vtk.vtkPoints(), vtk.vtkPoints()
+    fixed.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float64), deep=True))
+    worldToLocal(transformNode).TransformPoints(fixed, moving)
+    return vtk_to_numpy(moving.GetData()).astype(np.float64)
 
 
 def copiedTransform(transform: vtk.vtkAbstractTransform) -> vtk.vtkAbstractTransform:
-    """A copy that does not follow later changes of the original node."""
+    """A copy that later changes of the original node do not reach."""
     copy = transform.MakeTransform()
     slicer.vtkMRMLTransformNode.DeepCopyTransform(copy, transform)
     return copy
 
 
 def worldToLocal(parent: slicer.vtkMRMLTransformNode | None) -> vtk.vtkAbstractTransform:
-    """From the world into the space below a transform node, through all its parents; a matrix where that is enough."""
+    """The transform from the world to the space below a node, through all its parents; a matrix if all are linear."""
     if parent is None:
         return vtk.vtkTransform()
     if parent.IsTransformToWorldLinear():
@@ -77,6 +89,7 @@ def worldToLocal(parent: slicer.vtkMRMLTransformNode | None) -> vtk.vtkAbstractT
 
 
 def transformToWorld(node: slicer.vtkMRMLTransformNode | None) -> vtk.vtkGeneralTransform:
+    """The transform from the space below a node to the world; the identity for ``None``."""
     transform = vtk.vtkGeneralTransform()
     if node is not None:
         node.GetTransformToWorld(transform)

@@ -26,7 +26,7 @@ def fillSliceVolume(
     plane: SlicePlane,
     like: slicer.vtkMRMLVolumeNode,
 ) -> None:
-    """Fills a volume node with one slice of pixels, or several, displayed with the window of another volume."""
+    """Fill a volume node with one or several slices of a plane, with the window and level of another volume."""
     with slicer.util.NodeModify(volumeNode):
         fillVolume(volumeNode, pixels.reshape(-1, *plane.shape))
         volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(plane.ijkToRas))
@@ -41,7 +41,7 @@ def fillSliceVolume(
 
 
 def fillVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode, voxels: np.ndarray) -> None:
-    """Writes voxels ``(K, J, I)`` into a volume, in place if they fit."""
+    """Write voxels ``(K, J, I)`` to a volume, in place if size and type are the same."""
     image = volumeNode.GetImageData()
     if image is not None and image.GetDimensions() == voxels.shape[::-1]:
         array = slicer.util.arrayFromVolume(volumeNode)

@@ -1,1 +1,1 @@
-"""Earlier results that the scene keeps."""
+"""Results of earlier registrations, stored in the scene."""

@@ -1,31 +1,26 @@
-"""The distance between two stored results."""
+"""The difference of two stored results."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..geometry.planes import SlicePlane
 from ..geometry.transforms import mapToMoving
-from .stored_result import StoredResult
-
-if TYPE_CHECKING:
-    pass
-from ..history.result_history import checkNotDeleted
+from .stored_result import StoredResult, checkNotDeleted
 
 _SAME_PLANE_MM = 1e-3
 
 
 @dataclass(frozen=True)
 class ResultComparison:
-    """How far two results are apart.
+    """The difference of two results.
 
     Attributes:
-        mean: Distance of the positions that both give to a pixel of the slice, mm.
-        maximum: The largest of these.
-        tre: Mean distance of the landmarks in mm after each of the two; ``None`` without landmarks.
+        mean: Mean distance of the mapped pixels of the slice, mm.
+        maximum: Maximum of these distances, mm.
+        tre: Mean TRE after each of the two registrations, mm; ``None`` without landmarks.
     """
 
     mean: float
@@ -34,7 +29,7 @@ class ResultComparison:
 
 
 def compareResults(first: StoredResult, second: StoredResult) -> ResultComparison:
-    """How far two results of one slice are apart inside it, and the landmark errors of both.
+    """Compare two results of one slice by their transforms and their TRE.
 
     Raises:
         ValueError: They belong to different slices or images.
@@ -49,8 +44,8 @@ def compareResults(first: StoredResult, second: StoredResult) -> ResultCompariso
             " choose two results of the same slice."
         )
     positions = first.plane.pixelPositions().reshape(-1, 3)
-    ends = [mapToMoving(result.transformNode, positions) for result in (first, second)]
-    distances = np.linalg.norm(ends[0] - ends[1], axis=1)
+    mapped = [mapToMoving(result.transformNode, positions) for result in (first, second)]
+    distances = np.linalg.norm(mapped[0] - mapped[1], axis=1)
     after = [None if result.tre is None else result.tre["after"]["mean"] for result in (first, second)]
     return ResultComparison(float(distances.mean()), float(distances.max()), (after[0], after[1]))
 

@@ -1,7 +1,7 @@
-"""Earlier results, kept in the scene so that a saved scene brings them all back.
+"""The history: results of earlier registrations, stored in the scene and therefore saved with it.
 
-A result is a transform node of its own, a copy of the outcome, with what is known about it as an attribute and the
-warped slice as a reference. Only these copies are ever deleted here.
+A stored result is a copy of the result transform. Its attribute holds the measures and settings, a reference leads to
+a copy of the warped slice. Only these copies are ever deleted.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from ..geometry.result_transform import (
 )
 from ..landmarks.tre_table import TreTable
 from ..registration.model_folders import modelNames
-from .stored_result import WARPED_ROLE, StoredResult, changeStoredResult, readStoredResult
+from .stored_result import WARPED_ROLE, StoredResult, changeStoredResult, checkNotDeleted, readStoredResult
 
 if TYPE_CHECKING:
     from ..registration.result_nodes import SliceRegistration
 
-_OUTPUT_ROLE = "unsupervisedRegistrationOutput"  # From a result to the node that it is a copy of.
+_OUTPUT_ROLE = "unsupervisedRegistrationOutput"  # From a stored result to the node that it copies.
 
 
 def storeResult(
     parameterNodeOrScene: Any,
-    outcome: SliceRegistration,
+    result: SliceRegistration,
     settings: dict[str, Any],
-    errors: TreTable | None = None,
+    tre: TreTable | None = None,
 ) -> StoredResult:
-    """Keeps a copy of an outcome in the scene; the outcome stays as it is.
+    """Store a copy of a result in the scene.
 
     Args:
         parameterNodeOrScene: A scene, a node in it, or a parameter node wrapper.
-        outcome: What to keep.
-        settings: Plain values, among them ``model``; anything else is kept as its text.
-        errors: Of the landmarks.
+        result: Result to copy.
+        settings: Plain values, with ``model`` among them; other objects are stored as text.
+        tre: TRE of the landmarks, if there are any.
     """
-    scene, pair, measured = _sceneOf(parameterNodeOrScene), outcome.pair, outcome.registration
+    scene, pair, measured = _sceneOf(parameterNodeOrScene), result.pair, result.registration
     now = datetime.now().astimezone()
     name = scene.GenerateUniqueName(f"{pair.movingVolume.GetName()}, {pair.plane.name}, {now:%H:%M:%S}")
     node = scene.AddNewNodeByClass("vtkMRMLTransformNode", name)
@@ -55,21 +55,21 @@ def storeResult(
         "time": now.isoformat(),
         "model": str(settings.get("model", "")),
         "settings": settings,
-        "tre": None if errors is None else errors.summary(),
+        "tre": None if tre is None else tre.summary(),
         "similarity": [measured.similarity_before, measured.similarity_after],
         "folding": measured.folding,
         "plane": {"shape": pair.plane.shape, "ijkToRas": pair.plane.ijkToRas.tolist(), "name": pair.plane.name},
         "undone": False,
     }
-    copyResultTransform(outcome.transformNode, node)
+    copyResultTransform(result.transformNode, node)
     node.SetAttribute(STORED_RESULT_ATTRIBUTE, json.dumps(content, default=str))
-    node.SetNodeReferenceID(_OUTPUT_ROLE, outcome.transformNode.GetID())
-    node.SetNodeReferenceID(WARPED_ROLE, _copiedVolume(outcome.warpedVolume, f"{name}, warped").GetID())
+    node.SetNodeReferenceID(_OUTPUT_ROLE, result.transformNode.GetID())
+    node.SetNodeReferenceID(WARPED_ROLE, _copiedVolume(result.warpedVolume, f"{name}, warped").GetID())
     return readStoredResult(node)
 
 
 def storedResults(scene: slicer.vtkMRMLScene) -> list[StoredResult]:
-    """All results of a scene, the oldest first."""
+    """All stored results of a scene, the oldest first."""
     nodes = slicer.util.getNodesByClass("vtkMRMLTransformNode", scene)
     return sorted(
         (readStoredResult(node) for node in nodes if node.GetAttribute(STORED_RESULT_ATTRIBUTE)),
@@ -78,27 +78,27 @@ def storedResults(scene: slicer.vtkMRMLScene) -> list[StoredResult]:
 
 
 def storedResultProblems(result: StoredResult) -> list[str]:
-    """What a result refers to and is no longer there, a sentence each."""
+    """One sentence for each volume or model of a stored result that is missing."""
     sentences = [
-        f"The {what} volume of '{result.name}' was deleted; the transform is still there."
+        f"The {what} volume of '{result.name}' was deleted; the transform is kept."
         for what, volume in (("fixed", result.fixedVolume), ("moving", result.movingVolume))
         if volume is None
     ]
     if isModelMissing(result):
         sentences.append(
-            f"The model '{result.model}' that made '{result.name}' is no longer there; the result can be shown,"
-            " but not computed again. Put the model file back, or choose another model."
+            f"The model '{result.model}' of '{result.name}' is missing; the result can be shown, but not computed"
+            " again. Restore the model file, or choose another model."
         )
     return sentences
 
 
 def isModelMissing(result: StoredResult) -> bool:
-    """Whether the model of a result can no longer be found, by name or as a file."""
+    """Whether the model of a stored result is neither a known name nor a file."""
     return bool(result.model) and result.model not in modelNames() and not Path(result.model).is_file()
 
 
 def showStoredResult(result: StoredResult) -> None:
-    """Puts the moving volume under a result.
+    """Put the moving volume under a stored result.
 
     Raises:
         ValueError: The moving volume was deleted, or the transform would move the fixed volume too.
@@ -115,7 +115,7 @@ def showStoredResult(result: StoredResult) -> None:
 
 
 def deleteResult(result: StoredResult) -> None:
-    """Removes a result with its warped slice; a moving volume under it goes back to its initial transform."""
+    """Delete a stored result and its warped slice; a shown result first gives way to the initial transform."""
     checkNotDeleted(result)
     if result.shown:
         _showInitial(result.movingVolume)
@@ -125,7 +125,7 @@ def deleteResult(result: StoredResult) -> None:
 
 
 def renameResult(result: StoredResult, name: str) -> StoredResult:
-    """Gives a result another name.
+    """Rename a stored result.
 
     Raises:
         ValueError: The name is empty.
@@ -138,19 +138,20 @@ def renameResult(result: StoredResult, name: str) -> StoredResult:
 
 
 def undoLastApply(scene: slicer.vtkMRMLScene) -> str:
-    """Shows what was there before the newest result, which stays in the list as undone; says what was done.
+    """Show the result before the newest one, which stays in the list as undone; returns a sentence.
 
     Raises:
-        ValueError: There is nothing to undo, or the moving volume has been moved by hand since.
+        ValueError: There is nothing to undo, or the moving volume was put under another transform since.
     """
     applied = [result for result in storedResults(scene) if not result.undone and result.movingVolume is not None]
     if not applied:
         raise ValueError("There is nothing to undo; no result has been applied.")
-    last, moving = applied[-1], applied[-1].movingVolume
+    last = applied[-1]
+    moving: slicer.vtkMRMLVolumeNode = last.movingVolume
     parent = moving.GetParentTransformNode()
     if parent is None or parent not in (last.transformNode, last.transformNode.GetNodeReference(_OUTPUT_ROLE)):
         raise ValueError(
-            f"'{moving.GetName()}' no longer lies under the last result '{last.name}'; choose a result in the history."
+            f"'{moving.GetName()}' is no longer under the last result '{last.name}'; choose a result in the history."
         )
     earlier = [result for result in applied[:-1] if result.movingVolume is moving]
     if earlier:
@@ -158,7 +159,7 @@ def undoLastApply(scene: slicer.vtkMRMLScene) -> str:
         sentence = f"'{earlier[-1].name}' is shown again."
     else:
         _showInitial(moving)
-        sentence = f"'{moving.GetName()}' lies as it did before the registration."
+        sentence = f"'{moving.GetName()}' is shown as it was before the registration."
     changeStoredResult(last.transformNode, undone=True)
     return sentence
 
@@ -168,17 +169,12 @@ def _sceneOf(source: Any) -> slicer.vtkMRMLScene:
     return node if isinstance(node, slicer.vtkMRMLScene) else node.GetScene()
 
 
-def checkNotDeleted(result: StoredResult) -> None:
-    if result.transformNode.GetScene() is None:
-        raise ValueError(f"The result '{result.name}' was deleted; choose another one.")
-
-
 def _showInitial(moving: slicer.vtkMRMLVolumeNode) -> None:
     setParentTransform(moving, initialTransformOf(moving))
 
 
 def _copiedVolume(volume: slicer.vtkMRMLScalarVolumeNode, name: str) -> slicer.vtkMRMLScalarVolumeNode:
-    """The same voxels, place and window in a new node."""
+    """A copy of a volume with its voxels, geometry, and window and level."""
     copy = volume.GetScene().AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     slicer.util.updateVolumeFromArray(copy, slicer.util.arrayFromVolume(volume))
     copy.CopyOrientation(volume)

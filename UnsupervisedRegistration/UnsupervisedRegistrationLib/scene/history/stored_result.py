@@ -1,4 +1,4 @@
-"""One kept outcome, as a transform node and an attribute of it."""
+"""One stored result: a transform node with an attribute that holds measures and settings."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from ..geometry.planes import SlicePlane
 from ..geometry.result_transform import STORED_RESULT_ATTRIBUTE, fixedRole, movingRole
 
 WARPED_ROLE = "unsupervisedRegistrationWarped"
-"""Reference from a result to its warped slice."""
+"""Reference from a stored result to its warped slice."""
 
 
 @dataclass(frozen=True)
 class StoredResult:
-    """One kept outcome.
+    """A result in the history.
 
     Attributes:
-        transformNode: Its own; holds all that is stored.
-        time: When it was made.
+        transformNode: Copy of the result transform; it holds all that is stored.
+        time: Time of the registration.
         model: Name or file.
-        settings: What it was made with, as plain values.
-        tre: Mean, SD, median and max in mm, ``before`` and ``after``; ``None`` without landmarks.
-        similarity: Before and after, of 1.
-        folding: Share of the area.
-        plane: Of the fixed slice.
-        undone: Taken back by ``undoLastApply``.
+        settings: Settings of the registration, as plain values.
+        tre: Mean, SD, median and max of the TRE in mm, ``before`` and ``after``; ``None`` without landmarks.
+        similarity: Before and after, 0 to 1.
+        folding: Folded share of the area, 0 to 1.
+        plane: Plane of the fixed slice.
+        undone: Whether ``undoLastApply`` took it back.
     """
 
     transformNode: slicer.vtkMRMLTransformNode
@@ -45,33 +45,33 @@ class StoredResult:
 
     @property
     def name(self) -> str:
-        """As shown in the list."""
+        """Name in the list."""
         return self.transformNode.GetName()
 
     @property
     def fixedVolume(self) -> slicer.vtkMRMLVolumeNode | None:
-        """What it was registered to; ``None`` if it was deleted."""
+        """Fixed volume; ``None`` if it was deleted."""
         return self.transformNode.GetNodeReference(fixedRole())
 
     @property
     def movingVolume(self) -> slicer.vtkMRMLVolumeNode | None:
-        """What it moves; ``None`` if it was deleted."""
+        """Moving volume; ``None`` if it was deleted."""
         return self.transformNode.GetNodeReference(movingRole())
 
     @property
     def warpedVolume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
-        """The warped slice; ``None`` if it was deleted."""
+        """Warped slice; ``None`` if it was deleted."""
         return self.transformNode.GetNodeReference(WARPED_ROLE)
 
     @property
     def shown(self) -> bool:
-        """Whether the moving volume lies under it now."""
+        """Whether the moving volume is under this transform now."""
         moving = self.movingVolume
         return moving is not None and moving.GetParentTransformNode() is self.transformNode
 
 
 def readStoredResult(node: slicer.vtkMRMLTransformNode) -> StoredResult:
-    """What is stored in a node."""
+    """Read the stored result of a node."""
     content = json.loads(node.GetAttribute(STORED_RESULT_ATTRIBUTE))
     plane = content["plane"]
     return StoredResult(
@@ -88,7 +88,17 @@ def readStoredResult(node: slicer.vtkMRMLTransformNode) -> StoredResult:
 
 
 def changeStoredResult(node: slicer.vtkMRMLTransformNode, **changes: Any) -> None:
-    """Stores other values in a node."""
+    """Change stored values of a node."""
     node.SetAttribute(
         STORED_RESULT_ATTRIBUTE, json.dumps(json.loads(node.GetAttribute(STORED_RESULT_ATTRIBUTE)) | changes)
     )
+
+
+def checkNotDeleted(result: StoredResult) -> None:
+    """Refuse a result whose transform node was deleted.
+
+    Raises:
+        ValueError: It was deleted.
+    """
+    if result.transformNode.GetScene() is None:
+        raise ValueError(f"The result '{result.name}' was deleted; choose another one.")

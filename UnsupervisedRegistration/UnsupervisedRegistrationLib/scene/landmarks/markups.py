@@ -10,7 +10,7 @@ import vtk
 
 from ..geometry.result_transform import isResultTransform
 
-_FOLLOWS = "UnsupervisedRegistration.Follows"  # On a point list that lies where the moving image is drawn.
+_FOLLOWS = "UnsupervisedRegistration.Follows"  # Marks a point list that follows the moving volume.
 _FIXED_COLOUR = (1.0, 0.55, 0.1)
 _MOVING_COLOUR = (0.1, 0.8, 0.9)
 
@@ -18,7 +18,7 @@ _MOVING_COLOUR = (0.1, 0.8, 0.9)
 def addLandmarks(
     scene: slicer.vtkMRMLScene, name: str, positions: dict[str, tuple[float, float, float]]
 ) -> slicer.vtkMRMLMarkupsFiducialNode:
-    """A point list with labels, RAS mm."""
+    """A point list from labels and RAS positions, mm."""
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
     for label, position in positions.items():
         node.AddControlPoint(vtk.vtkVector3d(position), label)
@@ -28,7 +28,7 @@ def addLandmarks(
 def createLandmarkPair(
     scene: slicer.vtkMRMLScene, name: str = "Landmarks"
 ) -> tuple[slicer.vtkMRMLMarkupsFiducialNode, slicer.vtkMRMLMarkupsFiducialNode]:
-    """Two empty point lists, orange for the fixed and cyan for the moving image, whose points are called 1, 2, 3 .."""
+    """Two empty point lists, orange for the fixed and cyan for the moving image; points are labelled 1, 2, 3 .."""
     lists = []
     for which, colour in (("fixed", _FIXED_COLOUR), ("moving", _MOVING_COLOUR)):
         node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", scene.GenerateUniqueName(f"{name} {which}"))
@@ -42,9 +42,10 @@ def createLandmarkPair(
 
 
 def followVolume(movingNode: slicer.vtkMRMLMarkupsNode, movingVolume: slicer.vtkMRMLVolumeNode) -> None:
-    """Lets points made by ``createLandmarkPair``, or put under an outcome, lie where the volume is drawn.
+    """Put moving landmarks under the parent transform of the moving volume, so that they move with the image.
 
-    Their own coordinates stay those of the moving image, whichever transform it is drawn through.
+    This applies to lists of ``createLandmarkPair`` and to lists under a result transform. The stored coordinates stay
+    those of the moving image.
     """
     parent, wanted = movingNode.GetParentTransformNode(), movingVolume.GetParentTransformNode()
     follows = movingNode.GetAttribute(_FOLLOWS) or (parent is not None and isResultTransform(parent))
@@ -53,7 +54,7 @@ def followVolume(movingNode: slicer.vtkMRMLMarkupsNode, movingVolume: slicer.vtk
 
 
 def labelledPositions(node: slicer.vtkMRMLMarkupsNode) -> list[tuple[Any, ...]]:
-    """Label and position of every placed point, of the world, or of the image if the list lies under an outcome."""
+    """``(label, R, A, S)`` of every point, mm; in the space of the image if the list is under a result transform."""
     parent = node.GetParentTransformNode()
     isMoved = parent is not None and isResultTransform(parent)
     position = node.GetNthControlPointPosition if isMoved else node.GetNthControlPointPositionWorld
@@ -61,7 +62,7 @@ def labelledPositions(node: slicer.vtkMRMLMarkupsNode) -> list[tuple[Any, ...]]:
 
 
 def pointLabels(node: slicer.vtkMRMLMarkupsNode) -> dict[int, str]:
-    """Label without the name of the list of every placed point, by its index."""
+    """Index to label of every placed point; the name of the list in front of the label is removed."""
     return {
         index: node.GetNthControlPointLabel(index).removeprefix(f"{node.GetName()}-")
         for index in range(node.GetNumberOfControlPoints())

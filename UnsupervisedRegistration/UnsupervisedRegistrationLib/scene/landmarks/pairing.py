@@ -10,7 +10,7 @@ import slicer.util
 
 from ..geometry.result_transform import isResultTransform
 from ..geometry.transforms import transformToWorld
-from ..landmarks.markups import pointLabels
+from .markups import pointLabels
 
 
 def pairLandmarks(
@@ -18,15 +18,15 @@ def pairLandmarks(
 ) -> list[tuple[str, int, int]]:
     """Label, index in the fixed list and index in the moving list of every pair.
 
-    Labels are compared without the name of their list in front, so "F-1" of list "F" pairs with "M-1" of list "M".
+    The name of the list in front of a label is ignored: "F-1" of list "F" pairs with "M-1" of list "M".
 
     Args:
         fixedNode: Landmarks on the fixed image.
         movingNode: Landmarks on the moving image.
-        complete: Refuse lists that do not pair; otherwise what does not pair is left out.
+        complete: Refuse lists with unpaired points; otherwise unpaired points are left out.
 
     Raises:
-        ValueError: A list is empty, a label occurs twice, or has no partner; the labels are named.
+        ValueError: A list is empty, a label occurs twice, or has no partner.
     """
     problems = pairingProblems(fixedNode, movingNode) if complete else []
     if problems:
@@ -36,23 +36,23 @@ def pairLandmarks(
 
 
 def pairingProblems(fixedNode: slicer.vtkMRMLMarkupsNode, movingNode: slicer.vtkMRMLMarkupsNode) -> list[str]:
-    """Why two lists do not pair completely, a sentence each; nothing if they do."""
+    """One sentence for each reason why two lists do not pair completely; empty if they do."""
     problems = []
     for node in (fixedNode, movingNode):
-        twice = [name for name, count in Counter(pointLabels(node).values()).items() if count > 1]
+        repeated = [name for name, count in Counter(pointLabels(node).values()).items() if count > 1]
         if not pointLabels(node):
             problems.append(f"The landmark list '{node.GetName()}' has no point; place at least one.")
-        elif twice:
-            problems.append(f"In the landmark list '{node.GetName()}' these labels occur twice: {', '.join(twice)}.")
+        elif repeated:
+            problems.append(f"In the landmark list '{node.GetName()}' these labels occur twice: {', '.join(repeated)}.")
     if problems:
         return problems
     fixed, moving = _indexByLabel(fixedNode), _indexByLabel(movingNode)
-    lonely = [f"'{name}' (only fixed)" for name in fixed if name not in moving]
-    lonely += [f"'{name}' (only moving)" for name in moving if name not in fixed]
-    if not lonely:
+    unpaired = [f"'{name}' (only fixed)" for name in fixed if name not in moving]
+    unpaired += [f"'{name}' (only moving)" for name in moving if name not in fixed]
+    if not unpaired:
         return []
     count = "" if len(fixed) == len(moving) else f" The lists have {len(fixed)} and {len(moving)} points."
-    named = ", ".join(lonely)
+    named = ", ".join(unpaired)
     return [f"Landmarks are paired by label, and these have no partner: {named}. Rename or place them.{count}"]
 
 
@@ -62,12 +62,12 @@ def pairedPoints(
     initial: slicer.vtkMRMLTransformNode | None,
     complete: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fixed and moving positions of all pairs, ``(N, 3)`` RAS mm each, as the images lay before an outcome.
+    """Fixed and moving positions of all pairs, ``(N, 3)`` world RAS mm each, without the result transform.
 
     Args:
         fixedNode: Landmarks on the fixed image.
-        movingNode: Landmarks on the moving image; under an outcome, they are taken as under ``initial``.
-        initial: Transform that placed the moving image.
+        movingNode: Landmarks on the moving image; if they are under a result transform, ``initial`` is used instead.
+        initial: Initial transform of the moving image.
         complete: See ``pairLandmarks``.
 
     Raises:
@@ -85,7 +85,7 @@ def pairedPoints(
 
 
 def _indexByLabel(node: slicer.vtkMRMLMarkupsNode) -> dict[str, int]:
-    """Index of every placed point by its label; labels that occur twice are left out."""
+    """Label to index of every placed point, without labels that occur twice."""
     labels = pointLabels(node)
     counts = Counter(labels.values())
     return {name: index for index, name in labels.items() if counts[name] == 1}

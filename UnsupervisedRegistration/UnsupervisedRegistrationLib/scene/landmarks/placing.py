@@ -1,4 +1,4 @@
-"""Proposes where a landmark lies in the moving image."""
+"""Guided placing of landmarks: the moving point of each fixed point is proposed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .markups import pointLabels
 
 
 def nextToPlace(fixedNode: slicer.vtkMRMLMarkupsNode, movingNode: slicer.vtkMRMLMarkupsNode) -> str:
-    """The list to place a point in now, ``"fixed"`` or ``"moving"``, and so in turn."""
+    """The list that needs the next point, ``"fixed"`` or ``"moving"``: fixed and moving points alternate."""
     fixed, moving = pointLabels(fixedNode).values(), pointLabels(movingNode).values()
     return "moving" if set(fixed) - set(moving) else "fixed"
 
@@ -23,12 +23,12 @@ def proposeMovingPoint(
     transformNode: slicer.vtkMRMLTransformNode | None,
     movingVolume: slicer.vtkMRMLVolumeNode,
 ) -> np.ndarray:
-    """Where the partner of a fixed point should be on the moving image as it lay before the outcome, RAS mm.
+    """The expected position of the moving point of a pair, world RAS mm, without the result transform.
 
     Args:
-        fixedPoint: RAS mm.
-        transformNode: The outcome; without it the point itself is proposed.
-        movingVolume: Tells how the moving image lay before.
+        fixedPoint: World RAS, mm.
+        transformNode: Result transform; without it the fixed point itself is proposed.
+        movingVolume: Volume with the initial transform.
     """
     if transformNode is None:
         return np.array(fixedPoint, dtype=float)
@@ -42,14 +42,14 @@ def placeProposals(
     transformNode: slicer.vtkMRMLTransformNode | None,
     movingVolume: slicer.vtkMRMLVolumeNode,
 ) -> list[int]:
-    """Adds a proposed moving point for every fixed one that has no partner; gives their indices in the moving list."""
+    """Add a moving point for every fixed point without a partner; returns their indices in the moving list."""
     known, indices = set(pointLabels(movingNode).values()), []
-    under = transformNode is not None and movingNode.GetParentTransformNode() is transformNode
+    isUnderResult = transformNode is not None and movingNode.GetParentTransformNode() is transformNode
     for index, label in pointLabels(fixedNode).items():
         if label in known:
             continue
         fixed = np.array(fixedNode.GetNthControlPointPositionWorld(index))
-        if under:
+        if isUnderResult:
             added = movingNode.AddControlPoint(
                 vtk.vtkVector3d(worldToLocal(transformNode).TransformPoint(fixed)), label
             )

@@ -19,55 +19,55 @@ _COLOURS = {"Landmarks": (0.1, 0.55, 0.75), "No change": (0.5, 0.5, 0.5)}
 _TABLE_ROLE = "unsupervisedRegistrationPlot"
 
 
-def fillTreTableNode(tableNode: slicer.vtkMRMLTableNode, errors: TreTable, plane: SlicePlane | None = None) -> None:
-    """Writes one row a landmark and one a summary into a table node, mm.
+def fillTreTableNode(tableNode: slicer.vtkMRMLTableNode, tre: TreTable, plane: SlicePlane | None = None) -> None:
+    """Write a TRE table to a table node: one row per landmark, then mean, SD, median and max.
 
     Args:
         tableNode: Is overwritten.
-        errors: What to write.
-        plane: Adds how far each landmark lies from it, and a remark beside those off the slice.
+        tre: Table to write.
+        plane: If given, the distance of each landmark from the slice and a remark are added.
     """
-    labels, columns, remarks = _content(errors, plane)
+    labels, columns, remarks = _content(tre, plane)
     with slicer.util.NodeModify(tableNode):
         tableNode.RemoveAllColumns()
-        tableNode.AddColumn(_texts("Landmark", labels))
+        tableNode.AddColumn(_textColumn("Landmark", labels))
         for name, values in columns.items():
-            tableNode.AddColumn(_numbers(name, values))
+            tableNode.AddColumn(_numberColumn(name, values))
         if remarks:
-            tableNode.AddColumn(_texts("Remark", remarks))
+            tableNode.AddColumn(_textColumn("Remark", remarks))
         tableNode.SetUseColumnTitleAsColumnHeader(True)
         tableNode.Modified()
 
 
-def fillTrePlot(chartNode: slicer.vtkMRMLPlotChartNode, errors: TreTable) -> None:
-    """Plots the distance after against that before; what lies below the line came closer.
+def fillTrePlot(chartNode: slicer.vtkMRMLPlotChartNode, tre: TreTable) -> None:
+    """Plot the TRE after against the TRE before; points below the diagonal improved.
 
-    The points and their table are made once for a chart and then filled in place.
+    The plot series and their table are created once per chart and then updated in place.
     """
-    before, after = (np.linalg.norm(vectors, axis=1) for vectors in (errors.before, errors.after))
+    before, after = (np.linalg.norm(vectors, axis=1) for vectors in (tre.before, tre.after))
     longest = max([0.0, *before, *after])
     diagonal = np.resize([0.0, longest], len(before))
     table = _plotTable(chartNode)
     with slicer.util.NodeModify(table):
         table.RemoveAllColumns()
-        table.AddColumn(_texts("Landmark", errors.labels))
+        table.AddColumn(_textColumn("Landmark", tre.labels))
         values = dict(zip(_SERIES, ((before, after), (diagonal, diagonal)), strict=True))
         for series, names in _SERIES.items():
             for name, column in zip(names, values[series], strict=True):
-                table.AddColumn(_numbers(name, column))
+                table.AddColumn(_numberColumn(name, column))
         table.Modified()
-    chartNode.SetTitle("Distance of the landmarks")
-    chartNode.SetXAxisTitle("before (mm)")
-    chartNode.SetYAxisTitle("after (mm)")
+    chartNode.SetTitle("Target registration error")
+    chartNode.SetXAxisTitle("TRE before (mm)")
+    chartNode.SetYAxisTitle("TRE after (mm)")
 
 
-def exportTreCsv(errors: TreTable, path: Path | str, plane: SlicePlane | None = None) -> None:
-    """Writes what ``fillTreTableNode`` shows into a file.
+def exportTreCsv(tre: TreTable, path: Path | str, plane: SlicePlane | None = None) -> None:
+    """Write the columns of ``fillTreTableNode`` to a CSV file.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
-    labels, columns, remarks = _content(errors, plane)
+    labels, columns, remarks = _content(tre, plane)
     header = ["Landmark", *columns, *(["Remark"] if remarks else [])]
     numbers = [["" if np.isnan(value) else f"{value:.4f}" for value in values] for values in columns.values()]
     rows = zip(labels, *numbers, *([remarks] if remarks else []), strict=True)
@@ -78,22 +78,22 @@ def exportTreCsv(errors: TreTable, path: Path | str, plane: SlicePlane | None = 
         raise OSError(f"'{path}' cannot be written ({error.strerror}); choose another folder or name.") from error
 
 
-def _content(errors: TreTable, plane: SlicePlane | None) -> tuple[list[str], dict[str, np.ndarray], list[str]]:
-    """Labels, columns of numbers and remarks, the summary at the end; NaN where a number would say nothing."""
-    names = list(summarise(errors.before))
-    labels = [*errors.labels, *names]
+def _content(tre: TreTable, plane: SlicePlane | None) -> tuple[list[str], dict[str, np.ndarray], list[str]]:
+    """Labels, columns of numbers and remarks; the last rows are the summary. NaN where there is no value."""
+    names = list(summarise(tre.before))
+    labels = [*tre.labels, *names]
     columns = {}
-    for when, vectors in (("before", errors.before), ("after", errors.after)):
+    for when, vectors in (("before", tre.before), ("after", tre.after)):
         named = {"": np.linalg.norm(vectors, axis=1)} | {f" {axis}": vectors[:, i] for i, axis in enumerate("RAS")}
         for name, values in named.items():
             columns[f"TRE {when}{name} (mm)"] = np.array([*values, *summarise(values).values()])
     if plane is None:
         return labels, columns, []
-    columns["From the slice (mm)"] = np.array([*errors.distances(plane), *[np.nan] * len(names)])
-    return labels, columns, [*(_OFF if off else "" for off in errors.offPlane(plane)), *[""] * len(names)]
+    columns["Distance from the slice (mm)"] = np.array([*tre.distances(plane), *[np.nan] * len(names)])
+    return labels, columns, [*(_OFF if off else "" for off in tre.offPlane(plane)), *[""] * len(names)]
 
 
-def _texts(name: str, values: list[str] | tuple[str, ...]) -> vtk.vtkStringArray:
+def _textColumn(name: str, values: list[str] | tuple[str, ...]) -> vtk.vtkStringArray:
     column = vtk.vtkStringArray()
     column.SetName(name)
     for value in values:
@@ -101,7 +101,7 @@ def _texts(name: str, values: list[str] | tuple[str, ...]) -> vtk.vtkStringArray
     return column
 
 
-def _numbers(name: str, values: np.ndarray) -> vtk.vtkDoubleArray:
+def _numberColumn(name: str, values: np.ndarray) -> vtk.vtkDoubleArray:
     column = vtk.vtkDoubleArray()
     column.SetName(name)
     for value in values:
@@ -110,7 +110,7 @@ def _numbers(name: str, values: np.ndarray) -> vtk.vtkDoubleArray:
 
 
 def _plotTable(chartNode: slicer.vtkMRMLPlotChartNode) -> slicer.vtkMRMLTableNode:
-    """The hidden table that a chart is drawn from; made with the series when it is first needed."""
+    """The hidden table behind a chart; it is created with the plot series when first needed."""
     table = chartNode.GetNodeReference(_TABLE_ROLE)
     if table is not None and chartNode.GetNumberOfPlotSeriesNodes() == len(_SERIES):
         return table

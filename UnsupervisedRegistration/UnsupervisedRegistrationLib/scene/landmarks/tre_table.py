@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,14 @@ import slicer.util
 from ..geometry.planes import SlicePlane
 from ..geometry.result_transform import initialTransformOf
 from ..geometry.transforms import transformToWorld, worldToLocal
-from ..landmarks.pairing import pairedPoints, pairLandmarks
+from .pairing import pairedPoints, pairLandmarks
 
-_SUMMARY = {"mean": np.mean, "SD": np.std, "median": np.median, "max": np.max}
+_SUMMARY: dict[str, Callable[[np.ndarray], np.floating]] = {
+    "mean": np.mean,
+    "SD": np.std,
+    "median": np.median,
+    "max": np.max,
+}
 
 
 @dataclass(frozen=True)
@@ -21,10 +27,10 @@ class TreTable:
     """Target registration error of paired landmarks.
 
     Attributes:
-        labels: Of the pairs, in the order of the fixed list.
-        fixed: ``(N, 3)`` positions of the fixed landmarks, RAS mm.
-        before: ``(N, 3)`` R, A, S from the moving landmark to the fixed one, mm, as the images lay.
-        after: ``(N, 3)`` from the moving landmark to where the transform takes the fixed one, mm.
+        labels: Labels of the ``N`` pairs, in the order of the fixed list.
+        fixed: ``(N, 3)`` positions of the fixed landmarks, world RAS mm.
+        before: ``(N, 3)`` vectors from the moving to the fixed landmark before the registration, RAS mm.
+        after: ``(N, 3)`` vectors from the moving to the mapped fixed landmark after the registration, RAS mm.
     """
 
     labels: tuple[str, ...]
@@ -33,16 +39,16 @@ class TreTable:
     after: np.ndarray
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """Mean, SD, median and max of the distances in mm, before and after; NaN without a landmark."""
-        distances = {name: np.linalg.norm(vectors, axis=1) for name, vectors in self._vectors().items()}
-        return {name: summarise(values) for name, values in distances.items()}
+        """Mean, SD, median and max of the TRE in mm, ``"before"`` and ``"after"``; NaN without a landmark."""
+        errors = {name: np.linalg.norm(vectors, axis=1) for name, vectors in self._vectors().items()}
+        return {name: summarise(values) for name, values in errors.items()}
 
     def distances(self, plane: SlicePlane) -> np.ndarray:
-        """``(N,)``, how far the fixed landmarks lie from a plane, mm."""
+        """Distances of the fixed landmarks from a plane, ``(N,)`` mm."""
         return plane.distances(self.fixed)
 
     def offPlane(self, plane: SlicePlane) -> np.ndarray:
-        """``(N,)`` bool, which lie more than half a slice away, so that their error says little about the slice."""
+        """``(N,)`` bool, true for landmarks more than half a slice distance away from the slice."""
         return self.distances(plane) > plane.thickness / 2
 
     def _vectors(self) -> dict[str, np.ndarray]:
@@ -50,7 +56,7 @@ class TreTable:
 
 
 def summarise(values: np.ndarray) -> dict[str, float]:
-    """Mean, SD, median and max; NaN if there is no value."""
+    """Mean, SD, median and max; NaN without values."""
     return {name: float(f(values)) if len(values) else float("nan") for name, f in _SUMMARY.items()}
 
 
@@ -61,14 +67,14 @@ def targetRegistrationError(
     movingVolume: slicer.vtkMRMLVolumeNode,
     complete: bool = True,
 ) -> TreTable:
-    """``|FromParent(fixed) - moving|`` of every pair, exact because no inverse is needed.
+    """The TRE of every pair: fixed landmarks are mapped through the transform and compared with the moving ones.
 
     Args:
         fixedNode: Landmarks on the fixed image.
-        movingNode: Landmarks on the moving image; they may lie under ``transformNode`` or not.
-        transformNode: The outcome, above ``movingVolume``.
-        movingVolume: Tells how the moving image lay before.
-        complete: See ``pairLandmarks``; without it there may be no pair at all.
+        movingNode: Landmarks on the moving image, under ``transformNode`` or not.
+        transformNode: Result transform of ``movingVolume``.
+        movingVolume: Volume with the initial transform.
+        complete: See ``pairLandmarks``; if false, the table may be empty.
 
     Raises:
         ValueError: The landmarks do not pair.

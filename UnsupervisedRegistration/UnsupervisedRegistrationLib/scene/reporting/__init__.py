@@ -1,1 +1,1 @@
-"""Results in words."""
+"""Sentences and figures about a result."""

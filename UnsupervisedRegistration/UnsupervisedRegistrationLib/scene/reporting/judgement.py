@@ -1,4 +1,4 @@
-"""A traffic light for an outcome, with what to do about it."""
+"""A traffic light for an result, with what to do about it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SEVERITY: tuple[Colour, ...] = ("green", "amber", "red")
 
 @dataclass(frozen=True)
 class Judgement:
-    """What to think of an outcome.
+    """What to think of an result.
 
     Attributes:
         colour: ``"green"``, ``"amber"``: look closely, or ``"red"``: do not use.
@@ -40,23 +40,23 @@ class Judgement:
         return "; ".join(self.reasons)
 
 
-def judge(outcome: SliceRegistration, errors: TreTable | None = None) -> Judgement:
+def judge(result: SliceRegistration, errors: TreTable | None = None) -> Judgement:
     """Judges by similarity, folding, the way there and back, the expected error and the landmarks.
 
     Inside the mask of the fixed image, if there is one.
     """
-    found = [*_similarity(outcome), *_folding(outcome), *_wayBack(outcome), *_doubt(outcome), *_landmarks(errors)]
+    found = [*_similarity(result), *_folding(result), *_wayBack(result), *_doubt(result), *_landmarks(errors)]
     found.sort(key=lambda reason: -_SEVERITY.index(reason[0]))
     if not found:
-        return Judgement("green", (_("nothing speaks against the outcome"),))
+        return Judgement("green", (_("no problem detected"),))
     return Judgement(found[0][0], tuple(sentence for _colour, sentence in found))
 
 
 _Reasons = list[tuple[Colour, str]]
 
 
-def _similarity(outcome: SliceRegistration) -> _Reasons:
-    before, after = outcome.registration.similarity_before, outcome.registration.similarity_after
+def _similarity(result: SliceRegistration) -> _Reasons:
+    before, after = result.registration.similarity_before, result.registration.similarity_after
     if after < before - _GAIN:
         sentence = _(
             "the images became less alike ({before:.2f} to {after:.2f} of 1): undo it, align the images roughly first,"
@@ -72,14 +72,14 @@ def _similarity(outcome: SliceRegistration) -> _Reasons:
     return []
 
 
-def _folding(outcome: SliceRegistration) -> _Reasons:
-    colour = _grade(outcome.registration.folding, _FOLDS)
+def _folding(result: SliceRegistration) -> _Reasons:
+    colour = _grade(result.registration.folding, _FOLDS)
     sentence = _("{folds}: lower the flexibility (refine with more smoothness)")
-    return [] if colour == "green" else [(colour, sentence.format(folds=foldingSentence(outcome)))]
+    return [] if colour == "green" else [(colour, sentence.format(folds=foldingSentence(result.registration.folding)))]
 
 
-def _wayBack(outcome: SliceRegistration) -> _Reasons:
-    error = float(np.percentile(_inRegion(outcome, outcome.inverseConsistency), 95))
+def _wayBack(result: SliceRegistration) -> _Reasons:
+    error = float(np.percentile(_inRegion(result, result.inverseConsistency), 95))
     colour = _grade(error, _WAY_BACK_MM)
     sentence = _(
         "there and back misses by {error:.1f} mm: lower the flexibility (refine with more smoothness), or draw a mask"
@@ -87,10 +87,10 @@ def _wayBack(outcome: SliceRegistration) -> _Reasons:
     return [] if colour == "green" else [(colour, sentence.format(error=error))]
 
 
-def _doubt(outcome: SliceRegistration) -> _Reasons:
-    if outcome.expectedError is None:
+def _doubt(result: SliceRegistration) -> _Reasons:
+    if result.expectedError is None:
         return []
-    error = float(np.median(_inRegion(outcome, outcome.expectedError)))
+    error = float(np.median(_inRegion(result, result.expectedError)))
     colour = _grade(error, _DOUBT_MM)
     sentence = _("an error of {error:.1f} mm is to be expected: look at the trust map before you rely on it")
     return [] if colour == "green" else [(colour, sentence.format(error=error))]
@@ -110,5 +110,5 @@ def _grade(value: float, bounds: tuple[float, float]) -> Colour:
     return _SEVERITY[sum(value > bound for bound in bounds)]
 
 
-def _inRegion(outcome: SliceRegistration, values: np.ndarray) -> np.ndarray:
-    return values.ravel() if outcome.pair.mask is None else values[outcome.pair.mask]
+def _inRegion(result: SliceRegistration, values: np.ndarray) -> np.ndarray:
+    return values.ravel() if result.pair.mask is None else values[result.pair.mask]

@@ -1,9 +1,9 @@
-"""Translates sentences inside Slicer, and leaves them as they are without the application."""
+"""Translation of sentences: by Slicer if it runs, otherwise the sentence itself."""
 
 from __future__ import annotations
 
 try:
-    from slicer.i18n import tr
+    from slicer.i18n import tr as tr
 except ImportError:
 
     def tr(text: str) -> str:

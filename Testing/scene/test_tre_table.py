@@ -19,7 +19,7 @@ POINTS = {"nose": (4.0, 6.0, 2.0), "chin": (9.0, 3.0, 2.0), "ear": (14.0, 12.0, 
 
 @pytest.fixture
 def translated(makeVolume, handmade):
-    """The outcome that takes every pixel of slice 2 by ``SHIFT``, in a RAS volume of 1 mm."""
+    """The result that takes every pixel of slice 2 by ``SHIFT``, in a RAS volume of 1 mm."""
 
     def make(initial=None):
         fixed, moving = (makeVolume(np.eye(4), name, seed=seed) for seed, name in enumerate(("Fixed", "Moving")))
@@ -41,8 +41,8 @@ def labelled(scene, name, *labels):
     return addLandmarks(scene, name, dict.fromkeys(labels, (0.0, 0.0, 0.0)))
 
 
-def errorsOf(outcome, fixed, moving):
-    return targetRegistrationError(fixed, moving, outcome.transformNode, outcome.pair.movingVolume)
+def errorsOf(result, fixed, moving):
+    return targetRegistrationError(fixed, moving, result.transformNode, result.pair.movingVolume)
 
 
 class TestPairs:
@@ -121,13 +121,13 @@ class TestErrors:
         np.testing.assert_allclose(errors.after, 0, atol=MM)
 
     def test_a_fixed_list_under_a_transform_is_taken_in_the_world(self, scene, translated, makeParent):
-        outcome, fixed, parent = translated(), points(scene, "F"), makeParent("linear")
+        result, fixed, parent = translated(), points(scene, "F"), makeParent("linear")
         inverse = vtk.vtkTransform()
         inverse.DeepCopy(parent.GetTransformFromParent())
         for index in range(3):
             fixed.SetNthControlPointPosition(index, *inverse.TransformPoint(fixed.GetNthControlPointPosition(index)))
         fixed.SetAndObserveTransformNodeID(parent.GetID())
-        errors = errorsOf(outcome, fixed, points(scene, "M", SHIFT))
+        errors = errorsOf(result, fixed, points(scene, "M", SHIFT))
         np.testing.assert_allclose(errors.after, 0, atol=MM)
 
     @pytest.mark.parametrize("kind", ["linear", "grid", "spline"])
@@ -136,32 +136,32 @@ class TestErrors:
     ):
         """The moving list lies under the initial transform, as the moving volume did when it was placed."""
         parent = makeParent(kind)
-        outcome, fromWorld = translated(parent), parent.GetTransformFromParent()
+        result, fromWorld = translated(parent), parent.GetTransformFromParent()
         placed = [np.array(point) + SHIFT for point in POINTS.values()]
         local = {name: fromWorld.TransformPoint(p) for name, p in zip(POINTS, placed, strict=True)}
         moving = addLandmarks(scene, "M", local)
         moving.SetAndObserveTransformNodeID(parent.GetID())
-        errors = errorsOf(outcome, points(scene, "F"), moving)
+        errors = errorsOf(result, points(scene, "F"), moving)
         np.testing.assert_allclose(errors.before, np.tile(-SHIFT, (3, 1)), atol=0.02)  # Twice the inverse's 0.01 mm.
         np.testing.assert_allclose(errors.after, 0, atol=0.02)
 
     @pytest.mark.parametrize("kind", [None, "linear", "grid"])
-    def test_a_moving_list_under_the_outcome_gives_the_same(self, scene, translated, makeParent, kind):
+    def test_a_moving_list_under_the_result_gives_the_same(self, scene, translated, makeParent, kind):
         parent = None if kind is None else makeParent(kind)
-        outcome, moving = translated(parent), points(scene, "M", np.add(SHIFT, (0.3, 0.1, 0)))
+        result, moving = translated(parent), points(scene, "M", np.add(SHIFT, (0.3, 0.1, 0)))
         moving.SetAndObserveTransformNodeID(parent and parent.GetID())
-        expected = errorsOf(outcome, points(scene, "F"), moving)
-        moving.SetAndObserveTransformNodeID(outcome.transformNode.GetID())
-        errors = errorsOf(outcome, points(scene, "F2"), moving)
+        expected = errorsOf(result, points(scene, "F"), moving)
+        moving.SetAndObserveTransformNodeID(result.transformNode.GetID())
+        errors = errorsOf(result, points(scene, "F2"), moving)
         np.testing.assert_allclose(errors.before, expected.before, atol=0.02)
         np.testing.assert_allclose(errors.after, expected.after, atol=0.02)
 
 
 def test_without_a_pair_there_are_no_errors(scene, translated):
-    outcome = translated()
+    result = translated()
     nothing = addLandmarks(scene, "M", {})
     errors = targetRegistrationError(
-        points(scene, "F"), nothing, outcome.transformNode, outcome.pair.movingVolume, complete=False
+        points(scene, "F"), nothing, result.transformNode, result.pair.movingVolume, complete=False
     )
     assert errors.labels == ()
     assert errors.before.shape == errors.after.shape == errors.fixed.shape == (0, 3)
@@ -169,13 +169,13 @@ def test_without_a_pair_there_are_no_errors(scene, translated):
 
 
 def test_landmarks_off_the_slice_are_marked_with_their_distance(scene, translated):
-    outcome = translated()
+    result = translated()
     fixed = points(scene, "F")
     fixed.SetNthControlPointPosition(1, 9, 3, 2.4)
     fixed.SetNthControlPointPosition(2, 14, 12, -1)
-    errors = errorsOf(outcome, fixed, points(scene, "M"))
-    np.testing.assert_allclose(errors.distances(outcome.pair.plane), [0, 0.4, 3], atol=1e-9)
-    assert errors.offPlane(outcome.pair.plane).tolist() == [False, False, True]
+    errors = errorsOf(result, fixed, points(scene, "M"))
+    np.testing.assert_allclose(errors.distances(result.pair.plane), [0, 0.4, 3], atol=1e-9)
+    assert errors.offPlane(result.pair.plane).tolist() == [False, False, True]
 
 
 @pytest.fixture

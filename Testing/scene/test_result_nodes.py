@@ -19,7 +19,7 @@ FLIP = np.diag([-1.0, -1, 1, 1])
 
 
 @pytest.fixture
-def outcome(pair, handmade):
+def result(pair, handmade):
     return showSliceResult(pair, handmade(pair.plane.shape))
 
 
@@ -65,100 +65,100 @@ def itkImage(voxels, ijkToRas):
     return image
 
 
-def test_the_warped_slice_is_the_moving_volume_at_the_displaced_positions(outcome, truth):
-    assertAlike(outcome.warpedPixels, truth)
+def test_the_warped_slice_is_the_moving_volume_at_the_displaced_positions(result, truth):
+    assertAlike(result.warpedPixels, truth)
 
 
-def test_the_moving_volume_is_shown_warped_without_resampling(outcome, truth):
+def test_the_moving_volume_is_shown_warped_without_resampling(result, truth):
     """What a slice view draws: the volume itself through its parent transform."""
-    assertAlike(sampleVolume(outcome.pair.movingVolume, outcome.pair.plane).pixels, truth)
+    assertAlike(sampleVolume(result.pair.movingVolume, result.pair.plane).pixels, truth)
 
 
-def test_the_node_moves_each_pixel_by_the_displacement(outcome, displacementMm, pixelPositions):
-    expected = displacementMm(outcome.pair.plane, outcome.registration)
-    np.testing.assert_allclose(moved(outcome.transformNode, pixelPositions(outcome.pair.plane)), expected, atol=MM)
+def test_the_node_moves_each_pixel_by_the_displacement(result, displacementMm, pixelPositions):
+    expected = displacementMm(result.pair.plane, result.registration)
+    np.testing.assert_allclose(moved(result.transformNode, pixelPositions(result.pair.plane)), expected, atol=MM)
 
 
-def test_itk_resamples_the_saved_transform_to_the_same_image(outcome, truth, orientation, tmp_path):
-    transform = sitk.ReadTransform(str(save(outcome.transformNode, tmp_path / "t.h5")))
-    moving = itkImage(slicer.util.arrayFromVolume(outcome.pair.movingVolume), orientation.ijkToRas)
-    reference = itkImage(outcome.pair.fixed.pixels[None], outcome.pair.plane.ijkToRas)
+def test_itk_resamples_the_saved_transform_to_the_same_image(result, truth, orientation, tmp_path):
+    transform = sitk.ReadTransform(str(save(result.transformNode, tmp_path / "t.h5")))
+    moving = itkImage(slicer.util.arrayFromVolume(result.pair.movingVolume), orientation.ijkToRas)
+    reference = itkImage(result.pair.fixed.pixels[None], result.pair.plane.ijkToRas)
     assertAlike(sitk.GetArrayFromImage(sitk.Resample(moving, reference, transform, sitk.sitkLinear))[0], truth)
 
 
-def test_a_reloaded_transform_has_the_same_values(scene, outcome, pixelPositions, tmp_path):
-    loaded = load(scene, save(outcome.transformNode, tmp_path / "t.h5"))
-    plane = outcome.pair.plane
+def test_a_reloaded_transform_has_the_same_values(scene, result, pixelPositions, tmp_path):
+    loaded = load(scene, save(result.transformNode, tmp_path / "t.h5"))
+    plane = result.pair.plane
     between = pixelPositions(plane) + 0.37 * plane.ijkToRas[:3, 0] - 0.21 * plane.ijkToRas[:3, 2]
-    np.testing.assert_allclose(moved(loaded, between), moved(outcome.transformNode, between), atol=MM)
+    np.testing.assert_allclose(moved(loaded, between), moved(result.transformNode, between), atol=MM)
 
 
-def test_a_reloaded_transform_is_cubic_as_before(scene, outcome, tmp_path):
-    loaded = load(scene, save(outcome.transformNode, tmp_path / "t.h5"))
-    for node in (outcome.transformNode, loaded):
+def test_a_reloaded_transform_is_cubic_as_before(scene, result, tmp_path):
+    loaded = load(scene, save(result.transformNode, tmp_path / "t.h5"))
+    for node in (result.transformNode, loaded):
         assert node.GetTransformFromParent().GetInterpolationModeAsString() == "Cubic"
 
 
 @pytest.mark.parametrize("slices", [-2, -1, 1, 2])
-def test_a_confined_outcome_leaves_the_other_slices(outcome, pixelPositions, slices):
-    plane = outcome.pair.plane
+def test_by_default_other_slices_stay(result, pixelPositions, slices):
+    plane = result.pair.plane
     neighbour = pixelPositions(shiftedPlane(plane, slices * plane.ijkToRas[:3, 2]))
-    np.testing.assert_allclose(moved(outcome.transformNode, neighbour), 0, atol=MM)
+    np.testing.assert_allclose(moved(result.transformNode, neighbour), 0, atol=MM)
 
 
 @pytest.mark.parametrize("share", [-0.75, -0.5, 0.25, 0.5])
-def test_a_confined_outcome_fades_smoothly_between_slices(outcome, pixelPositions, displacementMm, share):
+def test_the_displacement_falls_smoothly_to_the_next_slice(result, pixelPositions, displacementMm, share):
     """VTK's cubic through 0, 1, 0 is the parabola; three quarters are left half way."""
-    plane = outcome.pair.plane
+    plane = result.pair.plane
     between = pixelPositions(shiftedPlane(plane, share * plane.ijkToRas[:3, 2]))
-    expected = displacementMm(plane, outcome.registration) * (1 - share**2)
-    np.testing.assert_allclose(moved(outcome.transformNode, between), expected, atol=MM)
+    expected = displacementMm(plane, result.registration) * (1 - share**2)
+    np.testing.assert_allclose(moved(result.transformNode, between), expected, atol=MM)
 
 
 @pytest.mark.parametrize("slices", [-2, -0.5, 1, 2])
-def test_an_unconfined_outcome_moves_all_slices_alike(pair, handmade, pixelPositions, displacementMm, slices):
-    outcome = showSliceResult(pair, handmade(pair.plane.shape), thisSliceOnly=False)
+def test_without_this_slice_only_all_slices_move_alike(pair, handmade, pixelPositions, displacementMm, slices):
+    result = showSliceResult(pair, handmade(pair.plane.shape), thisSliceOnly=False)
     other = pixelPositions(shiftedPlane(pair.plane, slices * pair.plane.ijkToRas[:3, 2]))
-    expected = displacementMm(pair.plane, outcome.registration)
-    np.testing.assert_allclose(moved(outcome.transformNode, other), expected, atol=MM)
+    expected = displacementMm(pair.plane, result.registration)
+    np.testing.assert_allclose(moved(result.transformNode, other), expected, atol=MM)
 
 
 @pytest.mark.parametrize("direction", [0, 1])
 @pytest.mark.parametrize("side", [-1, 1])
-def test_nothing_moves_outside_the_slice_in_slicer_and_in_itk(outcome, pixelPositions, tmp_path, direction, side):
+def test_nothing_moves_outside_the_slice_in_slicer_and_in_itk(result, pixelPositions, tmp_path, direction, side):
     """VTK repeats the last vector and ITK takes zero, so the last vectors must be zero."""
-    plane = outcome.pair.plane
+    plane = result.pair.plane
     shift = side * (plane.shape[1 - direction] + RING) * plane.ijkToRas[:3, direction]
     points = pixelPositions(plane) + shift
-    np.testing.assert_allclose(moved(outcome.transformNode, points), 0, atol=MM)
-    transform = sitk.ReadTransform(str(save(outcome.transformNode, tmp_path / "t.h5")))
+    np.testing.assert_allclose(moved(result.transformNode, points), 0, atol=MM)
+    transform = sitk.ReadTransform(str(save(result.transformNode, tmp_path / "t.h5")))
     lps = points.reshape(-1, 3)[::7] * [-1, -1, 1]
     np.testing.assert_allclose([transform.TransformPoint(point) for point in lps], lps, atol=MM)
 
 
 @pytest.mark.parametrize("pixels", [0.5, 6.0])
 def test_nothing_folds_where_the_displacement_falls_to_zero_around_the_slice(obliquePair, handmade, pixels):
-    """There and back leads home, which the inverse of Slicer does only where nothing folds."""
-    outcome = showSliceResult(obliquePair, handmade(obliquePair.plane.shape, pixels, pixels))
-    plane, transform = obliquePair.plane, outcome.transformNode.GetTransformFromParent()
+    """Slicer's inverse leads back to the start only where nothing folds."""
+    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape, pixels, pixels))
+    plane, transform = obliquePair.plane, result.transformNode.GetTransformFromParent()
     rows, columns = np.meshgrid(np.arange(-12, plane.shape[0] + 12, 0.7), [-9, -1.5, -0.5, plane.shape[1] - 0.3])
     points = np.stack([columns, rows], -1).reshape(-1, 2) @ plane.ijkToRas[:3, :2].T + plane.ijkToRas[:3, 3]
     back = [transform.GetInverse().TransformPoint(transform.TransformPoint(point)) for point in points]
     np.testing.assert_allclose(back, points, atol=0.02)  # Slicer stops at 0.01 mm.
 
 
-def test_the_moving_volume_lies_under_the_outcome(outcome):
-    assert outcome.pair.movingVolume.GetParentTransformNode() is outcome.transformNode
+def test_the_moving_volume_lies_under_the_result(result):
+    assert result.pair.movingVolume.GetParentTransformNode() is result.transformNode
 
 
-def test_the_fixed_volume_stays_under_nothing(outcome):
-    assert outcome.pair.fixedVolume.GetParentTransformNode() is None
+def test_the_fixed_volume_stays_under_nothing(result):
+    assert result.pair.fixedVolume.GetParentTransformNode() is None
 
 
-def test_the_transform_knows_its_fixed_and_moving_volume(outcome):
-    node = outcome.transformNode
-    assert node.GetNodeReference("spatialRegistrationFixed") is outcome.pair.fixedVolume
-    assert node.GetNodeReference("spatialRegistrationMoving") is outcome.pair.movingVolume
+def test_the_transform_knows_its_fixed_and_moving_volume(result):
+    node = result.transformNode
+    assert node.GetNodeReference("spatialRegistrationFixed") is result.pair.fixedVolume
+    assert node.GetNodeReference("spatialRegistrationMoving") is result.pair.movingVolume
 
 
 def test_nothing_is_hardened(pair, handmade):
@@ -176,7 +176,7 @@ def directions(volume):
     return columns.tolist()
 
 
-def test_the_outcome_is_told_once(scene, obliquePair, handmade):
+def test_the_result_is_told_once(scene, obliquePair, handmade):
     """Every event redraws all views."""
     node, events = scene.AddNewNodeByClass("vtkMRMLTransformNode"), []
     node.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent, lambda *_: events.append(1))
@@ -185,25 +185,25 @@ def test_the_outcome_is_told_once(scene, obliquePair, handmade):
 
 
 def test_new_nodes_are_named_after_the_volumes(obliquePair, handmade):
-    outcome = showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
-    assert outcome.transformNode.GetName() == "Moving to Fixed"
-    assert outcome.warpedVolume.GetName() == "Moving warped"
+    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
+    assert result.transformNode.GetName() == "Moving to Fixed"
+    assert result.warpedVolume.GetName() == "Moving warped"
 
 
 def test_given_nodes_are_filled_and_no_others_made(scene, obliquePair, handmade):
     transform = scene.AddNewNodeByClass("vtkMRMLTransformNode")
     warped = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
-    outcome = showSliceResult(obliquePair, handmade(obliquePair.plane.shape), transform, warped)
-    assert outcome.transformNode is transform
-    assert outcome.warpedVolume is warped
+    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape), transform, warped)
+    assert result.transformNode is transform
+    assert result.warpedVolume is warped
     assert scene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 1
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
 
 
-def test_the_warped_slice_lies_on_the_fixed_pixels(outcome):
-    matrix = np.array(slicer.util.arrayFromVTKMatrix(ijkToRas(outcome.warpedVolume)))
-    np.testing.assert_allclose(matrix, outcome.pair.plane.ijkToRas, atol=1e-9)
-    assert outcome.warpedVolume.GetParentTransformNode() is None
+def test_the_warped_slice_lies_on_the_fixed_pixels(result):
+    matrix = np.array(slicer.util.arrayFromVTKMatrix(ijkToRas(result.warpedVolume)))
+    np.testing.assert_allclose(matrix, result.pair.plane.ijkToRas, atol=1e-9)
+    assert result.warpedVolume.GetParentTransformNode() is None
 
 
 def ijkToRas(volume):
@@ -213,12 +213,12 @@ def ijkToRas(volume):
 
 
 def test_source_positions_are_where_the_pixels_come_from(obliquePair, handmade):
-    outcome = showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
-    rows, columns = outcome.sourcePositions
-    displacement = outcome.registration.displacement[0].numpy()
+    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
+    rows, columns = result.sourcePositions
+    displacement = result.registration.displacement[0].numpy()
     np.testing.assert_allclose([rows[3, 7], columns[3, 7]], np.array([3, 7]) + displacement[:, 3, 7], rtol=1e-6)
 
 
 def test_the_jacobian_of_no_displacement_is_one(obliquePair, handmade):
-    outcome = showSliceResult(obliquePair, handmade(obliquePair.plane.shape, 0, 0))
-    np.testing.assert_allclose(outcome.jacobian, np.ones(obliquePair.plane.shape), atol=1e-6)
+    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape, 0, 0))
+    np.testing.assert_allclose(result.jacobian, np.ones(obliquePair.plane.shape), atol=1e-6)
