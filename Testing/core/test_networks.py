@@ -12,7 +12,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from UnsupervisedRegistrationLib.core.networks import pyramid
 from UnsupervisedRegistrationLib.core.networks.architectures import build_network
 from UnsupervisedRegistrationLib.core.networks.network import Architecture, Network, NetworkConfiguration
-from UnsupervisedRegistrationLib.core.networks.pyramid import InstanceNorm, correlate, space_to_depth, turned
+from UnsupervisedRegistrationLib.core.networks.pyramid import (
+    InstanceNorm,
+    correlate,
+    exchange_correlation,
+    space_to_depth,
+)
 from UnsupervisedRegistrationLib.core.spatial.deformation import exponentiate, symmetric_flows, warp
 
 architectures = pytest.mark.parametrize("architecture", ["fcn", "pyramid"])
@@ -171,7 +176,7 @@ def test_a_step_of_demons_is_short_and_that_of_almost_equal_images_shorter(share
     with torch.no_grad():
         without, ended = (loud(2, demons_steps=steps)(*pair)[-1] for steps in (0, 1))
     longest = float((ended - without).square().sum(dim=1).max().sqrt())
-    assert longest == pytest.approx(pyramid._LONGEST / 2, rel=1e-5) if share == 1 else longest < 0.1
+    assert longest == pytest.approx(pyramid._MAX_DEMONS_STEP / 2, rel=1e-5) if share == 1 else longest < 0.1
     assert longest > 0
 
 
@@ -191,7 +196,7 @@ def test_a_pyramid_that_sees_normalised_images_looks_at_them_and_stays_antisymme
 
 @pytest.mark.parametrize("values", [{"demons_steps": 1}, {"normalised": True}])
 def test_only_the_pyramid_closes_with_demons_and_sees_normalised_images(values: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="only the pyramid closes with demons and sees"):
+    with pytest.raises(ValueError, match="only the pyramid has demons steps"):
         NetworkConfiguration("fcn", **values)  # type: ignore[arg-type]
 
 
@@ -236,7 +241,7 @@ def test_correlate_equals_a_loop_over_all_shifts(shape: tuple[int, ...], radius:
 def test_turned_products_are_those_of_the_images_in_the_other_order(shape: tuple[int, ...], radius: int) -> None:
     first, second = torch.randn(2, 2, 3, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
     first.requires_grad_()
-    ours, expected = turned(correlate(first, second, radius), radius), correlate(second, first, radius)
+    ours, expected = exchange_correlation(correlate(first, second, radius), radius), correlate(second, first, radius)
     torch.testing.assert_close(ours, expected)
     weights = torch.randn_like(ours)
     slopes = [torch.autograd.grad((values * weights).sum(), first)[0] for values in (ours, expected)]
@@ -263,7 +268,7 @@ def test_a_network_that_cannot_be_built_is_an_error(name: str, value: int) -> No
 
 @pytest.mark.parametrize(("architecture", "levels"), [("pyramid", 0), ("pyramid", 5), ("fcn", 3)])
 def test_levels_that_there_are_not_are_an_error(architecture: Architecture, levels: int) -> None:
-    with pytest.raises(ValueError, match="levels is 1 to 4, and only the pyramid has a choice"):
+    with pytest.raises(ValueError, match="levels is 1 to 4, and only the pyramid can have fewer"):
         NetworkConfiguration(architecture, levels=levels)
 
 

@@ -1,4 +1,4 @@
-"""Facts about the drawn patients; their truth is what other tests rest on."""
+"""Facts about the synthetic patients; their truth is what other tests rest on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 
-from UnsupervisedRegistrationLib.core.images.phantom import KINDS, Kind, Phantom, draw_phantom, true_partner
+from UnsupervisedRegistrationLib.core.images.phantom import PHANTOM_KINDS, Kind, Phantom, draw_phantom, true_partner
 
-kinds = pytest.mark.parametrize("kind", KINDS)
+kinds = pytest.mark.parametrize("kind", PHANTOM_KINDS)
 
 
 @pytest.fixture(scope="module")
 def phantoms() -> dict[Kind, Phantom]:
-    return {kind: draw_phantom(kind) for kind in KINDS}
+    return {kind: draw_phantom(kind) for kind in PHANTOM_KINDS}
 
 
 def positions(phantom: Phantom) -> NDArray[np.float64]:

@@ -189,7 +189,7 @@ def test_a_disk_without_room_leaves_the_previous_checkpoint_and_says_what_to_do(
         [sys.executable, "-c", FULL, path], cwd=ROOT, env=ENVIRONMENT, capture_output=True, encoding="utf-8"
     )
     assert (
-        "last.ckpt' could not be written ([Errno 27] File too large); what was there before is whole." in outcome.stderr
+        "last.ckpt' could not be written ([Errno 27] File too large); an existing file is unchanged." in outcome.stderr
     )
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
@@ -207,7 +207,9 @@ def test_an_export_makes_its_folder_and_says_what_is_in_its_way(finished: Path, 
     export([finished / "run" / "last.ckpt"], tmp_path / "new" / "models" / "tiny.pt")
     assert [file.name for file in (tmp_path / "new" / "models").iterdir()] == ["tiny.pt"]
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(OSError, match=r"tiny\.pt' could not be written \(.*File exists.*\); what was there before"):
+    with pytest.raises(
+        OSError, match=r"tiny\.pt' could not be written \(.*File exists.*\); an existing file is unchanged"
+    ):
         export([finished / "run" / "last.ckpt"], tmp_path / "file" / "tiny.pt")
 
 

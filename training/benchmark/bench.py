@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from training.benchmark.baselines import Call, Contrast, Method
 from training.data.labelled_pairs import LabelledPair
 from training.evaluation.evaluate import measure
-from UnsupervisedRegistrationLib.core.images.phantom import KINDS, draw_phantom
+from UnsupervisedRegistrationLib.core.images.phantom import PHANTOM_KINDS, draw_phantom
 from UnsupervisedRegistrationLib.core.spatial.folding import folding
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
@@ -65,7 +65,7 @@ class Row:
 
 def phantom_pairs() -> Iterable[LabelledPair]:
     """The middle slices of the drawn patients with their landmarks."""
-    for kind in KINDS:
+    for kind in PHANTOM_KINDS:
         phantom = draw_phantom(kind)
         middle = phantom.fixed.shape[0] // 2
         images = [torch.from_numpy(i[middle].astype("float32"))[None, None] for i in (phantom.fixed, phantom.moving)]

@@ -1,4 +1,4 @@
-"""Two drawn patients, a head in MR and an abdomen in CT, with a known deformation and known landmarks."""
+"""Two synthetic patients, a head in MR and an abdomen in CT, with a known deformation and known landmarks."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Kind = Literal["head", "abdomen"]
-KINDS: tuple[Kind, ...] = ("head", "abdomen")
+PHANTOM_KINDS: tuple[Kind, ...] = ("head", "abdomen")
 
 
 @dataclass(frozen=True)
 class _Organ:
-    """An ellipsoid; positions and half axes in mm, R A S, with the patient's centre at the origin."""
+    """An ellipsoid; centre and half axes in RAS mm, with the centre of the patient at the origin."""
 
     centre: tuple[float, float, float]
     radii: tuple[float, float, float]
     intensity: float
-    wave: float = 0.0  # Height of the folds of its surface, relative to the radius.
+    wave: float = 0.0  # Height of the waves of its surface, relative to the radius.
 
 
 @dataclass(frozen=True)
 class _Anatomy:
-    """Organs painted over each other in order, and how they are scanned."""
+    """Organs, painted over each other in order, and the settings of the scan."""
 
     organs: tuple[_Organ, ...]
     background: float
@@ -115,12 +115,12 @@ _ABDOMEN = _Anatomy(
     },
 )
 
-_ANATOMIES: dict[Kind, _Anatomy] = {"head": _HEAD, "abdomen": _ABDOMEN}
+_PHANTOM_ANATOMIES: dict[Kind, _Anatomy] = {"head": _HEAD, "abdomen": _ABDOMEN}
 
 
 @dataclass(frozen=True)
 class Phantom:
-    """A pair of volumes of which the deformation is known.
+    """A pair of volumes with a known deformation.
 
     Attributes:
         kind: ``"head"`` or ``"abdomen"``.
@@ -140,38 +140,38 @@ class Phantom:
 
 
 def draw_phantom(kind: Kind) -> Phantom:
-    """Draws a pair; the same every time.
+    """Creates a pair, always the same.
 
     Raises:
         ValueError: The kind is unknown.
     """
-    if kind not in _ANATOMIES:
-        raise ValueError(f"There is no phantom '{kind}'; choose one of {', '.join(KINDS)}.")
-    anatomy = _ANATOMIES[kind]
+    if kind not in _PHANTOM_ANATOMIES:
+        raise ValueError(f"There is no phantom '{kind}'; choose one of {', '.join(PHANTOM_KINDS)}.")
+    anatomy = _PHANTOM_ANATOMIES[kind]
     matrix = _ijk_to_ras(anatomy)
     points = _voxel_positions(anatomy, matrix)
     random = np.random.default_rng(2017)
     fixed = _scan(anatomy, points, random, anatomy.bias)
-    moving = _scan(anatomy, points + _pull(points, anatomy), random, -anatomy.bias)
+    moving = _scan(anatomy, points + _displacement(points, anatomy), random, -anatomy.bias)
     partners = {name: true_partner(kind, np.array(point)) for name, point in anatomy.landmarks.items()}
     moving_landmarks = {name: (float(p[0]), float(p[1]), float(p[2])) for name, p in partners.items()}
     return Phantom(kind, fixed, moving, matrix, dict(anatomy.landmarks), moving_landmarks)
 
 
 def true_partner(kind: Kind, points: Array) -> Array:
-    """Where in the moving volume the points of the fixed volume lie; ``(..., 3)`` RAS mm in and out.
+    """Positions in the moving volume of points of the fixed volume, ``(..., 3)`` RAS mm.
 
-    The moving volume shows at ``y`` what the fixed one shows at ``y + pull(y)``; solved for ``y`` by iteration,
-    which converges because the pull changes by less than one mm per mm.
+    The moving volume shows at ``y`` what the fixed volume shows at ``y + u(y)``. A fixed-point iteration solves this
+    for ``y``; it converges because ``u`` changes by less than 1 mm per mm.
     """
     partner = points.astype(np.float64)
     for _ in range(60):
-        partner = points - _pull(partner, _ANATOMIES[kind])
+        partner = points - _displacement(partner, _PHANTOM_ANATOMIES[kind])
     return partner
 
 
 def _ijk_to_ras(anatomy: _Anatomy) -> Array:
-    """Axial slices as scanners store them: i to the left, j to the back, k up."""
+    """Axial slices as scanners store them: i to the left, j to posterior, k to superior."""
     step = np.array([-1.0, -1.0, 1.0]) * anatomy.spacing
     matrix = np.diag([*step, 1.0])
     matrix[:3, 3] = -step * (np.array(anatomy.size) - 1) / 2
@@ -179,14 +179,14 @@ def _ijk_to_ras(anatomy: _Anatomy) -> Array:
 
 
 def _voxel_positions(anatomy: _Anatomy, matrix: Array) -> Array:
-    """RAS of every voxel, ``(K, J, I, 3)`` mm."""
+    """RAS position of every voxel, ``(K, J, I, 3)`` mm."""
     i, j, k = (np.arange(n, dtype=np.float64) for n in anatomy.size)
     indices = np.stack(np.meshgrid(k, j, i, indexing="ij")[::-1], axis=-1)
     return indices @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def _pull(points: Array, anatomy: _Anatomy) -> Array:
-    """The known deformation: smooth waves in the axial plane that change from slice to slice."""
+def _displacement(points: Array, anatomy: _Anatomy) -> Array:
+    """Known displacement, ``(..., 3)`` RAS mm: smooth waves in the axial plane that vary from slice to slice."""
     width, depth, _ = np.array(anatomy.size) * anatomy.spacing
     x, y = 2 * np.pi * points[..., 0] / width, 2 * np.pi * points[..., 1] / depth
     slow = width / 150 * (1 + 0.2 * np.sin(points[..., 2] / 30))
@@ -210,7 +210,7 @@ def _scan(anatomy: _Anatomy, points: Array, random: np.random.Generator, bias: f
 
 
 def _coverage(organ: _Organ, points: Array, voxel: float) -> Array:
-    """How much of each voxel lies in the organ, 0..1, with an edge one voxel wide."""
+    """Share of each voxel inside the organ, 0..1, with an edge one voxel wide."""
     local = (points - organ.centre) / organ.radii
     depth = np.linalg.norm(local, axis=-1)
     angle = np.arctan2(local[..., 1], local[..., 0])
@@ -219,6 +219,6 @@ def _coverage(organ: _Organ, points: Array, voxel: float) -> Array:
 
 
 def _texture(points: Array) -> Array:
-    """Fine structure of the tissue, which moves with it."""
+    """Fine texture that moves with the tissue."""
     x, y, z = np.moveaxis(points, -1, 0)
     return np.sin(0.31 * x + 0.17 * y) * np.cos(0.23 * y - 0.11 * z) + 0.6 * np.sin(0.53 * x - 0.41 * y + 0.2 * z)

@@ -1,4 +1,4 @@
-"""From images as they come to what a network wants, and the displacement back."""
+"""Preprocessing of an image: working spacing and intensities 0..1."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ..spatial.grid import ImageGrid
 
 @dataclass(frozen=True)
 class PreprocessingConfiguration:
-    """What a model expects of its images.
+    """Spacing and intensities that a model expects.
 
     Attributes:
         working_spacing: mm of a working voxel, the same along all axes; ``None`` takes the finest spacing of the
             fixed image.
-        max_size: Longest side of the working image in voxels; beyond it the working spacing grows.
-        intensity: ``"percentile"`` maps two percentiles of each image to 0 and 1, ``"window"`` two fixed values,
-            for CT in HU.
-        lower: Percentile, or intensity, that becomes 0.
-        upper: Percentile, or intensity, that becomes 1.
+        max_size: Maximum side of the working image in voxels; larger images get a larger working spacing.
+        intensity: ``"percentile"`` maps two percentiles of each image to 0 and 1; ``"window"`` maps two fixed
+            values, for CT in HU.
+        lower: Percentile, or intensity, that is mapped to 0.
+        upper: Percentile, or intensity, that is mapped to 1.
     """
 
     working_spacing: float | None = None
@@ -53,7 +53,7 @@ def working_shape(grid: ImageGrid, configuration: PreprocessingConfiguration) ->
 def to_unit_range(
     image: Tensor, configuration: PreprocessingConfiguration, mask: Tensor | None = None, name: str = "given"
 ) -> Tensor:
-    """Intensities as 0..1; what lies beyond the two bounds is clipped.
+    """Intensities mapped to 0..1; values outside the bounds are clipped.
 
     NumPy takes a third of the time of torch for one image.
 
@@ -61,7 +61,7 @@ def to_unit_range(
         ValueError: The image is constant, or not finite.
     """
     whole = image.detach().cpu().numpy()
-    # A finite sum tells that all are, in a tenth of the time.
+    # A finite sum implies finite voxels, in a tenth of the time.
     if not math.isfinite(whole.sum()) and not np.isfinite(whole).all():
         raise ValueError(f"The {name} image has NaN or infinite voxels; replace them before the registration.")
     values = whole if mask is None else whole[(mask > 0).cpu().numpy()]
@@ -70,7 +70,7 @@ def to_unit_range(
     low, high = configuration.lower, configuration.upper
     if configuration.intensity == "percentile":
         least, low, high, most = _percentiles(values, 0, low, high, 100)
-        if not high > low:  # Nearly everything has one value, as in a slice with a few bright points.
+        if not high > low:  # Nearly all voxels have one value.
             low, high = least, most
     else:
         least, most = float(values.min()), float(values.max())
@@ -84,13 +84,13 @@ def to_unit_range(
 
 
 def _percentiles(values: np.ndarray, *percents: float) -> list[float]:
-    """The nearest values that occur; with many equal ones NumPy sorts them in a third of the time of partitioning."""
+    """Percentiles without interpolation. With many equal values, sorting is three times as fast as partitioning."""
     ordered = np.sort(values, axis=None)
     return [float(ordered[round(percent / 100 * (ordered.size - 1))]) for percent in percents]
 
 
 def resample(image: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """``(B, C, *spatial)`` on a grid of another shape over the same extent; averages where it becomes coarser."""
+    """The image on a grid of another ``shape`` over the same extent; averages if the grid is coarser."""
     for axis, size in enumerate(shape):
         if image.shape[axis + 2] != size:
             weights = _triangle_weights(image.shape[axis + 2], size).to(image)
@@ -99,7 +99,7 @@ def resample(image: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _triangle_weights(old: int, new: int) -> Tensor:
-    """``(new, old)`` rows of a linear interpolation whose triangle is as wide as the coarser of the two voxels."""
+    """Weights ``(new, old)`` of a linear interpolation with a triangle as wide as the coarser voxel."""
     width = max(old / new, 1.0)
     centres = (torch.arange(new, dtype=torch.float64)[:, None] + 0.5) * old / new - 0.5
     weights = (1 - (centres.clamp(0, old - 1) - torch.arange(old)).abs() / width).clamp_min(0)

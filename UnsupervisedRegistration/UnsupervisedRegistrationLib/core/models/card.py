@@ -1,4 +1,4 @@
-"""What a user should know of a model before trusting it."""
+"""The card of a model: data, licence and scores."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Card:
-    """What a user should know before trusting a model.
+    """Information about a model for its users.
 
     Attributes:
         description: One sentence.
         data: What it was trained on.
         licence: Terms of use that follow from the data.
-        command: What reproduces it.
-        commit: State of the code that trained it.
-        scores: What ``evaluate`` measured, name to value.
+        command: Command that reproduces it.
+        commit: Commit of the code that trained it.
+        scores: Results of ``evaluate``, name to value.
     """
 
     description: str = ""

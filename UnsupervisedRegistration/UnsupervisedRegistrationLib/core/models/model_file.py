@@ -1,4 +1,4 @@
-"""Model files: a network, all it needs to be used, and the card that says what it is."""
+"""Model files: network, configuration and card in one file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .selection import SUFFIX
 
 _FORMAT = "unsupervised-registration-model"
 _VERSION = 2
-# What the reading of a zip file with a senseless content has been seen to raise.
+# Exceptions that torch and zipfile raise for damaged files.
 _DAMAGED = (
     *(RuntimeError, EOFError, zipfile.BadZipFile, LookupError, TypeError, AttributeError),
     *(AssertionError, UnicodeDecodeError, NotImplementedError),
@@ -31,13 +31,13 @@ _Configuration = TypeVar("_Configuration")
 
 @dataclass(frozen=True)
 class ModelConfiguration:
-    """Everything but the weights.
+    """Configuration of a model, without its weights.
 
     Attributes:
-        network: Its shape.
-        preprocessing: What it expects.
+        network: Architecture and size.
+        preprocessing: Spacing and intensities of its images.
         passes: How often the network sees the pair, each time with the moving image warped by the outcome so far.
-        training: Whole configuration of the run that made it, as plain values.
+        training: Configuration of the training run, as plain values.
     """
 
     network: NetworkConfiguration = field(default_factory=NetworkConfiguration)
@@ -52,7 +52,7 @@ class ModelConfiguration:
 
 @dataclass(frozen=True)
 class Model:
-    """A network ready for use, with its name (the file's), configuration and card."""
+    """A network ready for use, with configuration, card and the name of its file."""
 
     name: str
     network: Network
@@ -61,10 +61,10 @@ class Model:
 
 
 def save_model(model: Model, path: Path) -> None:
-    """Writes a model file; weights are stored in the precision they have.
+    """Writes a model file; weights keep their precision.
 
     Raises:
-        OSError: It could not be written; see ``save_whole``.
+        OSError: The file could not be written; see ``save_whole``.
     """
     content = {
         "format": _FORMAT,
@@ -77,10 +77,10 @@ def save_model(model: Model, path: Path) -> None:
 
 
 def save_whole(content: dict[str, Any], path: Path) -> None:
-    """Writes a PyTorch file as a whole or not at all; its folder is made.
+    """Writes a PyTorch file completely or not at all, and creates its folder.
 
     Raises:
-        OSError: It could not be written; what was there before is as it was.
+        OSError: The file could not be written. An existing file is unchanged.
     """
     beside = path.with_name(f"{path.name}.partial")
     try:
@@ -90,10 +90,10 @@ def save_whole(content: dict[str, Any], path: Path) -> None:
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
-    except (OSError, RuntimeError) as error:  # PyTorch hides what the system said behind an error of its own.
+    except (OSError, RuntimeError) as error:  # PyTorch replaces the error of the system by its own.
         raise OSError(
-            f"'{path}' could not be written ({_first_cause(error)}); what was there before is whole."
-            " Make room, or choose another place, and give the same command again."
+            f"'{path}' could not be written ({_first_cause(error)}); an existing file is unchanged."
+            " Free some space or choose another folder, and repeat the command."
         ) from error
 
 
@@ -110,11 +110,11 @@ def _first_cause(error: BaseException) -> BaseException:
 
 
 def load_model(path: Path) -> Model:
-    """Reads a model file without running anything it contains.
+    """Reads a model file; no code in it is executed.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is no model file, is damaged, or was made for another version.
+        ValueError: The file is not a model, is damaged, or has another version.
     """
     content = read_archive(path)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
@@ -129,7 +129,7 @@ def load_model(path: Path) -> Model:
         card = read_configuration(Card, content["card"])
         network = build_network(configuration.network)
         network.load_state_dict({name: weight.float() for name, weight in content["weights"].items()})
-    except ValueError as error:  # A setting that this release does not know, or a value that it does not take.
+    except ValueError as error:  # An unknown setting or an invalid value.
         raise ValueError(
             f"The model file '{path}' was made by another release: {error} Train it again, or take that release."
         ) from error
@@ -143,19 +143,19 @@ def load_model(path: Path) -> Model:
 
 
 def read_archive(path: Path) -> Any:
-    """Plain values and tensors of a file that ``torch.save`` wrote; nothing in it is run.
+    """Plain values and tensors of a file written by ``torch.save``; no code in it is executed.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is damaged, or holds more than that.
+        ValueError: The file is damaged or contains other objects.
     """
-    with path.open("rb"):  # A missing or protected file says so by itself.
+    with path.open("rb"):  # Raises OSError if the file is missing or protected.
         pass
     if not zipfile.is_zipfile(path):
         raise ValueError(f"'{path}' is truncated or not a model file; copy it again, or pick a {SUFFIX} file.")
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:  # torch does not look at the checksums.
+            if archive.testzip() is not None:  # torch does not check the checksums.
                 raise zipfile.BadZipFile("a checksum is wrong")
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -1,4 +1,4 @@
-"""Which model files there are; reads folders, not files, so it needs no torch."""
+"""Lists the model files in folders; needs no torch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ DEFAULT = "any-contrast"
 
 
 def find_model(name_or_file: str | os.PathLike[str], folders: list[Path]) -> Path:
-    """The file of a model given by its name in one of the ``folders``, or by its path.
+    """File of a model, given by its name in one of the ``folders`` or by its path.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no such model.
     """
     path = Path(name_or_file)
     if path.is_file():
@@ -25,7 +25,7 @@ def find_model(name_or_file: str | os.PathLike[str], folders: list[Path]) -> Pat
 
 
 def model_files(folders: list[Path]) -> dict[str, Path]:
-    """Name to file of every model in the ``folders``; the first folder wins, the default model comes first."""
+    """Name to file of each model in the ``folders``. The first folder has priority; the default model comes first."""
     files: dict[str, Path] = {}
     for folder in folders:
         for path in sorted(folder.glob(f"*{SUFFIX}")):

@@ -1,4 +1,4 @@
-"""The networks there are."""
+"""Builds a network from its configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NETWORKS = {"fcn": FCN, "pyramid": Pyramid, "voxelmorph": VoxelMorph}
 
 
 def build_network(configuration: NetworkConfiguration) -> Network:
-    """A network with fresh weights, in the order of the memory in which its convolutions are fastest."""
+    """A network with initial weights, in the memory format in which its convolutions are fastest."""
     network = _NETWORKS[configuration.architecture](configuration)
     if configuration.dimension == 2:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""The network of the paper this project follows, as far as it is known."""
+"""The network of Shan et al., as far as the paper describes it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from .network import Network, NetworkConfiguration, convolution
 class FCN(Network):
     """A FlowNetS-type fully convolutional network with a displacement at seven scales, 1/64 to 1/1.
 
-    Known of Shan et al., arXiv 1711.08608: a fully convolutional network goes from the two images to a dense
-    displacement, which a bilinear sampling grid applies; the loss is photometric plus edge-aware smoothness.
-    Reconstructed, because the layer table is not known to us: contracting and expanding halves after FlowNetS
-    (Dosovitskiy et al., ICCV 2015), which an independent implementation of the paper and the same group's 3-D
-    successor (VTN: Zhao et al., JBHI 2020) both use; kernels 7, 5, 5, 3; LeakyReLU 0.1; channels ``width`` times
-    1, 2, 4, 8, 16, 32; the number of scales. VTN has ``width`` 16, FlowNetS 64.
+    The paper (arXiv 1711.08608) describes a fully convolutional network that maps the two images to a dense
+    displacement, applied by bilinear sampling, with a photometric and an edge-aware smoothness loss. It does not list
+    the layers. They are reconstructed after FlowNetS (Dosovitskiy et al., ICCV 2015), as in an independent
+    implementation of the paper and in the 3-D successor by the same group (VTN: Zhao et al., JBHI 2020): kernels 7, 5,
+    5, 3; LeakyReLU 0.1; channels ``width`` times 1, 2, 4, 8, 16, 32; seven scales. VTN has ``width`` 16, FlowNetS 64.
     """
 
     multiple = 64
@@ -68,7 +67,7 @@ def _transposed(dimension: int, inputs: int, outputs: int) -> nn.Module:
 
 
 def _prediction(dimension: int, inputs: int) -> nn.Module:
-    """The layer that gives a displacement; it starts almost at zero, so training starts at the identity."""
+    """Layer that outputs a displacement; its small initial weights start the training near the identity."""
     layer = convolution(dimension)(inputs, dimension, 3, padding=1)
     nn.init.normal_(layer.weight, std=1e-3)
     nn.init.zeros_(layer.bias) if layer.bias is not None else None

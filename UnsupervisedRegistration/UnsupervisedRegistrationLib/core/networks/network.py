@@ -1,4 +1,4 @@
-"""What every registration network offers."""
+"""The interface of a registration network and its configuration."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Architecture = Literal["fcn", "pyramid", "voxelmorph"]
 
 @dataclass(frozen=True)
 class NetworkConfiguration:
-    """Everything that fixes the shape of a network.
+    """Architecture and size of a network.
 
     Attributes:
         architecture: ``"fcn"`` (the paper's), ``"pyramid"`` (ours) or ``"voxelmorph"``.
         dimension: 2 or 3.
         width: Channels of the finest level; the others follow from it.
-        integration_steps: Samplings that turn the outcome, a velocity, into a displacement; with 0 the network
-            gives the displacement itself, as the paper's does.
-        demons_steps: How many steps of symmetric demons close the pyramid, for images of the same contrast only.
-        normalised: Whether the pyramid sees, beside each image, the same normalised in small windows.
-        levels: Of the pyramid, 1 to 4; the coarsest has 1/4, 1/8, 1/16 or 1/32 of the resolution. Coarse ones take
-            time and tell what moves far.
+        integration_steps: Interpolations that integrate the velocity to a displacement; with 0 the network gives the
+            displacement itself, as in the paper.
+        demons_steps: Steps of symmetric demons after the pyramid, for images of the same contrast only.
+        normalised: Whether the pyramid also gets the images normalised in small windows.
+        levels: Levels of the pyramid, 1 to 4; the coarsest has 1/4, 1/8, 1/16 or 1/32 of the resolution. Coarse
+            levels find large displacements and take time.
     """
 
     architecture: Architecture = "pyramid"
@@ -45,18 +45,18 @@ class NetworkConfiguration:
         if self.dimension not in (2, 3) or self.width < 4 or not 0 <= self.integration_steps <= 10:
             raise ValueError(f"A network needs dimension 2 or 3, width 4 or more, 0 to 10 integration steps: {self}.")
         if not 1 <= self.levels <= 4 or (self.levels < 4 and self.architecture != "pyramid"):
-            raise ValueError(f"levels is 1 to 4, and only the pyramid has a choice: {self}.")
+            raise ValueError(f"levels is 1 to 4, and only the pyramid can have fewer than 4: {self}.")
         if self.demons_steps < 0 or ((self.demons_steps or self.normalised) and self.architecture != "pyramid"):
             raise ValueError(
-                f"demons_steps is 0 or more; only the pyramid closes with demons and sees normalised images: {self}."
+                f"demons_steps is 0 or more; only the pyramid has demons steps and normalised images: {self}."
             )
 
 
 class Network(nn.Module):
-    """A fully convolutional network from a pair of images to velocities, coarse to fine.
+    """Base of the fully convolutional networks: two images in, velocities out, coarse to fine.
 
     Attributes:
-        configuration: What it was built from.
+        configuration: Architecture and size.
         multiple: The image size along each axis must be a multiple of this.
     """
 
@@ -74,25 +74,25 @@ class Network(nn.Module):
             moving: Like ``fixed``.
 
         Returns:
-            Coarse to fine, each ``(B, d, *coarser)`` in voxels of its own grid.
+            Velocities, coarse to fine, each ``(B, d, *coarser)`` in voxels of its own grid.
         """
         raise RuntimeError(f"{type(self).__name__} has no forward pass of its own.")
 
     def flows(self, velocity: Tensor) -> Tensor:
-        """Displacements from fixed to moving and back that one of the outcomes stands for.
+        """Forward and inverse displacements of one of the velocities.
 
         Returns:
-            ``(2 * B, d, *finer)``, in voxels of a grid that may be finer than that of the velocity.
+            ``(2 * B, d, *finer)``, forward before inverse, in voxels of a grid that may be finer than the velocity's.
         """
         return exponentiate(both_directions(velocity), self.configuration.integration_steps)
 
     def displacement(self, velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """The displacement ``(B, d, *shape)`` from fixed to moving that one of the outcomes stands for."""
-        if shape == tuple(velocity.shape[2:]):  # Made coarser again, a finer flow would hide how rough the velocity is.
+        """Forward displacement ``(B, d, *shape)`` of one of the velocities."""
+        if shape == tuple(velocity.shape[2:]):  # Resampling a finer flow would hide folds of this velocity.
             return exponentiate(velocity, self.configuration.integration_steps)
         return resize_displacement(self.flows(velocity)[: len(velocity)], shape)
 
 
 def convolution(dimension: int) -> type[nn.Conv2d] | type[nn.Conv3d]:
-    """The convolution layer for images of that many axes."""
+    """Convolution layer for images of ``dimension`` axes."""
     return nn.Conv2d if dimension == 2 else nn.Conv3d

@@ -1,4 +1,4 @@
-"""A small, symmetric network: shared features, local correlation, coarse to fine."""
+"""A small symmetric network: shared features, local correlation, coarse to fine."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from ..spatial.deformation import both_directions, exponentiate, lengths, resize
 from ..spatial.filters import gaussian_halved, halved
 from .network import Network, NetworkConfiguration, convolution
 
-_STEM = 4  # Nothing is convolved above a quarter of the resolution; full-resolution layers would set the time.
-_RADII = (3, 3, 3, 1)  # Reach of the correlation at 1/32, 1/16, 1/8, 1/4, in voxels there.
-_DEPTHS = (1, 1, 2, 1)  # Wide convolutions of the decoders there.
-_ALL = len(_RADII)
-_LONGEST = 1.65  # Voxels of the finest level from which steps of demons become shorter down to nothing,
-_GAIN = 2.2  # what they go at a force of 1,
-_MOMENTUM = 0.4  # and how much of the step before they go on with.
-_FLUID = 1.0  # Standard deviation of the Gaussian that smooths it, voxels at half the resolution.
-_AROUND = 9  # Side of the window in which the images are normalised, voxels at half the resolution.
-_FEW = 1024  # Voxels below which torch normalises channels that come last in another, slower way.
-_SAMPLINGS = 1  # Half of the velocity inside the network spans few voxels of its level.
+_STEM = 4  # The finest features have 1/4 of the resolution; layers at full resolution would dominate the time.
+_RADII = (3, 3, 3, 1)  # Radius of the correlation at 1/32, 1/16, 1/8, 1/4 of the resolution, voxels of the level.
+_DEPTHS = (1, 1, 2, 1)  # Wide convolutions of the decoder at these levels.
+_MAX_LEVELS = len(_RADII)
+_MAX_DEMONS_STEP = 1.65  # Voxels of the finest level; the limit decreases linearly over the demons steps.
+_DEMONS_STEP_SIZE = 2.2  # Step at a force of 1, voxels.
+_DEMONS_MOMENTUM = 0.4  # Share of the previous step that is added.
+_DEMONS_SIGMA = 1.0  # Standard deviation of the Gaussian that smooths the force, voxels at half the resolution.
+_INPUT_WINDOW = 9  # Side of the window in which the input is normalised, voxels at half the resolution.
+_SMALL_FEATURES = 1024  # Voxels below which torch normalises channels-last features slowly.
+_HALFWAY_STEPS = 1  # Integration steps for half of the velocity, which spans few voxels of its level.
 
 
 class Pyramid(Network):
-    """Registers in the middle between both images, from 1/32 or finer to 1/4 of the resolution.
+    """Registers both images half-way to each other, from 1/32 or finer to 1/4 of the resolution.
 
     One encoder sees both images. At each level the features of both are warped half-way towards each other by the
     velocity so far, correlated, and decoded into a residual velocity. The decoder is applied in both directions and
-    the outcomes are subtracted, so swapping the images negates the velocity exactly, the inverse deformation is
-    ``exp(-velocity)``, and an image registered to itself stays where it is.
+    the outputs are subtracted. Exchanging the images therefore negates the velocity exactly, the inverse deformation is
+    ``exp(-velocity)``, and an image registered to itself does not move.
 
     Source:
         Local correlation on warped features: Sun et al., PWC-Net, CVPR 2018. Antisymmetry in mid-space: Honkamaa
@@ -51,11 +51,11 @@ class Pyramid(Network):
             _encoder(dimension, i, o, stride=1 if level == 0 else 2)
             for level, (i, o) in enumerate(zip(inputs, channels, strict=True))
         )
-        # Coarse to fine; the weights of a level have the same name whichever is the coarsest.
+        # Coarse to fine. The name of a level does not depend on the number of levels, so weights can be reused.
         self.decoder = nn.ModuleDict(
             {
                 str(level): _Decoder(dimension, features, _RADII[level], _DEPTHS[level])
-                for level, features in enumerate(reversed(channels), start=_ALL - len(channels))
+                for level, features in enumerate(reversed(channels), start=_MAX_LEVELS - len(channels))
             }
         )
 
@@ -73,32 +73,37 @@ class Pyramid(Network):
             velocity = torch.add(velocity, _residual(features, velocity, decoder), alpha=0.5)
             outcomes.append(velocity)
         if self.configuration.demons_steps:
-            pulling, step = contrasts(halved(images)), torch.zeros_like(velocity)
+            images_and_normalised, step = contrasts(halved(images)), torch.zeros_like(velocity)
             for left in range(self.configuration.demons_steps, 0, -1):
-                step = _demons(pulling, velocity, step, _LONGEST * left / (self.configuration.demons_steps + 1))
+                step = _demons(
+                    images_and_normalised,
+                    velocity,
+                    step,
+                    _MAX_DEMONS_STEP * left / (self.configuration.demons_steps + 1),
+                )
                 velocity = velocity + step
             outcomes[-1] = velocity
         return outcomes
 
     def _seen(self, images: Tensor) -> Tensor:
-        """What the encoder gets of the images, at a quarter of the resolution."""
+        """Input of the encoder at 1/4 of the resolution."""
         blocks = space_to_depth(images - 0.5, _STEM)
         if not self.configuration.normalised:
             return blocks
-        return torch.cat([blocks, space_to_depth(normalised(halved(images), _AROUND), _STEM // 2)], dim=1)
+        return torch.cat([blocks, space_to_depth(normalised(halved(images), _INPUT_WINDOW), _STEM // 2)], dim=1)
 
     def flows(self, velocity: Tensor) -> Tensor:
         return symmetric_flows(velocity, self.configuration.integration_steps)
 
 
 def _even(features: Tensor) -> Tensor:
-    """The border repeated where a side cannot be halved."""
+    """Pads odd sides by repeating the border."""
     pads = [n for size in reversed(features.shape[2:]) for n in (0, size % 2)]
     return _channels_last(F.pad(features, pads, mode="replicate")) if any(pads) else features
 
 
 def _finer(velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The velocity at twice the resolution; what ``_even`` had added is cut off."""
+    """The velocity at twice the resolution, without the padding of ``_even``."""
     velocity = resize_displacement(velocity, tuple(2 * size for size in velocity.shape[2:]))
     for axis, size in enumerate(shape, start=2):
         velocity = velocity.narrow(axis, 0, size)
@@ -107,33 +112,33 @@ def _finer(velocity: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _halfway(features: Tensor, velocity: Tensor) -> Tensor:
     """Features of both images ``(2 * B, C, *spatial)``, warped half-way towards each other."""
-    ways = exponentiate(both_directions(velocity, -0.5), _SAMPLINGS)
+    ways = exponentiate(both_directions(velocity, -0.5), _HALFWAY_STEPS)
     return warp(features, resize_displacement(ways, tuple(features.shape[2:])))
 
 
 def _demons(images: Tensor, velocity: Tensor, before: Tensor, longest: float) -> Tensor:
-    """Update of the velocity by what the images themselves pull; no gradient goes through it.
+    """One step of symmetric demons on the velocity, without gradient.
 
     Args:
         images: ``(2 * B, C, *spatial)``, see ``contrasts``.
         velocity: ``(B, d, *coarser)`` so far.
-        before: The update before, whose momentum lets a few steps go as far as many.
-        longest: What it goes at most, voxels; the last steps are short, as long ones would swing around an edge.
+        before: Previous step, for the momentum.
+        longest: Maximum length of the step, voxels. The last steps are short, because long ones oscillate at edges.
     """
     with torch.no_grad():
-        pull = gaussian_halved(mutual_force(_halfway(images, velocity)), _FLUID, _GAIN)
-        step = torch.add(pull, before, alpha=_MOMENTUM)
+        force = gaussian_halved(mutual_force(_halfway(images, velocity)), _DEMONS_SIGMA, _DEMONS_STEP_SIZE)
+        step = torch.add(force, before, alpha=_DEMONS_MOMENTUM)
         furthest = lengths(step).amax(dim=tuple(range(1, step.ndim)), keepdim=True)
         return step / (furthest / longest).clamp_min(1)
 
 
 def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module) -> Tensor:
-    """Antisymmetric update of the velocity, twice as long.
+    """Twice the antisymmetric update of the velocity.
 
     Args:
-        features: ``(2 * B, C, *spatial)``, of both images, stacked in the batch and warped half-way.
+        features: ``(2 * B, C, *spatial)``, fixed before moving, warped half-way.
         velocity: ``(B, d, *spatial)`` so far.
-        decoder: Of this level.
+        decoder: Decoder of this level.
     """
     assert isinstance(decoder, _Decoder)
     directions = features * torch.rsqrt(features.square().sum(dim=1, keepdim=True).clamp_min(1e-6))
@@ -141,7 +146,7 @@ def _residual(features: Tensor, velocity: Tensor, decoder: nn.Module) -> Tensor:
     matches = correlate(first, second, decoder.radius)
     both = features.movedim(1, -1)
     parts = [
-        torch.cat([matches, turned(matches, decoder.radius)]),
+        torch.cat([matches, exchange_correlation(matches, decoder.radius)]),
         both,
         both.roll(len(velocity), dims=0),
         both_directions(velocity).movedim(1, -1),
@@ -156,7 +161,7 @@ def space_to_depth(image: Tensor, factor: int) -> Tensor:
     dimension = len(shape)
     blocks = image.reshape(batch, channels, *[n for size in shape for n in (size // factor, factor)])
     inner, outer = range(3, 3 + 2 * dimension, 2), range(2, 2 + 2 * dimension, 2)
-    # Channels last in the memory, where the next convolution wants them.
+    # Channels last in memory, as the next convolution needs them.
     return blocks.permute(0, *outer, 1, *inner).reshape(batch, *[n // factor for n in shape], -1).movedim(-1, 1)
 
 
@@ -176,20 +181,20 @@ def correlate(first: Tensor, second: Tensor, radius: int) -> Tensor:
     size, wide = 2 * radius + 1, length + 2 * radius
     planes, ones = [size] * (len(lines) - 1), [1] * (len(lines) - 1)
     along = padded.stride()[:-2]
-    # What is around a line of voxels are lines that follow each other in the memory: one product for each line.
+    # The neighbours of a line of voxels are contiguous lines in memory, so one matrix product covers a line.
     around = padded.as_strided([batch, *lines, *planes, size * wide, channels], [*along, *along[1:-1], channels, 1])
     products = first.movedim(1, -1).reshape(batch, *lines, *ones, length, channels) @ around.transpose(-1, -2)
-    # The neighbours of a voxel stand on a diagonal: a step along the line moves both indices of the product.
+    # The neighbours of a voxel are on a diagonal: a step along the line moves both indices of the product.
     *steps, step, _ = products.stride()
     outer, inner = steps[: 1 + len(lines)], steps[1 + len(lines) :]
     view = products.as_strided([batch, *lines, length, *planes, size, size], [*outer, step + 1, *inner, wide, 1])
     return view.reshape(batch, *lines, length, -1)
 
 
-def turned(matches: Tensor, radius: int) -> Tensor:
-    """What ``correlate`` gives for both images in the other order, from what it gave: the same products, elsewhere.
+def exchange_correlation(matches: Tensor, radius: int) -> Tensor:
+    """The result of ``correlate(second, first)``, rearranged from that of ``correlate(first, second)``.
 
-    Voxel ``x`` of the second image with its neighbour ``x + o`` in the first is ``x + o`` of the first with ``-o``.
+    The product of ``second[x]`` and ``first[x + o]`` is that of ``first[x + o]`` with the neighbour at ``-o``.
     """
     dimension, size = matches.ndim - 2, 2 * radius + 1
     spatial, count = matches.shape[1:-1], size**dimension
@@ -201,7 +206,7 @@ def turned(matches: Tensor, radius: int) -> Tensor:
 
 
 def _channels_last(features: Tensor) -> Tensor:
-    """The same values in the order of the memory in which convolutions are fastest."""
+    """The features in channels-last memory format, in which convolutions are fastest."""
     return features.contiguous(memory_format=torch.channels_last if features.ndim == 4 else torch.channels_last_3d)
 
 
@@ -218,31 +223,31 @@ def _encoder(dimension: int, inputs: int, outputs: int, stride: int) -> nn.Seque
 
 
 class InstanceNorm(nn.GroupNorm):
-    """As a group norm of single channels, which leaves them last in the memory, as convolutions like it.
+    """Instance normalisation as a group norm of single channels, which keeps the channels-last format.
 
-    With few voxels torch takes two to four times as long for that as with the channels first.
+    For few voxels torch is two to four times as fast with channels first.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        if math.prod(features.shape[2:]) >= _FEW:
+        if math.prod(features.shape[2:]) >= _SMALL_FEATURES:
             return super().forward(features)
         return _channels_last(super().forward(features.contiguous()))
 
 
 def _activation() -> nn.Module:
-    return nn.LeakyReLU(0.2, inplace=True)  # Of what nobody else needs.
+    return nn.LeakyReLU(0.2, inplace=True)  # Its input is not used elsewhere.
 
 
 class _Decoder(nn.Sequential):
-    """From matches and features, seen from either image, to an antisymmetric velocity.
+    """Decodes correlation and features of both directions into an antisymmetric velocity.
 
-    The last layer starts almost at zero. It is linear, so both outcomes are subtracted before it.
+    The last layer is linear, so the two directions are subtracted before it. Its initial weights are small.
 
     Attributes:
-        radius: Of the correlation that it sees, voxels.
+        radius: Radius of the correlation, voxels.
     """
 
     def __init__(self, dimension: int, width: int, radius: int, depth: int) -> None:
@@ -257,12 +262,12 @@ class _Decoder(nn.Sequential):
         self.radius = radius
 
     def forward(self, seen: Tensor) -> Tensor:
-        """Twice the velocity ``(B, d, *spatial)`` from what either image sees, ``(2 * B, *spatial, inputs)``."""
+        """Twice the velocity ``(B, d, *spatial)`` from the input of both directions, ``(2 * B, *spatial, inputs)``."""
         first, *middle, last = self
-        weight, bias = first.get_parameter("weight").flatten(1), first.get_parameter("bias")  # Of one voxel.
+        weight, bias = first.get_parameter("weight").flatten(1), first.get_parameter("bias")  # A 1 x 1 convolution.
         features = F.linear(seen, weight, bias).movedim(-1, 1)
         for layer in middle:
             features = layer(features)
-        onward, backward = features.chunk(2)
-        step: Tensor = last(onward - backward)
+        forward, backward = features.chunk(2)
+        step: Tensor = last(forward - backward)
         return step
