@@ -229,12 +229,12 @@ def restoreAndReopen(tour: Tour) -> None:
 
 def registerWholeVolume(tour: Tour) -> None:
     """Cancelled first, which leaves everything as it was; then done, in both themes, with every section looked at."""
-    ui, show, seen = tour.ui, tour.widget.showProgress, []
+    ui, show, seen = tour.ui, tour.widget.longWork.showProgress, []
 
     def showAndCancel(step: str, share: float) -> None:
         seen.append(step)
         if len(seen) == 2:
-            tour.widget._began -= 20  # As if it had taken so long, for the time left.
+            tour.widget.longWork._began -= 20  # As if it had taken so long, for the time left.
             ui.cancelButton.click()
             ui.progressBar.value = round(100 * share)
             tour.widget.say(f"Registering, {20 * (1 - share) / max(share, 0.1):.0f} s left")
@@ -243,9 +243,9 @@ def registerWholeVolume(tour: Tour) -> None:
 
     moving = ui.movingSelector.currentNode()
     before = (slicer.mrmlScene.GetNumberOfNodes(), moving.GetTransformNodeID())
-    tour.widget.showProgress = showAndCancel
+    tour.widget.longWork.showProgress = showAndCancel
     ui.registerVolumeButton.click()
-    tour.widget.showProgress = show
+    tour.widget.longWork.showProgress = show
     _holds(ui.statusLabel.text == "Cancelled; everything is as it was.", f"it was cancelled: {ui.statusLabel.text}")
     _holds((slicer.mrmlScene.GetNumberOfNodes(), moving.GetTransformNodeID()) == before, "nothing has changed")
     begin = time.perf_counter()
@@ -272,11 +272,15 @@ def scrollLarge(tour: Tour) -> None:
     ui.movingSelector.setCurrentNode(moving)
     ui.liveButton.click()
     tour.settle()
-    steps, shown = tour.widget.live._steps, tour.widget.live._shown
+    live = tour.widget.live.controller
+    steps, shown = live._steps, live._shown
     compute, show = steps.compute, steps.show
     steps.compute = lambda *request: _timed(times["network"], compute, *request)
     steps.show = lambda *request: _timed(times["grid update"], show, *request)
-    tour.widget.live._shown = lambda outcome, ms: (times["view change to overlay"].append(ms), shown(outcome, ms))
+    live._shown = lambda outcome, ms: (
+        times["view change to overlay"].append(ms),
+        shown(outcome, ms),
+    )
     for step in range(STEPS):
         tour.red.SetSliceOffset(-28.0 + 4.0 * (step % 15))
         tour.settle()
@@ -309,7 +313,9 @@ def updateOften(tour: Tour) -> None:
 def _things(tour: Tour) -> dict[str, float]:
     gc.collect()
     nodes = slicer.mrmlScene.GetNumberOfNodes()
-    observers = sum(len(observer.Observations) for observer in (tour.widget, tour.widget.live, *_mixins(tour)))
+    observers = sum(
+        len(observer.Observations) for observer in (tour.widget, tour.widget.live.controller, *_mixins(tour))
+    )
     pages = (
         int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) if Path("/proc/self/statm").exists() else 0
     )

@@ -58,8 +58,8 @@ def during(loaded: host.Loaded, monkeypatch: pytest.MonkeyPatch) -> Callable[[Ca
     """Lets a person act while the work goes on, at each of its steps."""
 
     def put(act: Callable[[], Any]) -> None:
-        show = loaded.widget.showProgress
-        monkeypatch.setattr(loaded.widget, "showProgress", lambda step, share: (act(), show(step, share)))
+        show = loaded.widget.longWork.showProgress
+        monkeypatch.setattr(loaded.widget.longWork, "showProgress", lambda step, share: (act(), show(step, share)))
 
     return put
 

@@ -18,7 +18,8 @@ import vtk
 import host
 
 host.start()
-from UnsupervisedRegistrationLib.panel.latest_request import NewestRequest  # noqa: E402 - needs the module qt
+from UnsupervisedRegistrationLib.interaction.latest_request import LatestRequestWorker  # noqa: E402 - needs slicer.i18n
+from UnsupervisedRegistrationLib.panel.timers import QtTimer  # noqa: E402
 
 
 def red() -> Any:
@@ -28,14 +29,14 @@ def red() -> Any:
 def scroll(loaded: host.Loaded, offset: float) -> None:
     """Moves the view and waits for what Live makes of it."""
     red().SetSliceOffset(offset)
-    host.waitUntil(lambda: not loaded.widget.isLive or not loaded.widget.live.isBusy)
+    host.waitUntil(lambda: not loaded.widget.live.isOn or not loaded.widget.live.isBusy)
 
 
 @pytest.fixture
 def live(loaded: host.Loaded, ui: Any) -> Any:
     """The head phantom with Live on and the first slice done."""
     ui.liveButton.click()
-    assert loaded.widget.isLive, ui.statusLabel.text
+    assert loaded.widget.live.isOn, ui.statusLabel.text
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
     return ui
 
@@ -52,7 +53,7 @@ def grid() -> np.ndarray:
 def test_the_overlay_follows_the_view(loaded: host.Loaded, live: Any) -> None:
     scroll(loaded, 8.0)
     assert live.statusLabel.text.startswith("Axial slice 9")
-    assert "ms from the change of the slice" in live.liveLabel.text
+    assert "ms after the slice changed" in live.liveLabel.text
     layers = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
     assert layers.GetForegroundVolumeID() == slicer.util.getNode("HeadMoving").GetID()
 
@@ -71,11 +72,11 @@ def test_live_gives_what_apply_gives(loaded: host.Loaded, live: Any) -> None:
 
 
 def test_a_view_that_changes_nothing_is_not_registered_again(loaded: host.Loaded, live: Any) -> None:
-    outcome = loaded.widget.outcome
+    outcome = loaded.widget.result
     red().SetFieldOfView(100, 100, 1)
     red().Modified()
     assert not loaded.widget.live.isBusy
-    assert loaded.widget.outcome is outcome
+    assert loaded.widget.result is outcome
 
 
 def test_of_many_changes_the_last_is_shown(loaded: host.Loaded, live: Any) -> None:
@@ -89,7 +90,7 @@ def test_of_many_changes_the_last_is_shown(loaded: host.Loaded, live: Any) -> No
 def test_the_interface_does_not_wait_for_the_network(
     loaded: host.Loaded, live: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps, compute = loaded.widget.live._steps, loaded.widget.live._steps.compute
+    steps, compute = loaded.widget.live.controller._steps, loaded.widget.live.controller._steps.compute
     monkeypatch.setattr(steps, "compute", lambda *request: (time.sleep(0.5), compute(*request))[1])
     red().SetSliceOffset(8.0)
     longest, end = 0.0, time.monotonic() + 0.4
@@ -137,9 +138,9 @@ def test_a_transform_that_becomes_part_of_a_loop_is_a_sentence(loaded: host.Load
     """The output of Live is put above the fixed volume by hand."""
     output = live.transformSelector.currentNode()
     slicer.util.getNode("HeadFixed").SetAndObserveTransformNodeID(output.GetID())
-    host.waitUntil(lambda: not loaded.widget.isLive or not loaded.widget.live.isBusy)
+    host.waitUntil(lambda: not loaded.widget.live.isOn or not loaded.widget.live.isBusy)
     red().SetSliceOffset(8.0)
-    host.waitUntil(lambda: not loaded.widget.isLive or not loaded.widget.live.isBusy)
+    host.waitUntil(lambda: not loaded.widget.live.isOn or not loaded.widget.live.isBusy)
     assert "already moves the fixed volume" in live.statusLabel.text
     assert host.uncaught == []
 
@@ -157,14 +158,14 @@ def test_landmarks_that_do_not_pair_are_a_sentence_and_live_goes_on(loaded: host
     assert "occur twice" in ui.statusLabel.text or "have no partner" in ui.statusLabel.text
     assert slicer.util.getNode("HeadMoving").GetParentTransformNode() is None
     points.SetNthControlPointLabel(1, first)
-    host.waitUntil(lambda: loaded.widget.outcome is not None)
+    host.waitUntil(lambda: loaded.widget.result is not None)
 
 
 @pytest.mark.parametrize("name", ["HeadFixed", "HeadMoving"])
 def test_a_deleted_volume_ends_live_with_a_sentence(loaded: host.Loaded, live: Any, name: str) -> None:
     red().SetSliceOffset(8.0)
     slicer.mrmlScene.RemoveNode(slicer.util.getNode(name))
-    host.waitUntil(lambda: not loaded.widget.isLive)
+    host.waitUntil(lambda: not loaded.widget.live.isOn)
     assert name in live.statusLabel.text
     assert not live.liveButton.checked
 
@@ -176,7 +177,7 @@ def test_a_deleted_initial_transform_ends_live_with_a_sentence(loaded: host.Load
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
     slicer.mrmlScene.RemoveNode(initial)
     red().SetSliceOffset(8.0)
-    host.waitUntil(lambda: not loaded.widget.isLive)
+    host.waitUntil(lambda: not loaded.widget.live.isOn)
     assert "'initial' was deleted" in ui.statusLabel.text
     assert host.uncaught == []
 
@@ -184,13 +185,13 @@ def test_a_deleted_initial_transform_ends_live_with_a_sentence(loaded: host.Load
 def test_a_closed_scene_ends_live(loaded: host.Loaded, live: Any) -> None:
     red().SetSliceOffset(8.0)
     slicer.mrmlScene.Clear(0)
-    assert not loaded.widget.isLive
+    assert not loaded.widget.live.isOn
     assert not live.liveButton.checked
 
 
 def test_leaving_the_module_ends_live(loaded: host.Loaded, live: Any) -> None:
     loaded.panel.exit()
-    assert not loaded.widget.isLive
+    assert not loaded.widget.live.isOn
     loaded.panel.enter()
     assert not live.liveButton.checked
 
@@ -206,7 +207,7 @@ def test_an_index_cannot_be_followed(loaded: host.Loaded, ui: Any) -> None:
     ui.sliceSourceSelector.setCurrentText("Axial, by index")
     ui.liveButton.click()
     assert "follows a slice view" in ui.statusLabel.text
-    assert not loaded.widget.isLive
+    assert not loaded.widget.live.isOn
 
 
 def test_another_view_takes_over(loaded: host.Loaded, live: Any) -> None:
@@ -238,7 +239,7 @@ def test_a_dragged_landmark_bends_the_field_there(loaded: host.Loaded, ui: Any) 
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
     moved = np.abs(grid() - before).max(axis=-1)[1]
     fixed = slicer.util.getNode("HeadFixedLandmarks").GetNthControlPointPositionWorld(0)
-    plane = loaded.widget.outcome.pair.plane
+    plane = loaded.widget.result.pair.plane
     column, row = np.round((np.linalg.inv(plane.ijkToRas) @ [*fixed, 1])[:2]).astype(int)
     assert moved[row, column] > 1
 
@@ -259,10 +260,10 @@ def test_the_alignment_in_the_plane_is_kept_while_scrolling(
     ui.prealignmentSelector.setCurrentText("rigid")
     ui.liveButton.click()
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
-    first = loaded.widget.outcome.pair.prealignmentMatrix
+    first = loaded.widget.result.pair.prealignmentMatrix
     for offset in (4.0, 8.0):
         scroll(loaded, offset)
-        assert np.array_equal(loaded.widget.outcome.pair.prealignmentMatrix, first)
+        assert np.array_equal(loaded.widget.result.pair.prealignmentMatrix, first)
         assert "pre-alignment" in ui.statusLabel.text
     assert prealignments == ["axial slice 7"]
 
@@ -305,11 +306,11 @@ def test_a_mask_drawn_meanwhile_is_followed(loaded: host.Loaded, ui: Any) -> Non
     ui.maskSelector.setCurrentNode(segmentation)
     ui.liveButton.click()
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
-    assert loaded.widget.outcome.pair.mask.sum() == 80 * 60
+    assert loaded.widget.result.pair.mask.sum() == 80 * 60
     slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(draw(40), segmentation, segment)
     assert loaded.widget.live.isBusy
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
-    assert loaded.widget.outcome.pair.mask.sum() == 40 * 60
+    assert loaded.widget.result.pair.mask.sum() == 40 * 60
 
 
 def test_too_little_gpu_memory_falls_back_to_the_cpu_once(
@@ -330,7 +331,7 @@ def test_too_little_gpu_memory_falls_back_to_the_cpu_once(
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
     assert "memory of the GPU was too small" in ui.statusLabel.text
     scroll(loaded, 8.0)
-    assert loaded.widget.isLive
+    assert loaded.widget.live.isOn
     assert ui.statusLabel.text.startswith("Axial slice 9")
     assert "memory of the GPU was too small" in ui.statusLabel.text
     assert devices == ["auto", "cpu", "cpu"]
@@ -346,7 +347,7 @@ def test_another_failure_ends_live_with_a_sentence(
 
     monkeypatch.setattr(registration, "registerPair", broken)
     ui.liveButton.click()
-    host.waitUntil(lambda: not loaded.widget.isLive)
+    host.waitUntil(lambda: not loaded.widget.live.isOn)
     assert "the driver is gone" in ui.statusLabel.text
     assert not ui.liveButton.checked
     assert slicer.util.getNode("HeadMoving").GetParentTransformNode() is None
@@ -355,7 +356,11 @@ def test_another_failure_ends_live_with_a_sentence(
 def test_live_leaves_no_node_observer_or_thread(loaded: host.Loaded, live: Any) -> None:
     def things() -> tuple[int, int, int]:
         gc.collect()
-        return slicer.mrmlScene.GetNumberOfNodes(), len(loaded.widget.live.Observations), threading.active_count()
+        return (
+            slicer.mrmlScene.GetNumberOfNodes(),
+            len(loaded.widget.live.controller.Observations),
+            threading.active_count(),
+        )
 
     scroll(loaded, 8.0)
     before = things()
@@ -380,7 +385,7 @@ def test_only_the_newest_request_is_worked_on(loaded: host.Loaded, handed: list[
         release.wait(5)
         return request
 
-    newest = NewestRequest(work, lambda request, outcome: handed.append(outcome), lambda *_: None)
+    newest = LatestRequestWorker(work, lambda request, outcome: handed.append(outcome), lambda *_: None, QtTimer)
     for request in range(5):
         newest.ask(request)
     host.waitUntil(lambda: worked)
@@ -392,7 +397,9 @@ def test_only_the_newest_request_is_worked_on(loaded: host.Loaded, handed: list[
 
 def test_what_is_still_at_work_after_the_stop_is_dropped(loaded: host.Loaded, handed: list[Any]) -> None:
     release = threading.Event()
-    newest = NewestRequest(lambda request: release.wait(5), lambda *outcome: handed.append(outcome), handed.append)
+    newest = LatestRequestWorker(
+        lambda request: release.wait(5), lambda *outcome: handed.append(outcome), handed.append, QtTimer
+    )
     newest.ask(1)
     newest.stop()
     release.set()
@@ -403,7 +410,9 @@ def test_what_is_still_at_work_after_the_stop_is_dropped(loaded: host.Loaded, ha
 
 
 def test_an_error_of_the_work_is_handed_over(loaded: host.Loaded, handed: list[Any]) -> None:
-    newest = NewestRequest(lambda request: 1 / request, lambda *_: None, lambda request, error: handed.append(error))
+    newest = LatestRequestWorker(
+        lambda request: 1 / request, lambda *_: None, lambda request, error: handed.append(error), QtTimer
+    )
     newest.ask(0)
     host.waitUntil(lambda: handed)
     assert isinstance(handed[0], ZeroDivisionError)
@@ -419,7 +428,7 @@ def test_the_thread_works_although_the_event_loop_keeps_the_interpreter_lock(
     def work(request: int) -> float:
         return sum(float((image * step).sum()) for step in range(request))
 
-    newest = NewestRequest(work, lambda request, outcome: handed.append(outcome), lambda *_: None)
+    newest = LatestRequestWorker(work, lambda request, outcome: handed.append(outcome), lambda *_: None, QtTimer)
     newest.ask(200)
     loop, turns = ctypes.PyDLL(None), 0
     while not handed and turns < 200:
@@ -432,7 +441,7 @@ def test_the_thread_works_although_the_event_loop_keeps_the_interpreter_lock(
 def test_what_changes_at_once_is_registered_once(
     loaded: host.Loaded, live: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps, sampled = loaded.widget.live._steps, []
+    steps, sampled = loaded.widget.live.controller._steps, []
     real = steps.sample
     monkeypatch.setattr(steps, "sample", lambda: sampled.append(red().GetSliceOffset()) or real())
     for offset in (4.0, 8.0, 12.0):
@@ -466,8 +475,8 @@ def test_lists_that_follow_the_moving_image_do_not_ask_for_the_next_outcome(load
     partners.AddControlPoint([13.0, 10.0, 0.0], "1")
     host.waitUntil(lambda: not loaded.widget.live.isBusy and partners.GetParentTransformNode() is not None)
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
-    shown = loaded.widget.outcome
+    shown = loaded.widget.result
     for _ in range(20):
         slicer.app.processEvents()
         time.sleep(0.01)
-    assert loaded.widget.outcome is shown
+    assert loaded.widget.result is shown

@@ -84,11 +84,11 @@ def test_the_time_left_is_told(loaded: host.Loaded, ui: Any, monkeypatch: pytest
     monkeypatch.setattr(loaded.widget, "say", told.append)
 
     def work(progress: Callable[[str, float], None]) -> None:
-        loaded.widget._began -= 30  # So long ago.
+        loaded.widget.longWork._began -= 30  # So long ago.
         progress("network", 0.75)
         values.append(ui.progressBar.value)
 
-    loaded.widget.work(work)
+    loaded.widget.longWork.run(work)
     assert (told[0], values) == ("Registering, 10 s left", [75])
 
 

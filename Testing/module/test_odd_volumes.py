@@ -23,7 +23,7 @@ def press(request: pytest.FixtureRequest, loaded: host.Loaded) -> Any:
     def act() -> str:
         ui = loaded.widget.ui
         getattr(ui, request.param).click()
-        host.waitUntil(lambda: not loaded.widget.isLive or not loaded.widget.live.isBusy)
+        host.waitUntil(lambda: not loaded.widget.live.isOn or not loaded.widget.live.isBusy)
         assert host.uncaught == []
         assert host.messages == []
         return ui.statusLabel.text
@@ -51,7 +51,7 @@ def disc(*shape: int, shift: int = 0) -> np.ndarray:
 def test_a_volume_of_one_slice(loaded: host.Loaded, press: Any) -> None:
     choose(loaded, disc(1, 64, 72), disc(1, 64, 72, shift=3))
     assert press().startswith("Axial slice 0")
-    assert loaded.widget.outcome.registration.similarity_after > loaded.widget.outcome.registration.similarity_before
+    assert loaded.widget.result.registration.similarity_after > loaded.widget.result.registration.similarity_before
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (2, 16, 16)])

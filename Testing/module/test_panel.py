@@ -213,3 +213,7 @@ def test_opening_the_module_loads_no_torch() -> None:
         f" host.loadModule({str(MODULE)!r}); host.clickSample('RegistrationHead'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_module_file_is_short() -> None:
+    assert len(MODULE.read_text(encoding="utf-8").splitlines()) <= 150

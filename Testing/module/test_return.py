@@ -164,7 +164,7 @@ def test_live_says_which_node_went(loaded: host.Loaded, ui: Any) -> None:
     ui.liveButton.click()
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
     slicer.mrmlScene.RemoveNode(slicer.util.getNode("HeadFixed"))
-    assert not loaded.widget.isLive
+    assert not loaded.widget.live.isOn
     assert "'HeadFixed' was deleted" in ui.statusLabel.text
 
 

@@ -51,9 +51,9 @@ def test_u_shows_the_image_as_it_lay_and_again_warped(applied: Any, press: Calla
 
 def test_l_is_live(loaded: host.Loaded, ui: Any, press: Callable[[str], None]) -> None:
     press("L")
-    assert loaded.widget.isLive
+    assert loaded.widget.live.isOn
     press("L")
-    assert not loaded.widget.isLive
+    assert not loaded.widget.live.isOn
 
 
 def test_keys_belong_to_the_module_only_while_it_is_shown(

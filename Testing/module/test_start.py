@@ -32,17 +32,17 @@ def test_the_alignment_in_the_plane_says_what_it_did_and_takes_a_large_shift_awa
     ui.prealignmentSelector.setCurrentText("rigid")
     ui.applyButton.click()
     assert "pre-alignment shifted the moving image by" in ui.statusLabel.text
-    pair = loaded.widget.outcome.pair
+    pair = loaded.widget.result.pair
     shift = (pair.prealignmentMatrix @ [*pair.plane.centre, 1])[:3] - pair.plane.centre
     np.testing.assert_allclose(shift, [40, 0, 0], atol=4)  # The phantom itself differs by some mm.
-    assert loaded.widget.outcome.registration.similarity_after > 0.4
+    assert loaded.widget.result.registration.similarity_after > 0.4
 
 
 def test_by_default_images_that_lie_near_are_left_and_others_aligned(loaded: host.Loaded, ui: Any) -> None:
     assert ui.prealignmentSelector.currentText == "auto"
     ui.applyButton.click()
     assert "pre-alignment left the images unchanged: they are near enough" in ui.statusLabel.text
-    assert loaded.widget.outcome.pair.prealignmentMatrix is None
+    assert loaded.widget.result.pair.prealignmentMatrix is None
     place(ui, 40.0)
     ui.applyButton.click()
     assert "pre-alignment shifted the moving image" in ui.statusLabel.text
@@ -68,21 +68,21 @@ def test_a_mask_on_the_moving_image_moves_with_it(loaded: host.Loaded, ui: Any, 
     mask = drawMask(slice(None), slice(60, 140), slice(50, 120), "moving mask")
     ui.movingMaskSelector.setCurrentNode(mask)
     ui.applyButton.click()
-    seen = loaded.widget.outcome.pair.movingMask
+    seen = loaded.widget.result.pair.movingMask
     assert seen.sum() == 80 * 70
     initial = place(ui, 20.0)
     mask.SetAndObserveTransformNodeID(initial.GetID())
     ui.applyButton.click()
-    shifted = loaded.widget.outcome.pair.movingMask
+    shifted = loaded.widget.result.pair.movingMask
     assert shifted.sum() == 80 * 70
-    ways = [loaded.widget.outcome.pair.plane.pixelPositions()[mask].mean(axis=0) for mask in (seen, shifted)]
+    ways = [loaded.widget.result.pair.plane.pixelPositions()[mask].mean(axis=0) for mask in (seen, shifted)]
     np.testing.assert_allclose(ways[1] - ways[0], [20, 0, 0], atol=0.01)
 
 
 def test_outside_the_mask_nothing_moves(loaded: host.Loaded, ui: Any, drawMask: Callable[..., Any]) -> None:
     ui.maskSelector.setCurrentNode(drawMask(slice(None), slice(90, 110), slice(80, 96)))
     ui.applyButton.click()
-    displacement = loaded.widget.outcome.registration.displacement[0].abs().amax(dim=0)
+    displacement = loaded.widget.result.registration.displacement[0].abs().amax(dim=0)
     assert displacement[90:110, 80:96].max() > 0.3
     assert displacement[:40].max() < 1e-3
 
@@ -108,7 +108,7 @@ def test_a_mask_is_found_where_the_volume_shows_the_patient(
     assert 0.1 < inside.mean() < 0.9
     assert voxels[inside].mean() > 3 * voxels[~inside].mean()
     ui.applyButton.click()
-    assert loaded.widget.outcome.registration.similarity_after > 0.4
+    assert loaded.widget.result.registration.similarity_after > 0.4
 
 
 def test_without_a_volume_there_is_no_mask_to_find(ui: Any) -> None:

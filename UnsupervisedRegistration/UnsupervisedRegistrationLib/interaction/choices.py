@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from ..scene.geometry.planes import Orientation
+
 IN_VIEW = "Shown in a slice view"
-ORIENTATIONS = {"Axial, by index": "axial", "Sagittal, by index": "sagittal", "Coronal, by index": "coronal"}
+ORIENTATIONS: dict[str, Orientation] = {
+    "Axial, by index": "axial",
+    "Sagittal, by index": "sagittal",
+    "Coronal, by index": "coronal",
+}
 """Ways to choose the slice without a view."""
 
 PREALIGNMENTS = ["auto", "none", "rigid", "affine"]
 SIMILARITIES = ["auto", "local_ncc", "mind"]
 
 AUTOMATIC = "Automatic"
-"""In place of a model: the one that fits the pair."""
+"""In place of a model: it is chosen for the pair."""
 
 OFF, BLEND, RED_CYAN, FLICKER = "Off", "Blend", "Red and cyan", "Flicker"
 CHECKERBOARD, SWIPE, DIFFERENCE, EDGES = "Checkerboard", "Swipe", "Difference", "Edges"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
 
 from ...scene.history import result_history as history
 from ...scene.history.result_comparison import compareResults
+from ...scene.history.stored_result import StoredResult
 from . import section
 from .section import Section, connect
+
+if TYPE_CHECKING:
+    from ..panel import RegistrationPanel
 
 _MASKS = ("mask", "moving mask")
 _KEPT = ("prealignment", "similarity", "smoothnessWeight", "refineSeconds")  # As the parameters are called.
@@ -19,9 +23,9 @@ _KEPT = ("prealignment", "similarity", "smoothnessWeight", "refineSeconds")  # A
 class HistorySection(Section):
     """A list of results, the newest first."""
 
-    def __init__(self, panel: Any) -> None:
+    def __init__(self, panel: RegistrationPanel) -> None:
         super().__init__(panel)
-        self._results: list[history.StoredResult] = []
+        self._results: list[StoredResult] = []
         section.prepareTable(self.ui.resultTable, [_("Result"), _("TRE"), _("Alike")])
         connect(self.ui.resultTable, "itemSelectionChanged()", self.onSelection)
         connect(self.ui.resultTable, "cellChanged(int,int)", self.onRename)
@@ -53,7 +57,7 @@ class HistorySection(Section):
         ui.resultLabel.text = ""
         if len(chosen) == 1:
             ui.resultLabel.text = " ".join([_describe(chosen[0]), *history.storedResultProblems(chosen[0])])
-        self.panel.holdButtons()
+        self.panel.longWork.holdButtons()
 
     def onShow(self, checked: bool = False) -> None:
         """Puts the moving volume under the selected result."""
@@ -62,7 +66,7 @@ class HistorySection(Section):
             self._beginWarped()
             history.showStoredResult(result)
             self.panel.say(_("'{name}' is shown.").format(name=result.name))
-        self.panel.showScene(result)
+        self.panel.showScene()
 
     def onRestore(self, checked: bool = False) -> None:
         """Shows the selected result and takes over what it was made with, so that Apply goes on from there."""
@@ -72,7 +76,7 @@ class HistorySection(Section):
             history.showStoredResult(result)
             self._takeSettings(result)
             self.panel.say(_("'{name}' is shown, and its settings are back.").format(name=result.name))
-        self.panel.showScene(result)
+        self.panel.showScene()
 
     def onCompare(self, checked: bool = False) -> None:
         """Says how far two results are apart."""
@@ -115,10 +119,10 @@ class HistorySection(Section):
 
     def _beginWarped(self) -> None:
         """Ends Live, and the look at the unwarped image, which would later come back under the outcome it had."""
-        self.panel.stopLive()
+        self.panel.live.stop()
         self.ui.warpedCheckBox.checked = True
 
-    def _takeSettings(self, result: history.StoredResult) -> None:
+    def _takeSettings(self, result: StoredResult) -> None:
         """A model that is gone is not taken; the line below the list tells of it."""
         parameters, settings = self.parameters, result.settings
         parameters.movingVolume = result.movingVolume
@@ -131,11 +135,11 @@ class HistorySection(Section):
                 setattr(parameters, name, settings[name])
         parameters.refine, parameters.steer = bool(settings.get("refined")), bool(settings.get("steered"))
 
-    def _chosen(self) -> list[history.StoredResult]:
+    def _chosen(self) -> list[StoredResult]:
         return [self._results[row] for row in section.selectedRows(self.ui.resultTable) if row < len(self._results)]
 
 
-def _describe(result: history.StoredResult) -> str:
+def _describe(result: StoredResult) -> str:
     """A result in words."""
     parts = [
         result.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import qt
@@ -10,13 +10,18 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
+from ...interaction import inputs
 from ...scene.landmarks.markups import createLandmarkPair, followVolume
 from ...scene.landmarks.pairing import pairingProblems
 from ...scene.landmarks.placing import placeProposals
 from ...scene.landmarks.tre_export import exportTreCsv, fillTrePlot, fillTreTableNode
 from ...scene.landmarks.tre_table import TreTable, summarise
+from ..timers import QtTimer
 from . import section
-from .section import Section, connect, singleShot
+from .section import Section, connect
+
+if TYPE_CHECKING:
+    from ..panel import RegistrationPanel
 
 _COALESCE_MS = 30  # A drag moves a point many times a second.
 _POINT_EVENTS = ("PointModifiedEvent", "PointAddedEvent", "PointRemovedEvent", "PointPositionDefinedEvent")
@@ -26,13 +31,13 @@ _CHART = "Landmark distances"
 class LandmarkSection(Section, slicer.util.VTKObservationMixin):
     """Two point lists, their distances, and the guided placing."""
 
-    def __init__(self, panel: Any) -> None:
+    def __init__(self, panel: RegistrationPanel) -> None:
         Section.__init__(self, panel)
         slicer.util.VTKObservationMixin.__init__(self)
         self._errors: TreTable | None = None  # Of the pairs; there is one at least.
         self._plane: Any = None
         self._observed: tuple[Any, ...] = ()
-        self._refresh = singleShot(_COALESCE_MS, self.measure)
+        self._refresh = QtTimer(_COALESCE_MS, self.measure)
         section.prepareTable(self.ui.landmarkTable, [_("Point"), _("Before"), _("After"), "R", "A", "S"])
         connect(self.ui.landmarkTable, "cellClicked(int,int)", self.onRow)
         connect(self.ui.createLandmarksButton, "clicked(bool)", self.onCreate)
@@ -58,8 +63,8 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
 
     def measure(self) -> None:
         """Fills the table, the plot's chart and the MRML table with the distances as they are now."""
-        p = self.parameters
-        if not p or not (p.fixedLandmarks and p.movingLandmarks and p.movingVolume):
+        p = self.panel.parameters
+        if p is None or not (p.fixedLandmarks and p.movingLandmarks and p.movingVolume):
             self._show(None, "")
             return
         if not any(node.GetNumberOfControlPoints() for node in (p.fixedLandmarks, p.movingLandmarks)):
@@ -67,17 +72,17 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
             return
         followVolume(p.movingLandmarks, p.movingVolume)
         problems = " ".join(pairingProblems(p.fixedLandmarks, p.movingLandmarks))
-        transform = self.logic.shownTransform(p)
+        transform = inputs.shownTransform(p)
         if transform is None:
             self._show(None, problems or _("Press Apply to see the distances before and after."))
             return
         try:
-            errors = self.logic.errors(p, transform)
+            errors = inputs.landmarkErrors(p, transform)
         except ValueError as error:  # What placed the moving volume was deleted.
             self._show(None, str(error))
             return
         try:
-            self._plane = self.logic.plane(p)
+            self._plane = inputs.chosenPlane(p)
         except ValueError:  # The view has left the volume; the distances hold even so.
             self._plane = None
         self._show(errors, problems)
@@ -162,7 +167,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
     def _propose(self) -> None:
         """Puts the partner of a new fixed point where the registration takes it, for the user to correct."""
         p = self.parameters
-        placed = placeProposals(p.fixedLandmarks, p.movingLandmarks, self.logic.shownTransform(p), p.movingVolume)
+        placed = placeProposals(p.fixedLandmarks, p.movingLandmarks, inputs.shownTransform(p), p.movingVolume)
         if not placed:
             return
         _setPlacing(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 from slicer.i18n import tr as _
@@ -14,13 +14,16 @@ from ...interaction.choices import AUTOMATIC
 from ...scene.registration.model_folders import modelNames
 from .section import Section, connect
 
+if TYPE_CHECKING:
+    from ..panel import RegistrationPanel
+
 _SETTING = "UnsupervisedRegistration/Models"  # Paths as JSON: a list of one comes back from Qt's settings as a text.
 
 
 class ModelSection(Section):
     """The list of models with their cards, and the list of devices."""
 
-    def __init__(self, panel: Any) -> None:
+    def __init__(self, panel: RegistrationPanel) -> None:
         super().__init__(panel)
         self._card = ""
         self._listModels()
@@ -43,18 +46,18 @@ class ModelSection(Section):
 
     def onModel(self, index: int) -> None:
         """Keeps the chosen model; the list is not bound because it depends on the files found."""
-        if self.parameters and index >= 0:
+        if self.isShown and index >= 0:
             self.explain("")
             self.parameters.model = self.ui.modelSelector.itemData(index)
 
     def onDevice(self, index: int) -> None:
         """Keeps the chosen device; the list is not bound because it depends on the machine."""
-        if self.parameters and index >= 0:
+        if self.isShown and index >= 0:
             self.parameters.device = self.ui.deviceSelector.itemData(index)
 
     def onCollapsed(self, collapsed: bool) -> None:
         """Reads cards and devices once someone looks; until then PyTorch is not needed."""
-        if collapsed or not self.parameters:
+        if collapsed or not self.isShown:
             return
         if _isTorchThere():
             from ...scene.registration.devices import deviceNames

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
@@ -10,6 +10,7 @@ import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
+from ...interaction import inputs
 from ...interaction.choices import (
     ARROWS,
     BLEND,
@@ -30,9 +31,14 @@ from ...scene.display import overlays, scalar_maps, side_by_side, view_state
 from ...scene.display.deformation_display import deformationGlyphs, deformationGrid, hideDeformation
 from ...scene.display.slice_views import showOverlay
 from ...scene.geometry.result_transform import isWarped
-from .section import Section, connect, singleShot
+from ..timers import QtTimer
+from .section import Section, connect
+
+if TYPE_CHECKING:
+    from ..panel import RegistrationPanel
 
 _FOLLOW_MS = 20
+_FLICKER_MS = 250  # Until a rate is chosen.
 _GO_ON = (FLICKER, CHECKERBOARD, SWIPE, DIFFERENCE, EDGES)  # Follow time or slice, also after the panel was left.
 _OF_THE_SLICE = (CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST)  # Drawn anew for each slice.
 
@@ -40,7 +46,7 @@ _OF_THE_SLICE = (CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST)  # Dra
 class OverlaySection(Section, slicer.util.VTKObservationMixin):
     """Shows one of the modes, and gives the views back as they were."""
 
-    def __init__(self, panel: Any) -> None:
+    def __init__(self, panel: RegistrationPanel) -> None:
         Section.__init__(self, panel)
         slicer.util.VTKObservationMixin.__init__(self)
         self._drawn: Any = None  # Settings of the last drawing; ``None`` while the views are the user's own.
@@ -49,10 +55,9 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         self._outcome: Any = None
         self._viewBefore: Any = None  # Chosen before the views beside each other.
         self._movingTurn = False
-        self._follow = singleShot(_FOLLOW_MS, self.draw)
-        self._fit = singleShot(0, self._fitLinked)
-        self._flicker = qt.QTimer()
-        connect(self._flicker, "timeout()", self._takeTurns)
+        self._follow = QtTimer(_FOLLOW_MS, self.draw)
+        self._fit = QtTimer(0, self._fitLinked)
+        self._flicker = QtTimer(_FLICKER_MS, self._takeTurns, repeats=True)
         connect(self.ui.warpedCheckBox, "toggled(bool)", self._onWarped)
         connect(self.ui.linkedButton, "toggled(bool)", self._onLinked)
         self._shortcuts = [self._shortcut(f"Alt+{n}", lambda mode=mode: self._choose(mode)) for n, mode in _KEYS]
@@ -96,14 +101,14 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
     def draw(self) -> None:
         """Shows the chosen mode on the slice that is shown now."""
         parameters, mode = self.parameters, self.parameters.overlay
-        if self.logic.missing(parameters):
+        if inputs.missing(parameters):
             return
         first, self._drawn = self._drawn is None, self._settings()
         self._observe()
         self._showState()
         try:
             overlay = overlays.enterOverlay(parameters.fixedVolume, parameters.movingVolume)
-            if first and self._outcome is not None and not self.logic.isInView(parameters):
+            if first and self._outcome is not None and not inputs.isInView(parameters):
                 showOverlay(parameters.fixedVolume, parameters.movingVolume, self._outcome.pair.plane)
             self._flicker.stop()
             _DRAW[mode](self, overlay)
@@ -137,12 +142,12 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
             self.addObserver(view, vtk.vtkCommand.ModifiedEvent, self._onSlice)
 
     def _onSlice(self, caller: Any, event: str) -> None:
-        if self.parameters and self.parameters.overlay in _OF_THE_SLICE and not self.panel.isLive:
+        if self.isShown and self.parameters.overlay in _OF_THE_SLICE and not self.panel.live.isOn:
             self._follow.start()
 
     def _images(self, overlay: overlays.Overlay) -> overlays.OverlayImages:
         """What the outcome holds of the slice that is shown, and the rest from the scene."""
-        plane, outcome = self.logic.plane(self.parameters), self._outcome
+        plane, outcome = inputs.chosenPlane(self.parameters), self._outcome
         if outcome is None or outcome.pair.plane.name != plane.name or not self.ui.warpedCheckBox.checked:
             return overlays.overlayImages(overlay, plane)
         return overlays.overlayImages(overlay, outcome.pair.plane, outcome.pair.fixed.pixels, outcome.warpedPixels)
@@ -164,17 +169,17 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         overlays.flicker(overlay, self._movingTurn)
 
     def _takeTurns(self) -> None:
-        parameters = self.parameters
-        if not parameters or not parameters.fixedVolume or not parameters.movingVolume:
+        if not self.isShown or not self.parameters.fixedVolume or not self.parameters.movingVolume:
             self._flicker.stop()
             return
+        parameters = self.parameters
         self._movingTurn = not self._movingTurn
         overlays.flicker(overlays.enterOverlay(parameters.fixedVolume, parameters.movingVolume), self._movingTurn)
 
     def _drawDeformation(self) -> None:
         parameters = self.parameters
         draw = {GRID: deformationGrid, ARROWS: deformationGlyphs}.get(parameters.deformation)
-        shown = self.logic.shownTransform(parameters)
+        shown = inputs.shownTransform(parameters)
         for transform in slicer.util.getNodesByClass("vtkMRMLTransformNode"):
             if transform.GetDisplayNode() is not None and (draw is None or transform is not shown):
                 hideDeformation(transform)
@@ -183,7 +188,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
 
     def _onWarped(self, warped: bool) -> None:
         with self.panel.attempt():
-            self.logic.check(self.parameters)
+            inputs.check(self.parameters)
             overlays.showWarped(
                 overlays.enterOverlay(self.parameters.fixedVolume, self.parameters.movingVolume), warped
             )
@@ -195,9 +200,9 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
             self.show(self._outcome)
             return
         with self.panel.attempt():
-            self.logic.check(self.parameters)
+            inputs.check(self.parameters)
             overlay = overlays.enterOverlay(self.parameters.fixedVolume, self.parameters.movingVolume)
-            side_by_side.showSideBySide(overlay, self.logic.plane(self.parameters))
+            side_by_side.showSideBySide(overlay, inputs.chosenPlane(self.parameters))
             self._followLinked()
             self._fit.start()
             return
@@ -214,16 +219,16 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
     def _onLayout(self, caller: Any, event: str) -> None:
         """Another layout was chosen: it stays, and the view from before is followed again."""
         isOn = side_by_side.isSideBySide(slicer.mrmlScene)
-        if self.parameters and self.ui.linkedButton.checked and not isOn:
+        if self.isShown and self.ui.linkedButton.checked and not isOn:
             view_state.forget(caller)
             self._leaveLinked()
         self._check(self.ui.linkedButton, isOn)
 
     def _fitLinked(self) -> None:
         """Once the views have their size."""
-        if self.parameters and self.ui.linkedButton.checked:
+        if self.isShown and self.ui.linkedButton.checked:
             with self.panel.attempt():
-                side_by_side.fitSideBySide(slicer.mrmlScene, self.logic.plane(self.parameters))
+                side_by_side.fitSideBySide(slicer.mrmlScene, inputs.chosenPlane(self.parameters))
 
     def _followLinked(self) -> None:
         """Lets Live, landmarks and overlays follow the views beside each other, where one scrolls now."""
@@ -231,7 +236,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):
         self.parameters.sliceView = side_by_side.fixedView(slicer.mrmlScene)
 
     def _leaveLinked(self) -> None:
-        if self.parameters and self.parameters.sliceView is side_by_side.fixedView(slicer.mrmlScene):
+        if self.isShown and self.parameters.sliceView is side_by_side.fixedView(slicer.mrmlScene):
             isThere = self._viewBefore is not None and self._viewBefore.GetScene() is not None
             self.parameters.sliceView = self._viewBefore if isThere else slicer.util.getNode("vtkMRMLSliceNodeRed")
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
+
+from ...interaction.parameters import RegistrationParameters
+
+if TYPE_CHECKING:
+    from ..panel import RegistrationPanel
 
 _ROWS = 8  # A table shows so many rows before it scrolls.
 
@@ -14,16 +19,27 @@ class Section:
     """Some of the panel's controls.
 
     Args:
-        panel: The module's widget, with ``ui``, ``logic``, ``parameters``, ``say`` and ``attempt``.
+        panel: The behaviour of the module's widget.
     """
 
-    def __init__(self, panel: Any) -> None:
+    def __init__(self, panel: RegistrationPanel) -> None:
         self.panel, self.ui, self.logic = panel, panel.ui, panel.logic
 
     @property
-    def parameters(self) -> Any:
-        """What the panel shows now; ``None`` while it is left."""
+    def parameters(self) -> RegistrationParameters:
+        """What the panel shows now.
+
+        Raises:
+            RuntimeError: The panel is not shown.
+        """
+        if self.panel.parameters is None:
+            raise RuntimeError("The panel has no parameters while it is not shown.")
         return self.panel.parameters
+
+    @property
+    def isShown(self) -> bool:
+        """Whether the panel is shown, so that it has parameters."""
+        return self.panel.parameters is not None
 
     def update(self) -> None:
         """Shows the parameters; called whenever one of them changed."""
@@ -33,22 +49,13 @@ class Section:
 
 
 def connect(sender: Any, signal: str, slot: Callable[..., Any]) -> None:
-    """Connects, and is loud where Qt only prints.
+    """Connects a slot to a signal.
 
     Raises:
         AttributeError: There is no such signal.
     """
     if not sender.connect(signal, slot):
         raise AttributeError(f"{sender.objectName} has no signal {signal}")
-
-
-def singleShot(milliseconds: int, slot: Callable[[], None]) -> Any:
-    """A timer that calls once after each start; a start while it runs puts it off."""
-    timer = qt.QTimer()
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    connect(timer, "timeout()", slot)
-    return timer
 
 
 def prepareTable(table: Any, headers: Sequence[str]) -> None:

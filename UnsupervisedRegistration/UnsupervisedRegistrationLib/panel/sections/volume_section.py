@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ...interaction import inputs
 from .section import Section, connect
+
+if TYPE_CHECKING:
+    from ..panel import RegistrationPanel
 
 
 class VolumeSection(Section):
     """A range of slices, and a sequence."""
 
-    def __init__(self, panel: Any) -> None:
+    def __init__(self, panel: RegistrationPanel) -> None:
         super().__init__(panel)
         self._volume: Any = None
         connect(self.ui.registerVolumeButton, "clicked(bool)", self.onVolume)
@@ -19,13 +23,13 @@ class VolumeSection(Section):
     def update(self) -> None:
         """Offers the slices that the fixed volume has along the chosen orientation."""
         parameters, ui = self.parameters, self.ui
-        last = self.logic.sliceCount(parameters) - 1
+        last = inputs.countSlices(parameters) - 1
         ui.firstSliceSpinBox.setMaximum(last)
         ui.lastSliceSpinBox.setMaximum(last)
         if (parameters.fixedVolume, last) != self._volume:
             self._volume = (parameters.fixedVolume, last)
             ui.firstSliceSpinBox.value, ui.lastSliceSpinBox.value = 0, last
-        ui.registerVolumeButton.enabled = not self.logic.missing(parameters)
+        ui.registerVolumeButton.enabled = not inputs.missing(parameters)
         ui.registerSequenceButton.enabled = bool(parameters.sequence)
 
     def onVolume(self, checked: bool = False) -> None:
@@ -35,9 +39,9 @@ class VolumeSection(Section):
 
     def onSequence(self, checked: bool = False) -> None:
         """Registers each frame to the first."""
-        self.panel.stopLive()
-        sentence = self.panel.work(
-            lambda progress: self.logic.applySequence(self.parameters, progress), self.logic.checkSequence
+        self.panel.live.stop()
+        sentence = self.panel.longWork.run(
+            lambda progress: self.logic.applySequence(self.parameters, progress), inputs.checkSequence
         )
         if sentence:
             self.panel.say(sentence)

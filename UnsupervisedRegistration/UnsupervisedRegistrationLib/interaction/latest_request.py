@@ -1,4 +1,4 @@
-"""Work in another thread of which only the newest request counts."""
+"""Work in another thread of which only the latest request counts."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-import qt
+from .scheduling import Scheduler
 
 _WAIT_MS = 8  # Of the main thread for the outcome at a time, shorter than a frame of the screen,
 _EVENTS_MS = 2  # and the time that events have in between, less if there are none.
 
-_ending: set[NewestRequest] = set()
+_ending: set[LatestRequestWorker] = set()
 """Stopped while at work; kept until their thread is done, so that it never holds the last reference to a node."""
 
 
-class NewestRequest:
+class LatestRequestWorker:
     """Runs a function in one thread of its own and hands its outcome over in the main thread.
 
-    While a request is at work, the newest of those that come waits and the others are dropped; the outcome of a
+    While a request is at work, the latest of those that come waits and the others are dropped. The outcome of a
     request that was overtaken is dropped as well.
 
-    Slicer's event loop keeps the interpreter lock between events, and the thread would stand still after almost every
-    operation on a tensor. Therefore a timer lets the main thread wait for the outcome for moments too short to be seen,
-    in which the thread has the lock. It stands still while there is no work.
+    Slicer's event loop keeps the interpreter lock between events, so the thread would stop after almost every operation
+    on a tensor. Therefore a timer lets the main thread wait for the outcome for moments too short to be seen, in which
+    the thread has the lock. The timer stops while there is no work.
 
     MRML nodes and widgets must not be destroyed in another thread. Therefore the main thread holds a request until the
-    work is done, and the collector of cyclic garbage, which runs in whatever thread it likes, rests meanwhile.
+    work is done, and the collector of cyclic garbage, which runs in any thread, is off meanwhile.
 
     Args:
         work: Runs in the thread; touches no node and no widget.
         done: Called in the main thread with the request and the outcome.
         failed: Called in the main thread with the request and the exception that ``work`` raised.
+        scheduler: Makes the timer.
     """
 
     def __init__(
@@ -40,15 +41,14 @@ class NewestRequest:
         work: Callable[[Any], Any],
         done: Callable[[Any, Any], None],
         failed: Callable[[Any, BaseException], None],
+        scheduler: Scheduler,
     ) -> None:
         self._work, self._done, self._failed = work, done, failed
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="UnsupervisedRegistration")
-        self._running: tuple[Any, Future] | None = None
+        self._running: tuple[Any, Future[Any]] | None = None
         self._waiting: list[Any] = []
-        self._stopped = self._rests = False
-        self._timer = qt.QTimer()
-        self._timer.setInterval(_EVENTS_MS)
-        self._timer.connect("timeout()", self._collect)
+        self._stopped = self._gcWasOn = False
+        self._timer = scheduler(_EVENTS_MS, self._collect, repeats=True)
 
     @property
     def isBusy(self) -> bool:
@@ -57,7 +57,7 @@ class NewestRequest:
 
     @property
     def isOvertaken(self) -> bool:
-        """Whether nobody waits for the outcome any more, so that the work at hand may stop."""
+        """Whether the outcome of the work at hand will be dropped, so that it may stop."""
         return self._stopped or bool(self._waiting)
 
     def ask(self, request: Any) -> None:
@@ -73,10 +73,10 @@ class NewestRequest:
         if self._running is not None:
             _ending.add(self)
         else:
-            self._timer.deleteLater()  # PythonQt keeps what a timer calls as long as the timer.
+            self._timer.release()
 
     def _start(self) -> None:
-        self._rests = gc.isenabled()
+        self._gcWasOn = gc.isenabled()
         gc.disable()
         request = self._waiting.pop()
         self._running = (request, self._executor.submit(self._work, request))
@@ -90,14 +90,18 @@ class NewestRequest:
             return
         self._running = None
         self._timer.stop()
-        if self._rests:
+        if self._gcWasOn:
             gc.enable()
         _ending.discard(self)
+        self._handOver(request, future)
+
+    def _handOver(self, request: Any, future: Future[Any]) -> None:
+        error = future.exception()
         if self._waiting:
             self._start()
         elif self._stopped:
-            self._timer.deleteLater()
-        elif future.exception() is None:
+            self._timer.release()
+        elif error is None:
             self._done(request, future.result())
         else:
-            self._failed(request, future.exception())
+            self._failed(request, error)

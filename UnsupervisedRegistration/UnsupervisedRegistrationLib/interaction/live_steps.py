@@ -1,4 +1,4 @@
-"""What Live does with one slice: takes it out of the scene, runs the network, puts the outcome back."""
+"""What Live does with one slice: reads it from the scene, registers it, puts the result into the scene."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import slicer.util
 
-from ..interaction.choices import TRUST
 from ..scene.geometry.planes import localIjkToRas
 from ..scene.geometry.result_transform import initialTransformOf
 from ..scene.landmarks.markups import labelledPositions
+from . import inputs
+from .choices import AUTOMATIC, TRUST
+from .device_fallback import DeviceFallback
+from .parameters import RegistrationParameters
+
+ModelChooser = Callable[[Any, Any], tuple[str, str]]
+"""From a fixed and a moving volume to the name or file of a model and the reason."""
 
 _REFINE_SECONDS = 0.4  # While a landmark is dragged, the answer is worth more than the last bit of fit.
 _NOTHING: tuple[Any, Any, tuple[str, ...]] = (None, None, ())
@@ -25,23 +31,24 @@ class LiveRequest(NamedTuple):
     pair: Any
     model: Any
     settings: dict[str, Any]
-    fallsBack: bool
+    onCpuInstead: bool
 
 
 class LiveSteps:
     """What Live does with the scene before and after the network, and with the network between them.
 
     Args:
-        logic: Of the module.
         parameters: What to register; may change meanwhile.
+        chooseModel: Asked where the parameters leave the model to it.
+        device: Runs the registration.
     """
 
-    def __init__(self, logic: Any, parameters: Any) -> None:
-        self._logic, self._parameters = logic, parameters
+    def __init__(self, parameters: RegistrationParameters, chooseModel: ModelChooser, device: DeviceFallback) -> None:
+        self._parameters, self._chooseModel, self._device = parameters, chooseModel, device
         self._model: tuple[str, Any] = ("", None)
         self._choice: tuple[Any, str] = (None, "")
         self._prealigned = _NOTHING
-        self._crowdedDevice = ""
+        self._fullDevice = ""
         self.reason = ""
 
     @property
@@ -61,13 +68,13 @@ class LiveSteps:
             p.fixedVolume.GetParentTransformNode() if p.fixedVolume else None,
             initialTransformOf(p.movingVolume) if p.movingVolume else None,
         ]
-        return [node for node in (*chosen, *parents, *(self._logic.steering(p) or ())) if node]
+        return [node for node in (*chosen, *parents, *(inputs.steeringLandmarks(p) or ())) if node]
 
     def state(self) -> tuple[Any, ...]:
         """What the outcome depends on; as long as it stays the same there is nothing to do."""
         p = self._parameters
-        settings = (p.model, p.device, p.confined, p.prealignment, p.refine, p.similarity, p.smoothnessWeight)
-        points = [tuple(labelledPositions(node)) for node in self._logic.steering(p) or ()]
+        settings = (p.model, p.device, p.thisSliceOnly, p.prealignment, p.refine, p.similarity, p.smoothnessWeight)
+        points = [tuple(labelledPositions(node)) for node in inputs.steeringLandmarks(p) or ()]
         view = None if p.sliceView is None else slicer.util.arrayFromVTKMatrix(p.sliceView.GetSliceToRAS()).tobytes()
         shows = (p.overlay == TRUST, p.initialTransform)
         return (view, settings, shows, tuple(points), tuple(self.nodes()), self._voxels())
@@ -86,29 +93,29 @@ class LiveSteps:
             OSError: The model cannot be read.
             ValueError: Something does not fit, such as a view that shows no slice of the volume.
         """
-        from ..scene.registration.slice import landmarksInPlane
+        from ..scene.registration.slice_pair import landmarksInPlane
 
-        logic, p = self._logic, self._parameters
-        logic.check(p)
-        with logic.placed(p):
+        p = self._parameters
+        inputs.check(p)
+        with inputs.initialTransformSet(p):
             pair = self._pair()
-            lists = logic.steering(p)
+            lists = inputs.steeringLandmarks(p)
             points = landmarksInPlane(pair, *lists)[0] if lists else None
             model = self._chosenModel()
-        fallsBack = p.device == self._crowdedDevice
+        onCpuInstead = p.device == self._fullDevice
         settings = {
-            "device": "cpu" if fallsBack else p.device,
-            "refinement": logic.refinement(p, _REFINE_SECONDS),
+            "device": "cpu" if onCpuInstead else p.device,
+            "refinement": inputs.chosenRefinement(p, _REFINE_SECONDS),
             "landmarks": points,
             "trust": p.overlay == TRUST,
         }
-        return LiveRequest(pair, model, settings, fallsBack)
+        return LiveRequest(pair, model, settings, onCpuInstead)
 
     def _pair(self) -> Any:
         """Both slices, pre-aligned as on the first slice while images, placement and orientation stay the same."""
-        from ..scene.registration.slice import samplePair
+        from ..scene.registration.slice_pair import samplePair
 
-        p, plane = self._parameters, self._logic.plane(self._parameters)
+        p, plane = self._parameters, inputs.chosenPlane(self._parameters)
         key = (p.prealignment, self.nodes(), self._voxels(), plane.ijkToRas[:3, :3].tobytes())
         known, placement, remarks = self._prealigned
         pair = samplePair(
@@ -133,7 +140,9 @@ class LiveSteps:
         key = (p.model, p.fixedVolume, p.movingVolume, p.fixedVolume.GetName(), p.movingVolume.GetName())
         key += self._voxels()
         if self._choice[0] != key:
-            name, self.reason = self._logic.chooseModel(p)
+            name, self.reason = (
+                self._chooseModel(p.fixedVolume, p.movingVolume) if p.model == AUTOMATIC else (p.model, "")
+            )
             self._choice = (key, name)
         if self._model[0] != self._choice[1]:
             self._model = (self._choice[1], openModel(self._choice[1]))
@@ -151,11 +160,11 @@ class LiveSteps:
             if isOvertaken():
                 raise Cancelled
 
-        outcome = self._logic.onDevice(registerPair, request.pair, request.model, progress=progress, **request.settings)
-        if self._logic.fellBack:  # The next slice would not fit either, and finding out takes long.
-            self._crowdedDevice = request.settings["device"]
-        self._logic.fellBack |= request.fallsBack
-        return outcome
+        result = self._device.run(registerPair, request.pair, request.model, progress=progress, **request.settings)
+        if self._device.usedCpu:  # The next slice would not fit either, and finding out takes long.
+            self._fullDevice = request.settings["device"]
+        self._device.usedCpu |= request.onCpuInstead
+        return result
 
     def show(self, request: LiveRequest, registration: Any) -> Any:
         """Puts the outcome into the scene; in the main thread.
@@ -163,13 +172,13 @@ class LiveSteps:
         Raises:
             ValueError: A node was deleted meanwhile, or the output cannot be used.
         """
-        from ..scene.registration.slice import checkOutputNodes, showSliceResult
+        from ..scene.registration.result_nodes import checkOutputNodes, showSliceResult
 
         p = self._parameters
-        self._logic.check(p)
-        self._logic.keepOtherOutcome(p)
+        inputs.check(p)
+        inputs.releaseOtherOutputs(p)
         checkOutputNodes(request.pair, p.transform, p.warpedVolume)
-        outcome = showSliceResult(request.pair, registration, p.transform, p.warpedVolume, p.confined, exact=False)
+        outcome = showSliceResult(request.pair, registration, p.transform, p.warpedVolume, p.thisSliceOnly, exact=False)
         if (p.transform, p.warpedVolume) != (
             outcome.transformNode,
             outcome.warpedVolume,

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import qt
 import slicer
 import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
-from .latest_request import NewestRequest
+from .latest_request import LatestRequestWorker
 from .live_steps import LiveSteps
+from .scheduling import Scheduler
 
 DEBOUNCE_MS = 5
 """What changes the slice comes in several events at once. Of those that come later, as the wheel turns on, the newest
@@ -23,8 +23,8 @@ _FIRST = 200.0  # Priority above that of the panel, which no longer chooses a no
 _POINT_EVENTS = ("PointModifiedEvent", "PointAddedEvent", "PointRemovedEvent")
 
 
-class LiveRegistration(slicer.util.VTKObservationMixin):
-    """Follows a slice view, its images, their placement and, if they steer, the landmarks.
+class LiveController(slicer.util.VTKObservationMixin):
+    """Follows a slice view, its images, their transforms and, if they constrain the deformation, the landmarks.
 
     Nodes are touched in the main thread only; the other thread runs the network.
 
@@ -32,7 +32,8 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
         steps: What is done in each thread.
         shown: Told of each outcome, and the ms from the change of the slice to the finished overlay.
         problem: Told in a sentence why a slice could not be registered; the scene is as it was.
-        ended: Told in a sentence that a node vanished, and that all has stopped.
+        ended: Told in a sentence that Live has stopped, because a node was deleted or the registration failed.
+        scheduler: Makes the timers.
     """
 
     def __init__(
@@ -41,15 +42,13 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
         shown: Callable[[Any, float], None],
         problem: Callable[[str], None],
         ended: Callable[[str], None],
+        scheduler: Scheduler,
     ) -> None:
         super().__init__()
         self._steps = steps
         self._shown, self._problem, self._ended = shown, problem, ended
-        self._newest = NewestRequest(self._compute, self._show, self._fail)
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(DEBOUNCE_MS)
-        self._timer.connect("timeout()", self._ask)
+        self._worker = LatestRequestWorker(self._compute, self._show, self._fail, scheduler)
+        self._timer = scheduler(DEBOUNCE_MS, self._ask)
         self._since = time.perf_counter()
         self._state: Any = None
         self._nodes: list[Any] = []
@@ -68,7 +67,7 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
     @property
     def isBusy(self) -> bool:
         """Whether something changed that is not shown yet."""
-        return self._timer.isActive() or self._newest.isBusy
+        return self._timer.isActive() or self._worker.isBusy
 
     def changed(self, caller: Any = None, event: str = "") -> None:
         """Registers again if the slice, the settings or steering landmarks are no longer those of the last time."""
@@ -80,9 +79,8 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
 
     def stop(self) -> None:
         """Lets go of nodes, timers and the thread; what was shown stays."""
-        self._timer.stop()
-        self._timer.deleteLater()  # PythonQt keeps what a timer calls as long as the timer.
-        self._newest.stop()
+        self._timer.release()
+        self._worker.stop()
         self.removeObservers()
 
     def _onChange(self, caller: Any, event: str) -> None:
@@ -117,7 +115,7 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
             elif node.IsA("vtkMRMLSegmentationNode"):
                 self.addObserver(node, slicer.vtkSegmentation.SourceRepresentationModified, self._onChange)
 
-    @vtk.calldata_type(vtk.VTK_OBJECT)
+    @vtk.calldata_type(vtk.VTK_OBJECT)  # type: ignore[untyped-decorator]
     def _onRemoved(self, caller: Any, event: str, node: Any) -> None:
         if node in self._nodes:
             self.stop()
@@ -126,12 +124,12 @@ class LiveRegistration(slicer.util.VTKObservationMixin):
 
     def _ask(self) -> None:
         try:
-            self._newest.ask(self._steps.sample())
+            self._worker.ask(self._steps.sample())
         except (ValueError, OSError) as error:
             self._problem(str(error))
 
     def _compute(self, request: Any) -> Any:
-        return self._steps.compute(request, lambda: self._newest.isOvertaken)
+        return self._steps.compute(request, lambda: self._worker.isOvertaken)
 
     def _show(self, request: Any, registration: Any) -> None:
         try:

@@ -1,0 +1,137 @@
+"""What the parameters ask for: volumes, slice, landmarks; ``check`` refuses what cannot be registered."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ..scene.geometry import planes
+from ..scene.geometry.planes import Orientation, SlicePlane
+from ..scene.geometry.result_transform import initialTransformOf, isResultTransformOf, resultTransformOf
+from ..scene.landmarks.tre_table import TreTable, targetRegistrationError
+from .choices import IN_VIEW, ORIENTATIONS
+from .parameters import RegistrationParameters
+
+
+def missing(parameters: RegistrationParameters) -> str:
+    """What has to be chosen before Apply; empty if nothing."""
+    if not parameters.fixedVolume or not parameters.movingVolume:
+        return _("Choose a fixed and a moving volume")
+    if parameters.fixedVolume is parameters.movingVolume:
+        return _("Choose two different volumes as fixed and moving")
+    if isInView(parameters) and not parameters.sliceView:
+        return _("Choose the slice view to register")
+    if bool(parameters.fixedLandmarks) != bool(parameters.movingLandmarks):
+        return _("Choose landmarks on both images, or on none")
+    return ""
+
+
+def check(parameters: RegistrationParameters) -> None:
+    """Refuses parameters with which no pair can be registered.
+
+    Raises:
+        ValueError: Something is not chosen, or was deleted.
+    """
+    sentence = missing(parameters)
+    if sentence:
+        raise ValueError(f"{sentence}.")
+
+
+def checkSequence(parameters: RegistrationParameters) -> None:
+    """Refuses parameters without a sequence.
+
+    Raises:
+        ValueError: None is chosen, or it was deleted.
+    """
+    if not parameters.sequence:
+        raise ValueError(_("Choose a sequence of volumes."))
+
+
+def isInView(parameters: RegistrationParameters) -> bool:
+    """Whether a slice view chooses the slice."""
+    return parameters.sliceSource == IN_VIEW
+
+
+def chosenPlane(parameters: RegistrationParameters) -> SlicePlane:
+    """The plane of the slice to register.
+
+    Raises:
+        ValueError: It does not cut the fixed volume, or something is not chosen.
+    """
+    check(parameters)
+    if isInView(parameters):
+        return planes.planeFromSliceNode(parameters.sliceView, parameters.fixedVolume)
+    return planes.planeFromIndex(parameters.fixedVolume, ORIENTATIONS[parameters.sliceSource], parameters.sliceIndex)
+
+
+def chosenOrientation(parameters: RegistrationParameters) -> Orientation:
+    """Axial, sagittal or coronal, as chosen or as in the view; axial for an oblique view."""
+    if not isInView(parameters):
+        return ORIENTATIONS[parameters.sliceSource]
+    name = parameters.sliceView.GetOrientation().lower() if parameters.sliceView else ""
+    return next((orientation for orientation in ORIENTATIONS.values() if orientation == name), "axial")
+
+
+def countSlices(parameters: RegistrationParameters) -> int:
+    """Number of slices of the fixed volume along the orientation; 1 without a volume."""
+    if not parameters.fixedVolume:
+        return 1
+    try:
+        return planes.sliceCount(parameters.fixedVolume, chosenOrientation(parameters))
+    except ValueError:
+        return 1
+
+
+def steeringLandmarks(parameters: RegistrationParameters) -> tuple[Any, Any] | None:
+    """The landmark lists that constrain the deformation, fixed first; ``None`` without any."""
+    if not (parameters.steer and parameters.fixedLandmarks and parameters.movingLandmarks):
+        return None
+    return parameters.fixedLandmarks, parameters.movingLandmarks
+
+
+def landmarkErrors(parameters: RegistrationParameters, transformNode: Any) -> TreTable | None:
+    """Target registration errors of the landmarks that pair; ``None`` without a pair."""
+    if not (parameters.fixedLandmarks and parameters.movingLandmarks):
+        return None
+    errors = targetRegistrationError(
+        parameters.fixedLandmarks, parameters.movingLandmarks, transformNode, parameters.movingVolume, complete=False
+    )
+    return errors if errors.labels else None
+
+
+def shownTransform(parameters: RegistrationParameters) -> Any:
+    """The transform of the result that the moving volume shows now; ``None`` without any."""
+    return resultTransformOf(parameters.movingVolume) if parameters.movingVolume else None
+
+
+def releaseOtherOutputs(parameters: RegistrationParameters) -> None:
+    """Asks for new output nodes if the chosen ones hold the result of another moving volume."""
+    if parameters.transform and not isResultTransformOf(parameters.transform, parameters.movingVolume):
+        parameters.transform = parameters.warpedVolume = None
+
+
+@contextlib.contextmanager
+def initialTransformSet(parameters: RegistrationParameters) -> Iterator[None]:
+    """Sets the chosen initial transform as the parent of the moving volume; an exception restores the former parent."""
+    moving, initial, isDone = parameters.movingVolume, parameters.initialTransform, False
+    before = moving.GetTransformNodeID()
+    if initial and initialTransformOf(moving) is not initial:
+        moving.SetAndObserveTransformNodeID(initial.GetID())
+    try:
+        yield
+        isDone = True
+    finally:
+        if not isDone and moving.GetScene():
+            moving.SetAndObserveTransformNodeID(before)
+
+
+def chosenRefinement(parameters: RegistrationParameters, seconds: float) -> Any:
+    """How the result is refined, in ``seconds`` at most; ``None`` if it is not."""
+    if not (parameters.refine or parameters.steer):
+        return None
+    from ..scene.registration.slice import Refinement
+
+    return Refinement(similarity=parameters.similarity, smoothness_weight=parameters.smoothnessWeight, seconds=seconds)

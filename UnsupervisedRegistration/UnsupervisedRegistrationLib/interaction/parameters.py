@@ -1,0 +1,95 @@
+"""What the panel shows and a saved scene keeps."""
+
+from typing import Annotated, Any
+
+import slicer
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+
+from .choices import AUTOMATIC, DEFORMATIONS, IN_VIEW, ORIENTATIONS, OVERLAYS, PREALIGNMENTS, SIMILARITIES
+
+FORMER_NAMES = {"confined": "thisSliceOnly"}
+"""Names that parameters had in scenes of earlier versions, with today's names."""
+
+
+@parameterNodeWrapper
+class RegistrationParameters:
+    """Typed access to the parameter node of the module.
+
+    Attributes:
+        fixedVolume: Stays where it is.
+        movingVolume: Is warped.
+        sliceSource: A view, or an orientation and an index.
+        sliceView: The view.
+        sliceIndex: Of the fixed slice, from 0.
+        model: Name or file, or ``AUTOMATIC``.
+        mask: Segmentation or labelmap of the region of interest in the fixed image.
+        movingMask: The same in the moving image.
+        initialTransform: Becomes the parent of the moving volume before the registration.
+        prealignment: Linear in-plane alignment before the network.
+        refine: Instance optimisation of this pair.
+        similarity: Measure that the optimisation maximises.
+        smoothnessWeight: Weight of the regularisation, relative to the default.
+        refineSeconds: Time limit of the optimisation, s.
+        steer: Landmarks constrain the deformation.
+        overlay: How the two images are combined in the slice view.
+        blend: Opacity of the moving image, 0..1.
+        flickerRate: Changes per second.
+        tileSize: Side of a square of the checkerboard, mm.
+        swipe: Share of the width that shows the fixed image, 0..1.
+        deformation: How the deformation is drawn.
+        gridSpacing: Distance of its lines or arrows, mm.
+        transform: Receives the displacement.
+        warpedVolume: Receives the warped slice.
+        fixedLandmarks: Points on the fixed image, paired by label with ..
+        movingLandmarks: .. those on the moving image.
+        errorTable: Receives their target registration errors.
+        sequence: Its frames are registered to the first.
+        device: Where the network runs.
+        thisSliceOnly: Warp the registered slice only.
+    """
+
+    fixedVolume: slicer.vtkMRMLScalarVolumeNode
+    movingVolume: slicer.vtkMRMLScalarVolumeNode
+    sliceSource: Annotated[str, Choice([IN_VIEW, *ORIENTATIONS])] = IN_VIEW
+    sliceView: slicer.vtkMRMLSliceNode
+    sliceIndex: int = 0
+    model: str = AUTOMATIC
+    mask: slicer.vtkMRMLNode
+    movingMask: slicer.vtkMRMLNode
+    initialTransform: slicer.vtkMRMLTransformNode
+    prealignment: Annotated[str, Choice(PREALIGNMENTS)] = "auto"
+    refine: bool = False
+    similarity: Annotated[str, Choice(SIMILARITIES)] = "auto"
+    smoothnessWeight: Annotated[float, WithinRange(0.05, 5.0)] = 1.0
+    refineSeconds: Annotated[float, WithinRange(0.5, 60.0)] = 10.0
+    steer: bool = False
+    overlay: Annotated[str, Choice(OVERLAYS)] = "Blend"
+    blend: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
+    flickerRate: Annotated[float, WithinRange(0.5, 8.0)] = 2.0
+    tileSize: Annotated[float, WithinRange(2.0, 100.0)] = 20.0
+    swipe: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
+    deformation: Annotated[str, Choice(DEFORMATIONS)] = "Hidden"
+    gridSpacing: Annotated[float, WithinRange(2.0, 50.0)] = 10.0
+    transform: slicer.vtkMRMLTransformNode
+    warpedVolume: slicer.vtkMRMLScalarVolumeNode
+    fixedLandmarks: slicer.vtkMRMLMarkupsFiducialNode
+    movingLandmarks: slicer.vtkMRMLMarkupsFiducialNode
+    errorTable: slicer.vtkMRMLTableNode
+    sequence: slicer.vtkMRMLSequenceNode
+    device: str = "auto"
+    thisSliceOnly: bool = True
+
+
+def readParameters(node: slicer.vtkMRMLScriptedModuleNode) -> RegistrationParameters:
+    """The parameters in a node, which may come from a scene of an earlier version."""
+    _takeFormerNames(node)
+    wrapper: Any = RegistrationParameters
+    return wrapper(node)  # type: ignore[no-any-return]
+
+
+def _takeFormerNames(node: slicer.vtkMRMLScriptedModuleNode) -> None:
+    """Moves each value that is stored under a former name to today's name."""
+    for former, name in FORMER_NAMES.items():
+        if node.HasParameter(former):
+            node.SetParameter(name, node.GetParameter(former))
+            node.UnsetParameter(former)

@@ -1,0 +1,197 @@
+"""The behaviour of the module's widget: parameters in, sentences out; each section looks after its own controls."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import slicer
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from ..interaction import inputs
+from ..interaction.parameters import RegistrationParameters
+from .logic import Applied
+from .long_work import LongWork, Progress
+from .sections.history_section import HistorySection
+from .sections.input_section import InputSection
+from .sections.landmark_section import LandmarkSection
+from .sections.live_section import LiveSection
+from .sections.model_section import ModelSection
+from .sections.overlay_section import OverlaySection
+from .sections.quality_section import QualitySection
+from .sections.section import connect
+from .sections.volume_section import VolumeSection
+
+_FIRST = 100.0  # Priority above that of the node selectors.
+
+
+class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
+    """Connects controls, parameters and scene.
+
+    Attributes:
+        ui: The controls by their names.
+        logic: A ``RegistrationLogic`` that knows the parameter node.
+        parameters: What the panel shows now; ``None`` while it is left.
+        result: The last registration; ``None`` without any.
+        sections: All of them.
+    """
+
+    ui: Any
+    logic: Any
+    parent: Any
+    parameters: RegistrationParameters | None
+
+    def __init__(self) -> None:
+        VTKObservationMixin.__init__(self)
+        self.logic = self.parameters = self.result = self._guiTag = None
+        self._hint = ""
+
+    def build(self, ui: Any, logic: Any) -> None:
+        """Connects the controls and follows the scene."""
+        self.ui, self.logic = ui, logic
+        self.longWork = LongWork(self)
+        self.inputs, self.models, self.live = InputSection(self), ModelSection(self), LiveSection(self)
+        self.quality, self.overlay = QualitySection(self), OverlaySection(self)
+        self.landmarks, self.history, self.volume = LandmarkSection(self), HistorySection(self), VolumeSection(self)
+        self.sections = (
+            *(self.inputs, self.models, self.live, self.quality),
+            *(self.overlay, self.landmarks, self.history, self.volume),
+        )
+        connect(ui.applyButton, "clicked(bool)", self.onApply)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved, priority=_FIRST)
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """Releases the scene."""
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self) -> None:
+        """Binds the parameter node when the panel is shown."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """Releases the parameter node when the panel is left."""
+        self.setParameterNode(None)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)  # type: ignore[untyped-decorator]
+    def onNodeAboutToBeRemoved(self, caller: Any, event: str, node: Any) -> None:
+        """Chooses nothing in place of a removed node; a selector by itself would choose the next one in its list."""
+        if not self.parameters:
+            return
+        for widget in vars(self.ui).values():
+            if hasattr(widget, "setCurrentNode") and widget.currentNode() is node:
+                widget.setCurrentNode(None)
+
+    def onSceneStartClose(self, caller: Any, event: str) -> None:
+        """Restores the views and releases nodes that are about to be removed."""
+        self.overlay.restore()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller: Any, event: str) -> None:
+        """Begins anew in the empty scene, or in one that was loaded."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        """Binds the panel to the scene's parameters and proposes the red view."""
+        parameters = self.logic.getParameterNode()
+        self.setParameterNode(parameters)
+        if not parameters.sliceView:
+            parameters.sliceView = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
+
+    def setParameterNode(self, parameters: Any) -> None:
+        """Binds the panel to other parameters, or to none."""
+        if self.parameters:
+            self._unbind(self.parameters)
+        self.parameters = parameters
+        if parameters:
+            # Unlike connectGui this gives the tag that disconnectGui needs in every version of Slicer.
+            named = {widget.property("SlicerParameterName"): widget for widget in vars(self.ui).values()}
+            bound = {name: widget for name, widget in named.items() if name}
+            self._guiTag = parameters.connectParametersToGui(bound)
+            self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onModified)
+            self.onModified()
+
+    def _unbind(self, parameters: Any) -> None:
+        self.longWork.cancel()
+        for section in self.sections:
+            section.release()
+        parameters.disconnectGui(self._guiTag)
+        self.removeObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onModified)
+
+    def onModified(self, caller: Any = None, event: str = "") -> None:
+        """Shows the parameters in all sections, and what is missing before Apply."""
+        if not self.parameters:
+            return
+        missing = inputs.missing(self.parameters)
+        self.ui.applyButton.enabled = not missing
+        self.ui.applyButton.toolTip = missing or _("Register the moving slice to the fixed slice, and keep the result")
+        if self.ui.statusLabel.text == self._hint:  # Nothing has been said since.
+            self._hint = f"{missing}." if missing else ""
+            self.say(self._hint)
+        for section in self.sections:
+            section.update()
+        self.longWork.holdButtons()
+
+    def onApply(self, checked: bool = False) -> None:
+        """Registers the slice."""
+        self.apply(lambda progress: self.logic.apply(self.parameters, progress))
+
+    def apply(self, job: Callable[[Progress], Applied | None]) -> None:
+        """Registers, keeps the result, and shows the images and a sentence about it."""
+        self.live.stop()
+        self.ui.warpedCheckBox.checked = True
+        applied = self.longWork.run(job)
+        if applied:
+            self.showResult(applied.result, applied.reason)
+            self.say(applied.sentence)
+
+    def showResult(self, result: Any, reason: str = "") -> None:
+        """Shows a new result in all sections."""
+        self.result = result
+        self.models.explain(reason)
+        self.quality.show(result)
+        self.overlay.show(result)
+        self.landmarks.measure()
+        if not self.live.isOn:
+            self.history.update()
+
+    def showScene(self) -> None:
+        """Shows what the scene holds now, after a stored result was shown, deleted or undone."""
+        self.quality.clear()
+        self.overlay.show(None)
+        self.landmarks.measure()
+        self.history.update()
+
+    def say(self, sentence: str) -> None:
+        """Shows a sentence below the buttons."""
+        self.ui.statusLabel.text = sentence
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Turns a refusal of the scene or of a file into a sentence in the panel; other exceptions show an error."""
+        with slicer.util.tryWithErrorDisplay(_("An unexpected error occurred.")):
+            try:
+                yield
+            except (ValueError, OSError) as error:
+                self.say(str(error))
+
+    def requireTorch(self) -> None:
+        """Asks for PyTorch.
+
+        Raises:
+            ValueError: It cannot be imported; the sentence says what to do.
+        """
+        try:
+            self.logic.requireTorch()  # May ask, so not under the wait cursor.
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error

@@ -1,0 +1,35 @@
+"""The quality check of the last result: a colour, a word and the reasons."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ...interaction import inputs
+from .section import Section
+
+_COLOURS = {"green": "#2e9e4f", "amber": "#d98e04", "red": "#d03030"}
+
+
+class QualitySection(Section):
+    """Says whether the last result can be used."""
+
+    def show(self, result: Any) -> None:
+        """Checks a result and shows the grade."""
+        self.ui.qualityLabel.text = self._describe(result)
+        self.ui.qualityLabel.visible = True
+
+    def clear(self) -> None:
+        """Shows no grade."""
+        self.ui.qualityLabel.visible = False
+
+    def _describe(self, result: Any) -> str:
+        """A coloured grade and its reasons, as rich text."""
+        from ...scene.reporting.judgement import judge
+
+        judgement = judge(result, inputs.landmarkErrors(self.parameters, result.transformNode))
+        grade = {"green": _("Good"), "amber": _("Look closely"), "red": _("Do not use")}[judgement.colour]
+        reasons = html.escape(judgement.sentence)
+        return f'<span style="color:{_COLOURS[judgement.colour]}">⬤</span> <b>{grade}:</b> {reasons}.'
