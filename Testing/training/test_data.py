@@ -15,6 +15,7 @@ from training.data.files import find_scans, image_files, scan_of
 from training.data.pairing import Pairing
 from training.data.store import open_store
 from training.synthesis.synthesis import Pair, SynthesisConfiguration, synthesise
+from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
 
 SIZE = (48, 48)
 
@@ -258,6 +259,14 @@ def test_scans_that_look_damaged_are_named_and_used(folder: Path, caplog: pytest
     (warning,) = [record.getMessage() for record in caplog.records]
     assert warning.startswith("3 of 9 scans look damaged and are used nevertheless:")
     assert all(name in warning for name in found)
+
+
+def test_clipping_beyond_the_intensity_window_is_no_damage(folder: Path) -> None:
+    for name, values in damaged(disc(50)).items():
+        write(folder / name, values)
+    window = PreprocessingConfiguration(intensity="window", lower=130, upper=170)
+    store = open_store(settings(folder, preprocessing=window), SIZE)
+    assert {Path(path).name for path in store.findings.doubtful} == {"few.nii.gz"}
 
 
 def test_a_warning_of_many_damaged_scans_names_some_and_counts_the_others(

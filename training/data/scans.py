@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from UnsupervisedRegistrationLib.core.images.preprocessing import to_unit_range
 _SMALLEST = 16  # Pixels along each side of a slice.
 _FEW_INTENSITIES = 16  # Fewer different ones in a scan are reported: the file was probably converted wrongly.
 _CLIPPED_SHARE = 0.1  # A larger share of the voxels inside the body at one value is reported.
+_CHECKED = 5  # Slices per scan that are searched for clipping; finding the foreground of all would double the time.
 _AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 _Masks = dict[str, list[Path]]
 
@@ -90,23 +92,30 @@ def read_slices(
 
 
 def doubt_about(image: tio.ScalarImage, data: DataConfiguration) -> str:
-    """Say why a scan looks damaged, or ``""``: it has few intensities, or was clipped inside the body."""
+    """Say why a scan looks damaged, or ``""``: it has few intensities, or was clipped inside the body.
+
+    Clipping at or beyond the limits of the intensity window is no damage, as preprocessing clips there too.
+    """
     count = count_intensities(image)
     if count < _FEW_INTENSITIES:
         return f"only {count} different intensities"
     inside = torch.cat(list(_body_values(image, data)) or [image.data.float().flatten()])
-    for name, value in (("lowest", inside.min()), ("highest", inside.max())):
+    window = data.preprocessing if data.preprocessing.intensity == "window" else None
+    for name, value in (("lowest", float(inside.min())), ("highest", float(inside.max()))):
+        if window and (value <= window.lower if name == "lowest" else value >= window.upper):
+            continue
         share = float((inside == value).float().mean())
         if share > _CLIPPED_SHARE:
-            return f"{share:.0%} of the voxels inside the body have the {name} value, {float(value):g}; it was clipped"
+            return f"{share:.0%} of the voxels inside the body have the {name} value, {value:g}; it was clipped"
     return ""
 
 
 def _body_values(image: tio.ScalarImage, data: DataConfiguration) -> Iterator[Tensor]:
-    """Intensities inside the body in the slices that are taken, before they are resampled."""
+    """Intensities inside the body in some of the slices that are taken, before they are resampled."""
     axis = _axis_of(image, data)
     voxels = image.data[0].float().movedim(axis, 0)
-    for index in _taken(len(voxels), data):
+    taken = _taken(len(voxels), data)
+    for index in taken[:: math.ceil(len(taken) / _CHECKED)]:
         values, low, high = voxels[index], voxels[index].min(), voxels[index].max()
         if high > low:
             yield values[foreground((values - low) / (high - low))]
