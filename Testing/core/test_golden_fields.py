@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-import golden
 import numpy as np
 import pytest
 import torch
+
+import golden
 
 STORED = json.loads(golden.TEXTS.read_text())
 NETWORK_PX = 0.01  # Sums in another order, on another processor, change a network's output by less.

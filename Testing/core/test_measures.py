@@ -131,7 +131,7 @@ def test_surface_distances_equal_distance_transforms_of_scipy(regions: tuple[Ten
 
 def test_large_surfaces_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = surface_distance(*squares(), (0.8, 0.5))
-    monkeypatch.setattr("UnsupervisedRegistrationLib.core.evaluation.metrics._POINTS", 7)
+    monkeypatch.setattr("UnsupervisedRegistrationLib.core.evaluation.metrics._POINTS_PER_BLOCK", 7)
     assert surface_distance(*squares(), (0.8, 0.5)) == pytest.approx(whole)
 
 

@@ -1,6 +1,6 @@
-"""The mathematics of the registration, in torch alone; runs in any Python.
+"""The mathematics of the registration, without Slicer.
 
-Conventions, valid in every module of this package:
+Conventions of all modules of this package:
 
 * Images are ``(B, C, *spatial)`` with ``spatial = (H, W)`` or ``(D, H, W)``, axes in array order (slowest first).
 * ``displacement`` is ``(B, d, *spatial)``, on the fixed grid, in voxels of that grid. Component ``c`` runs along
@@ -9,6 +9,17 @@ Conventions, valid in every module of this package:
 * Patient space is RAS in millimetres. LPS exists in files only. ``grid.ImageGrid.displacement_to_ras`` is the
   one function that turns voxel displacements into RAS vectors.
 
-Three modules do without torch, so that Slicer can use them before it is installed: ``phantom``, on numpy, draws the
-sample data, ``catalogue`` lists the model files, and ``choice`` tells which of them fits a pair.
+Words:
+
+* ``fixed`` stays, ``moving`` is registered to it, ``warped`` is the moving image after the registration.
+* ``mapping``: forward (fixed to moving) and inverse displacement together.
+* ``similarity``: how well two images agree; ``regularisation`` or smoothness: how smooth the displacement is.
+* ``folding``: the deformation is not invertible. Fold repair smooths the displacement there.
+* Instance optimisation: the displacement is optimised for one pair, starting from the result of the network.
+* Intensity mapping: a curve from the intensities of one image to those of the other; it gives matched intensities.
+* ``network``: the ``nn.Module``; ``model``: a file with network, configuration and card.
+* ``result``: what a registration returns; ``uncertainty``: its expected error, shown as the trust map.
+
+Modules that Slicer uses before torch is installed import it inside functions or not at all: ``images.phantom``,
+``models.selection`` and ``registration.options``.
 """

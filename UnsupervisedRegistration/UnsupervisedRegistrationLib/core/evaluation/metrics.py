@@ -1,4 +1,4 @@
-"""How good a registration is: overlap, distance, folding, consistency."""
+"""Metrics of a registration: overlap, distances, smoothness, consistency."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from ..spatial.deformation import compose, jacobian_determinant, lengths, sample_at
 from ..spatial.grid import ImageGrid
 
-_POINTS = 1024  # Of one surface that are compared with the other at once; bounds the memory.
+_POINTS_PER_BLOCK = 1024  # Points of a surface that are compared at once; limits the memory.
 
 
 def dice(first: Tensor, second: Tensor, labels: list[int] | None = None) -> dict[int, float]:
@@ -21,10 +21,10 @@ def dice(first: Tensor, second: Tensor, labels: list[int] | None = None) -> dict
     Args:
         first: Integer labels of any shape.
         second: Like ``first``.
-        labels: Which to score; without them all but 0 that occur in ``first``.
+        labels: Labels to score; by default all in ``first`` but 0.
 
     Returns:
-        Label to Dice; a label in neither labelmap is left out.
+        Label to Dice, without labels that are in neither labelmap.
     """
     if first.shape != second.shape:
         raise ValueError(f"Labelmaps of the shapes {tuple(first.shape)} and {tuple(second.shape)} do not compare.")
@@ -47,7 +47,7 @@ def target_registration_error(
         fixed_points: ``(N, d)`` in voxels of the grid, array order.
         moving_points: ``(N, d)`` likewise.
         displacement: ``(1, d, *grid.shape)``, voxels.
-        grid: Gives the size of a voxel.
+        grid: Grid of the images.
 
     Returns:
         ``(N,)`` mm.
@@ -58,11 +58,11 @@ def target_registration_error(
 
 
 class SurfaceDistance(NamedTuple):
-    """Of the surfaces of two regions from each other, both ways, mm; nan if one region is empty.
+    """Symmetric distances of two surfaces, mm; NaN if a region is empty.
 
     Attributes:
-        mean: Over the voxels of both surfaces together.
-        hd95: 95th percentile of each way, the larger of the two.
+        mean: Mean over the voxels of both surfaces.
+        hd95: 95th percentile of the distances in each direction, the larger of the two.
     """
 
     mean: float
@@ -70,7 +70,7 @@ class SurfaceDistance(NamedTuple):
 
 
 def surface_distance(first: Tensor, second: Tensor, spacing: tuple[float, ...]) -> SurfaceDistance:
-    """How far the surfaces of two regions are from each other.
+    """Distances between the surfaces of two regions.
 
     Args:
         first: Region ``(*spatial)``, 0 or 1.
@@ -86,7 +86,7 @@ def surface_distance(first: Tensor, second: Tensor, spacing: tuple[float, ...]) 
 
 
 def _surface(region: Tensor, spacing: tuple[float, ...]) -> Tensor:
-    """Positions in mm of the voxels of a region that touch its outside, ``(N, d)``."""
+    """Positions of the border voxels of a region, ``(N, d)`` mm."""
     inside, corner = _cropped(region.bool())
     core = inside.clone()
     for axis in range(inside.ndim):
@@ -96,7 +96,7 @@ def _surface(region: Tensor, spacing: tuple[float, ...]) -> Tensor:
 
 
 def _cropped(region: Tensor) -> tuple[Tensor, Tensor]:
-    """The box around a region with a margin of one voxel, and the index of its first corner ``(d,)``."""
+    """Bounding box of a region with a margin of one voxel, and the index of its first corner ``(d,)``."""
     first = []
     for axis in range(region.ndim):
         others = [other for other in range(region.ndim) if other != axis]
@@ -109,20 +109,17 @@ def _cropped(region: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _nearest(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance of every point ``(N, d)`` from the nearest of ``(M, d)``, and the other way round."""
+    """Distance of each point ``(N, d)`` to the nearest of ``(M, d)``, and of each of these to the nearest of those."""
     there, back = [], a.new_full((len(b),), math.inf)
-    for part in a.split(_POINTS):
+    for part in a.split(_POINTS_PER_BLOCK):
         distances = torch.cdist(part, b)
         there.append(distances.amin(dim=1))
         back = torch.minimum(back, distances.amin(dim=0))
     return torch.cat(there), back
 
 
-# Both ways to cut a cube into five tetrahedra: one at each corner, and two inner ones.
-
-
 def sd_log_jacobian(displacement: Tensor) -> float:
-    """Standard deviation of ``log(J + 3)`` two voxels inside the border, with the offset that Learn2Reg adds."""
+    """Standard deviation of ``log(J + 3)``, as in Learn2Reg, without two voxels at the border."""
     determinant = jacobian_determinant(displacement.double())
     for axis in range(2, determinant.ndim):
         determinant = determinant.narrow(axis, 2, determinant.shape[axis] - 4)
@@ -130,7 +127,7 @@ def sd_log_jacobian(displacement: Tensor) -> float:
 
 
 def inverse_consistency_error(forward: Tensor, backward: Tensor, grid: ImageGrid) -> Tensor:
-    """How far each voxel is from itself after going forward and back, ``(B, 1, *spatial)`` mm.
+    """Distance of each voxel from itself after both displacements, ``(B, 1, *spatial)`` mm.
 
     Args:
         forward: Displacement from fixed to moving, ``(B, d, *spatial)``, voxels.

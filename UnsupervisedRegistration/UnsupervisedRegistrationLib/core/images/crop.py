@@ -1,4 +1,4 @@
-"""The part of a pair that a network sees: the box outside which neither image shows anything."""
+"""The crop of a pair that is registered: the box outside which neither image shows anything."""
 
 from __future__ import annotations
 
@@ -14,26 +14,24 @@ from ..spatial.deformation import resize_displacement, warp
 from ..spatial.grid import ImageGrid
 from .preprocessing import PreprocessingConfiguration, resample, to_unit_range, working_shape
 
-LEAST = 64  # Voxels on a side that a network gets at least.
+LEAST = 64  # Minimum side of the crop, voxels.
 
+_MARGIN = 8  # Voxels of background around the contents of the images.
 
-_MARGIN = 8  # Voxels of background that it sees around what an image shows.
-
-
-_WINDOW_STEP = 3  # Voxels between the windows that measure the similarity of whole images; they overlap still.
+_WINDOW_STEP = 3  # Voxels between the windows that measure the similarity; they still overlap.
 
 
 @dataclass(frozen=True)
 class PreparedPair:
-    """What the network sees: the box of the images outside which neither shows anything.
+    """The crop of a pair at the working spacing, with intensities 0..1.
 
     Attributes:
         fixed: ``(B, 1, *box)``, 0..1, at the working spacing.
         moving: Like ``fixed``.
         mask: Like ``fixed``, or ``None``.
         moving_mask: Like ``mask``.
-        shape: Working voxels of the whole images.
-        start: First voxel of the box among them; its end may lie beyond theirs.
+        shape: Shape of the full working grid.
+        start: First voxel of the box in the full working grid. The box may extend beyond its end.
     """
 
     fixed: Tensor
@@ -45,27 +43,27 @@ class PreparedPair:
 
     @property
     def region(self) -> Tensor | None:
-        """Where the registration matters: the mask of the fixed image, or else of the moving one."""
+        """The mask of the fixed image, or else that of the moving image."""
         return self.moving_mask if self.mask is None else self.mask
 
     def spacing(self, grid: ImageGrid) -> tuple[float, ...]:
-        """mm of a working voxel along each axis, for images that came on ``grid``."""
+        """mm of a working voxel along each axis, for images on ``grid``."""
         return tuple(size * step / n for size, step, n in zip(grid.shape, grid.spacing, self.shape, strict=True))
 
     def to(self, device: torch.device) -> PreparedPair:
-        """The same on a device."""
+        """A copy on ``device``."""
         mask, moving_mask = (m if m is None else m.to(device) for m in (self.mask, self.moving_mask))
         return PreparedPair(self.fixed.to(device), self.moving.to(device), mask, moving_mask, self.shape, self.start)
 
     def weight(self, displacement: Tensor | None) -> Tensor | None:
-        """Where both images count once the moving one is warped: both masks, ``(B, 1, *box)``, or ``None``."""
+        """Product of the fixed and the warped moving mask, ``(B, 1, *box)``; ``None`` without masks."""
         if self.moving_mask is None:
             return self.mask
         inside = self.moving_mask if displacement is None else warp(self.moving_mask, displacement)
         return inside if self.mask is None else inside * self.mask
 
     def similarity(self, displacement: Tensor | None) -> float:
-        """Mean squared local correlation with the warped moving image, 0..1, where both count."""
+        """Mean squared local correlation of the fixed and the warped image, 0..1, inside the masks."""
         warped = self.moving if displacement is None else warp(self.moving, displacement)
         images, weight = (self.to_full_grid(warped), self.to_full_grid(self.fixed)), self.weight(displacement)
         if weight is None:
@@ -73,7 +71,7 @@ class PreparedPair:
         return 1 - float(local_ncc(*images, self.to_full_grid(weight)))
 
     def to_full_grid(self, values: Tensor) -> Tensor:
-        """Values ``(B, C, *box)`` on the whole working grid; outside the box those at its border are repeated."""
+        """Values ``(B, C, *box)`` on the full working grid; outside the box those at its border are repeated."""
         pads: list[int] = []
         for axis in reversed(range(len(self.shape))):
             inside = min(values.shape[axis + 2], self.shape[axis] - self.start[axis])
@@ -82,9 +80,9 @@ class PreparedPair:
         return F.pad(values, pads, mode="replicate") if any(pads) else values
 
     def extrapolate_margin(self, velocity: Tensor) -> Tensor:
-        """A velocity ``(B, d, *coarser)`` that in the margin goes on as where the images begin to show something.
+        """The velocity ``(B, d, *coarser)``, in the margin replaced by its value at the border of the contents.
 
-        What ``restore`` repeats outside the box then goes on as inside, and flows there and back still undo each other.
+        ``to_full_grid`` then repeats the same values outside the box, and forward and inverse remain consistent there.
         """
         pads: list[int] = []
         for axis, (start, size) in enumerate(zip(self.start, self.shape, strict=True), start=2):
@@ -96,7 +94,7 @@ class PreparedPair:
         return F.pad(velocity, pads, mode="replicate") if any(pads) else velocity
 
     def to_image_grid(self, displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """A displacement ``(B, d, *box)`` in working voxels as one on the original grid, in voxels of it."""
+        """A displacement ``(B, d, *box)`` in working voxels, resampled to the image grid, in voxels of that grid."""
         return resize_displacement(self.to_full_grid(displacement), shape)
 
 
@@ -111,20 +109,20 @@ def prepare(
     multiple: int,
     keep_margins: bool = False,
 ) -> PreparedPair:
-    """Brings a pair to the working spacing and intensity, and to a box of a size that the network takes.
+    """Resamples a pair to the working spacing, maps its intensities to 0..1 and crops it.
 
-    Columns and rows at the border in which neither image shows anything are left out: they cost time alone.
+    Rows and columns at the border in which neither image shows anything are cropped, which saves time.
 
     Args:
         fixed: ``(B, 1, *grid.shape)``, any intensities.
         moving: Sampled on the grid of ``fixed``.
-        mask: Optional weights on the same grid, one for all or one each; the intensity mapping then looks inside it
-            only.
-        moving_mask: The same for the moving image, which otherwise takes ``mask``.
-        grid: Of all four.
-        configuration: The model's.
-        multiple: The network's.
-        keep_margins: Whether the box is the whole image, whatever it shows.
+        mask: Optional weights on the same grid, one for the batch or one per pair. Intensity bounds are measured
+            inside it.
+        moving_mask: The same for the moving image; without it ``mask`` is used.
+        grid: Grid of the images and masks.
+        configuration: Preprocessing of the model.
+        multiple: The side of the box is a multiple of this.
+        keep_margins: Whether nothing is cropped.
     """
     shape = working_shape(grid, configuration)
 
@@ -144,15 +142,15 @@ def prepare(
 
 
 def _each(batch: Tensor, mask: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
-    """Every image of a batch with its mask, ``(1, C, *spatial)`` each."""
+    """Pairs of image and mask, ``(1, C, *spatial)`` each."""
     if mask is None:
         return [(image, None) for image in batch.split(1)]
     return list(zip(batch.split(1), mask.expand(len(batch), *mask.shape[1:]).split(1), strict=True))
 
 
 def _spans(images: list[Tensor]) -> list[tuple[int, int]]:
-    """First and last but one place along each axis where an image differs from its corner."""
-    shown = np.zeros(images[0].shape[2:], dtype=bool)  # NumPy finds them in a tenth of the time.
+    """Start and end along each axis of the voxels that differ from the corner of their image."""
+    shown = np.zeros(images[0].shape[2:], dtype=bool)  # NumPy takes a tenth of the time of torch.
     for image in images:
         values = image.flatten(0, 1).cpu().numpy()
         corner = values[(slice(None), *[slice(1)] * shown.ndim)]
@@ -165,14 +163,14 @@ def _spans(images: list[Tensor]) -> list[tuple[int, int]]:
 
 
 def _widened(span: tuple[int, int], size: int, multiple: int) -> tuple[int, int]:
-    """Start and length along an axis of ``size`` voxels: a margin more than the span, inside the image if it can be."""
+    """Start and length of the span with margins, inside the ``size`` voxels of the axis if possible."""
     start, end = max(span[0] - _MARGIN, 0), min(span[1] + _MARGIN, size)
     length = max(-(-(end - start) // multiple), 2, -(-LEAST // multiple)) * multiple
     return max(min(start, size - length), 0), length
 
 
 def _boxed(image: Tensor, box: list[tuple[int, int]]) -> Tensor:
-    """The box of an image; what lies beyond the image repeats its border."""
+    """Crop of an image; outside the image its border is repeated."""
     pads: list[int] = []
     for axis, (start, length) in enumerate(box, start=2):
         inside = min(length, image.shape[axis] - start)

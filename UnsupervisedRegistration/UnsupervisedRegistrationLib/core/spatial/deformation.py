@@ -1,4 +1,4 @@
-"""Displacement fields: apply, join, integrate, invert and differentiate them, in 2-D and 3-D."""
+"""Displacement fields in 2-D and 3-D: warp, compose, exponentiate, invert, differentiate."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch import Tensor
 from .filters import interpolated
 
 Interpolation = Literal["bilinear", "nearest"]
-_KEPT = 2**18  # Voxels of a grid whose positions are kept for the next call, at most.
-_FEW = 2**14  # Voxels up to which products of matrices interpolate faster.
-_COARSEST = 16  # Voxels; below twice that an inverse begins from the negative displacement.
-_LONGEST = 2.0  # Voxels that an inverse moves in one iteration at most.
+_MAX_CACHED_GRID = 2**18  # Voxels; the positions of larger grids are not cached.
+_MAX_MATRIX_RESIZE = 2**14  # Voxels up to which matrix products interpolate faster than torch.
+_COARSEST_INVERSION = 16  # Voxels; on a grid of less than twice that, the inversion starts at -displacement.
+_MAX_NEWTON_STEP = 2.0  # Voxels per iteration of the inversion.
 _SINGULAR = 0.05  # Determinant below which Newton's method takes a plain fixed-point step.
 
 
@@ -45,25 +45,25 @@ def warp(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear") 
 
 
 def _sample(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear", share: float = 1.0) -> Tensor:
-    """``warp`` by a share of the displacement, without the checks."""
+    """``warp`` by ``share`` times the displacement, without checks."""
     positions, voxel = _positions(tuple(image.shape[2:]), displacement)
     points = torch.addcmul(positions, displacement, voxel, value=share).movedim(1, -1)
     padding = "border"
-    if image.device.type == "mps":  # Which has no such padding; to clamp does the same.
+    if image.device.type == "mps":  # Has no border padding; clamping is equivalent.
         points, padding = points.clamp(-1, 1), "zeros"
-    # grid_sample counts the axes backwards. To turn those of the image is free, to turn the vectors a copy.
+    # grid_sample has the axes in reverse order. Permuting the image is free; permuting the vectors would copy them.
     turned = image.permute(0, 1, *reversed(range(2, image.ndim)))
     return F.grid_sample(turned, points, mode=mode, padding_mode=padding, align_corners=True)
 
 
 def _positions(shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
-    """Position of every voxel in -1..1, ``(1, d, *shape)``, and the length of a voxel, ``(1, d, 1, ..)``."""
-    make = _kept_positions if math.prod(shape) <= _KEPT else _new_positions
+    """Positions of the voxels in -1..1, ``(1, d, *shape)``, and the size of a voxel, ``(1, d, 1, ..)``."""
+    make = _kept_positions if math.prod(shape) <= _MAX_CACHED_GRID else _new_positions
     return make(shape, like.dtype, like.device)
 
 
 def _new_positions(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    with torch.inference_mode(False):  # What is kept may be needed for a gradient later.
+    with torch.inference_mode(False):  # A cached tensor may be needed for a gradient later.
         axes = [torch.linspace(-1, 1, size, dtype=dtype, device=device) for size in shape]
         voxel = torch.tensor([2 / (size - 1) for size in shape], dtype=dtype, device=device)
         return torch.stack(torch.meshgrid(*axes, indexing="ij"))[None], voxel.view(1, -1, *[1] * len(shape))
@@ -73,7 +73,7 @@ _kept_positions = functools.lru_cache(maxsize=16)(_new_positions)
 
 
 def _constants(values: tuple[float, ...], like: Tensor) -> Tensor:
-    """Numbers ``(N, 1, ..)`` with as many axes as the image has, and one; kept, as making a tensor takes its time."""
+    """Cached tensor ``(N, 1, ..)`` of numbers that broadcasts over the spatial axes."""
     return _kept_constants(values, like.ndim - 2, like.dtype, like.device)
 
 
@@ -84,12 +84,12 @@ def _kept_constants(values: tuple[float, ...], axes: int, dtype: torch.dtype, de
 
 
 def lengths(vectors: Tensor) -> Tensor:
-    """Length of each of the vectors ``(B, d, *spatial)``: ``(B, 1, *spatial)``; ``norm`` takes thirty times as long."""
+    """Euclidean length of the vectors ``(B, d, *spatial)``, ``(B, 1, *spatial)``; 30 times as fast as ``norm``."""
     return vectors.square().sum(dim=1, keepdim=True).sqrt()
 
 
 def sample_at(displacement: Tensor, points: Tensor) -> Tensor:
-    """The displacement ``(1, d, *spatial)`` at points ``(N, d)`` given in voxels: ``(N, d)``, linear in between."""
+    """The displacement ``(1, d, *spatial)`` at points ``(N, d)`` in voxels, linearly interpolated: ``(N, d)``."""
     shape = tuple(displacement.shape[2:])
     size = torch.tensor(shape, dtype=displacement.dtype, device=displacement.device)
     normalised = (2 * points.to(displacement) / (size - 1) - 1).flip(-1)
@@ -100,7 +100,7 @@ def sample_at(displacement: Tensor, points: Tensor) -> Tensor:
 def compose(first: Tensor, second: Tensor) -> Tensor:
     """The displacement of ``x -> first(second(x))`` for two deformations given as displacements.
 
-    Warping by ``compose(first, second)`` equals warping by ``first`` and then the outcome by ``second``.
+    Warping by ``compose(first, second)`` equals warping by ``first`` and then warping the result by ``second``.
     """
     return second + warp(first, second)
 
@@ -110,8 +110,8 @@ def exponentiate(velocity: Tensor, steps: int) -> Tensor:
 
     Args:
         velocity: ``(B, d, *spatial)``, voxels.
-        steps: Samplings, of which the first goes a short time by the midpoint rule and the others square; 0 returns
-            the velocity itself, which then is the displacement.
+        steps: Number of interpolations: one midpoint step over a short time, then ``steps - 1`` squarings. With 0 the
+            velocity is returned as the displacement.
 
     Source:
         Arsigny et al., A Log-Euclidean Framework for Statistics on Diffeomorphisms, MICCAI 2006.
@@ -126,51 +126,55 @@ def exponentiate(velocity: Tensor, steps: int) -> Tensor:
 
 
 def both_directions(velocity: Tensor, time: float = 1.0) -> Tensor:
-    """A velocity ``(B, d, *spatial)`` times a time, and the opposite: ``(2 * B, d, *spatial)``."""
+    """The velocity ``(B, d, *spatial)`` times ``time`` and times ``-time``, ``(2 * B, d, *spatial)``."""
     return (velocity * _constants((time, -time), velocity)[:, None, None]).flatten(0, 1)
 
 
 def symmetric_flows(velocity: Tensor, steps: int) -> Tensor:
-    """Displacements of the flow of a stationary velocity at time 1 and -1, on a grid twice as fine.
+    """Forward and inverse displacement of a stationary velocity, on a grid twice as fine.
 
-    Each goes half-way there by the inverse of the flow from the other side, and on by its own, so that they undo each
-    other by construction; those of ``exponentiate`` do so only as far as the grid resolves the velocity.
+    Each composes half of its own flow with the numerical inverse of half of the opposite flow. The two are therefore
+    inverse to each other by construction; those of ``exponentiate`` are inverse only as far as the grid resolves the
+    velocity.
 
     Args:
         velocity: ``(B, d, *spatial)``, voxels.
-        steps: Samplings that ``exponentiate`` takes for the whole time; half of them are as exact for half of it.
+        steps: Interpolations of ``exponentiate`` for time 1; half as many are as accurate for time 1/2.
 
     Returns:
-        ``(2 * B, d, *(2 * spatial))``, voxels of the finer grid, those at time 1 first.
+        ``(2 * B, d, *(2 * spatial))``, voxels of the finer grid, forward before inverse.
     """
     finer = tuple(2 * size for size in velocity.shape[2:])
     halves = resize_displacement(exponentiate(both_directions(velocity, 0.5), max(steps // 2, 1)), finer)
     others = halves.roll(len(velocity), dims=0)
-    missed = compose(others, halves)  # Little: each half is almost the inverse of the other,
-    inverse = compose(halves, -missed)  # and is made so by going back first what both together miss.
+    residual = compose(others, halves)  # Small, because the halves are almost inverse to each other.
+    inverse = compose(halves, -residual)
     return compose(halves, inverse)
 
 
-def mutually_inverse(ways: Tensor) -> Tensor:
-    """Displacements there and back ``(2 * B, d, *spatial)``, almost each other's inverse, as closer ones.
+def mutually_inverse(both: Tensor) -> Tensor:
+    """Reduces the inverse inconsistency of a forward and an inverse displacement.
 
-    Each goes back first by half of what both together miss, so that neither leads.
+    Both are corrected by half of the residual of their composition.
+
+    Args:
+        both: ``(2 * B, d, *spatial)``, voxels, forward before inverse, approximately inverse to each other.
     """
-    missed = compose(ways.roll(len(ways) // 2, dims=0), ways)
-    return compose(ways, missed / -2)
+    residual = compose(both.roll(len(both) // 2, dims=0), both)
+    return compose(both, residual / -2)
 
 
 def invert(displacement: Tensor, iterations: int = 4) -> Tensor:
     """The displacement of the inverse deformation, by Newton's method from coarse to fine.
 
-    Where the deformation folds there is no inverse; what comes out there is as close as the iteration gets.
+    Where the deformation folds there is no inverse, and the last iterate is returned.
 
     Args:
         displacement: ``(B, d, *spatial)``, voxels.
-        iterations: At every resolution.
+        iterations: Newton steps at each resolution.
     """
     shape = tuple(displacement.shape[2:])
-    if min(shape) >= 2 * _COARSEST:
+    if min(shape) >= 2 * _COARSEST_INVERSION:
         half = tuple(size // 2 for size in shape)
         inverse = resize_displacement(invert(resize_displacement(displacement, half), iterations), shape)
     else:
@@ -179,12 +183,12 @@ def invert(displacement: Tensor, iterations: int = 4) -> Tensor:
     solve = _inverse_matrices(_jacobian(displacement)).flatten(-2).movedim(-1, 1)
     both = torch.cat([displacement, solve], dim=1)
     for _ in range(iterations):
-        there = _sample(both, inverse)
-        missed = inverse + there[:, :dimension]
-        rows = there[:, dimension:].unflatten(1, (dimension, dimension))
-        step = (rows * missed[:, None]).sum(dim=2)
+        sampled = _sample(both, inverse)
+        residual = inverse + sampled[:, :dimension]
+        rows = sampled[:, dimension:].unflatten(1, (dimension, dimension))
+        step = (rows * residual[:, None]).sum(dim=2)
         length = step.square().sum(dim=1, keepdim=True).sqrt()
-        inverse = inverse - step * (_LONGEST / length.clamp_min(_LONGEST))
+        inverse = inverse - step * (_MAX_NEWTON_STEP / length.clamp_min(_MAX_NEWTON_STEP))
     return inverse
 
 
@@ -201,7 +205,7 @@ def jacobian_determinant(displacement: Tensor) -> Tensor:
 
 
 def _jacobian(displacement: Tensor) -> Tensor:
-    """Derivative of the deformation at every voxel, ``(B, *spatial, d, d)``, rows for its components."""
+    """Jacobian matrix of the deformation at every voxel, ``(B, *spatial, d, d)``; one row per component."""
     dimension = displacement.shape[1]
     axes = tuple(range(2, 2 + dimension))
     gradients = torch.stack(torch.gradient(displacement, dim=axes), dim=-1).movedim(1, -2)
@@ -209,7 +213,7 @@ def _jacobian(displacement: Tensor) -> Tensor:
 
 
 def determinant(matrices: Tensor) -> Tensor:
-    """Determinants of ``(..., d, d)`` matrices; in 2-D written out, which takes a hundredth of the time."""
+    """Determinants of ``(..., d, d)`` matrices; the closed form in 2-D is 100 times as fast."""
     if matrices.shape[-1] != 2:
         return torch.linalg.det(matrices)
     (a, b), (c, d) = (row.unbind(-1) for row in matrices.unbind(-2))
@@ -217,7 +221,7 @@ def determinant(matrices: Tensor) -> Tensor:
 
 
 def _inverse_matrices(matrices: Tensor) -> Tensor:
-    """Inverses of ``(..., d, d)`` matrices; the identity for those that are almost singular."""
+    """Inverses of ``(..., d, d)`` matrices; the identity for almost singular ones."""
     singular = determinant(matrices).abs() < _SINGULAR
     identity = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
     matrices = torch.where(singular[..., None, None], identity, matrices)
@@ -231,13 +235,13 @@ def _inverse_matrices(matrices: Tensor) -> Tensor:
 def resize_displacement(displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The same deformation on a grid of another ``shape`` over the same extent, in voxels of the new grid.
 
-    A displacement that lies on such a grid comes back as it is.
+    A displacement of that shape is returned unchanged.
     """
     if tuple(displacement.shape[2:]) == shape:
         return displacement
     scale = tuple(new / old for new, old in zip(shape, displacement.shape[2:], strict=True))
     larger = displacement * _constants(scale, displacement)
-    if math.prod(shape) <= _FEW:
+    if math.prod(shape) <= _MAX_MATRIX_RESIZE:
         return interpolated(larger, shape)
-    # With the channels last, as a convolution may leave them, interpolating two takes three times as long.
+    # Interpolating two channels in channels-last format takes three times as long.
     return F.interpolate(larger.contiguous(), shape, mode="bilinear" if len(shape) == 2 else "trilinear")

@@ -30,15 +30,15 @@ def repair_folds(displacement: Tensor) -> Tensor | None:
     return None
 
 
-def repair_folds_of_both(ways: Tensor) -> Tensor:
+def repair_folds_of_both(both: Tensor) -> Tensor:
     """Forward and inverse displacements ``(2 * B, d, *spatial)``, both smoothed where either folds."""
     for number in range(_MAX_ROUNDS):
-        folded = _folded(ways)
+        folded = _folded(both)
         if not bool(folded.any()):
             break
-        there, back = folded.chunk(2)
-        ways = mutually_inverse(_smoothed(ways, (there | back).repeat(2, *[1] * (ways.ndim - 1)), number))
-    return ways
+        forward, inverse = folded.chunk(2)
+        both = mutually_inverse(_smoothed(both, (forward | inverse).repeat(2, *[1] * (both.ndim - 1)), number))
+    return both
 
 
 def _folded(displacement: Tensor) -> Tensor:
@@ -66,6 +66,7 @@ def _corner_tetrahedron(z: int, y: int, x: int) -> _Corners:
     return [(z, y, x), (1 - z, y, x), (z, 1 - y, x), (z, y, 1 - x)]
 
 
+# Both divisions of a cube into five tetrahedra: one at each corner and an inner one.
 _TETRAHEDRA: list[_Corners] = [
     *(_corner_tetrahedron(z, y, x) for z in (0, 1) for y in (0, 1) for x in (0, 1)),
     [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)],
