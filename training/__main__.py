@@ -107,6 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.set_defaults(run=_bench)
 
+    convert = commands.add_parser("convert", help="convert a model file of the former format")
+    convert.add_argument("former", type=Path, metavar="OLD.pt")
+    convert.add_argument("output", type=Path, metavar="NEW.pt")
+    convert.add_argument("--configuration", type=Path, metavar="YAML", help="run whose card replaces that of the file")
+    convert.add_argument("--half", action="store_true", help="store the weights in half precision")
+    convert.set_defaults(run=_convert)
     card = commands.add_parser("card", help="show data, licence, scores and settings of a model")
     card.add_argument("model", type=Path)
     card.set_defaults(run=_card)
@@ -209,6 +215,13 @@ def _bench(options: argparse.Namespace) -> None:
     text = claims(rows, {name: pairs for name, (pairs, _) in found.items()}, options.models, options.data)
     (options.output / "claims.md").write_text(text, encoding="utf-8")
     print(f"{table(rows)}\n{text}")
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from training.convert import convert
+
+    model = convert(options.former, options.output, options.configuration, options.half)
+    print(f"'{options.output}' holds the model {model.name} in the present format.")
 
 
 def _card(options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ import yaml
 from training.parsing import coerce
 from training.synthesis.synthesis import SynthesisConfiguration
 from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
+from UnsupervisedRegistrationLib.core.models.card import Domain
 from UnsupervisedRegistrationLib.core.models.model_file import load_model, read_configuration
 from UnsupervisedRegistrationLib.core.networks.network import NetworkConfiguration
 
@@ -162,6 +163,8 @@ class CardConfiguration:
     description: str = ""
     data: str = ""
     licence: str = ""
+    research_only: bool = False
+    domain: Domain = field(default_factory=Domain)
 
 
 @dataclass(frozen=True)

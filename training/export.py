@@ -121,6 +121,8 @@ def _card(run: RunConfiguration, states: list[dict[str, Any]]) -> Card:
         description=run.card.description,
         data=f"{run.card.data} ({pairs})" if run.card.data else pairs,
         licence=run.card.licence,
+        research_only=run.card.research_only,
+        domain=run.card.domain,
         command=" && ".join(source["command"] for source in sources),
         commit=", ".join(dict.fromkeys(source["commit"] for source in sources)),
     )

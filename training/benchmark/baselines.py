@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from training.data.labelled_pairs import LabelledPair
-from UnsupervisedRegistrationLib.core.images.crop import prepare
 from UnsupervisedRegistrationLib.core.models.model_file import Model
-from UnsupervisedRegistrationLib.core.registration.instance_optimisation import Refinement, refine
-from UnsupervisedRegistrationLib.core.registration.prediction import align
+from UnsupervisedRegistrationLib.core.registration.options import Preset, RegistrationOptions
+from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, run
 
 Call = Callable[[], Any]
 Read = Callable[[Any], Tensor]
@@ -96,29 +95,13 @@ def elastix(pair: LabelledPair) -> tuple[Call, Read]:
     return call, read
 
 
-def network(model: Model, refinement: Refinement | None = None, whole: bool = False) -> Method:
-    """A model, with or without refinement, from the intensities as they come to the displacement on the fixed grid.
-
-    With ``whole`` it sees the whole images, as the papers' networks do, and not the box in which they show something.
-    """
+def network(model: Model, preset: Preset = "fast") -> Method:
+    """A model with a preset, from the intensities as they come to the displacement on the fixed grid."""
+    options = RegistrationOptions(preset=preset)
 
     def method(pair: LabelledPair) -> tuple[Call, Read]:
-        def call() -> Tensor:
-            with torch.no_grad():
-                ready = prepare(
-                    fixed=pair.fixed,
-                    moving=pair.moving,
-                    grid=pair.grid,
-                    configuration=model.configuration.preprocessing,
-                    multiple=model.network.multiple,
-                    keep_margins=whole,
-                )
-                outcome = align(ready, model, pair.grid, twice=refinement is not None)
-                if refinement is not None:
-                    outcome = refine(ready, outcome, refinement, pair.grid)
-                return ready.to_image_grid(outcome[0], pair.grid.shape)
-
-        return call, lambda outcome: outcome
+        images = ImagePair(pair.fixed, pair.moving, pair.grid)
+        return (lambda: run(images, [model], options)), (lambda result: result.displacement)
 
     return method
 

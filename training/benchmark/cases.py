@@ -13,7 +13,6 @@ from training.benchmark.bench import PEER, phantom_pairs
 from training.data.labelled_pairs import LabelledPair, find_pairs
 from UnsupervisedRegistrationLib.core.models.model_file import load_model
 from UnsupervisedRegistrationLib.core.models.selection import DEFAULT, SUFFIX
-from UnsupervisedRegistrationLib.core.registration.instance_optimisation import Refinement
 
 _THREADS = 2
 
@@ -71,8 +70,8 @@ def _methods(own: Path, models: Path, others: Path, name: str) -> dict[str, peer
         (own.stem, own),
     ):
         if path.is_file():
-            methods[title] = peers.network(load_model(path), whole=path.parent == others)
+            methods[title] = peers.network(load_model(path))
     for path in (models / f"{DEFAULT}{SUFFIX}", own):
         if path.is_file():
-            methods[f"{path.stem} + refine"] = peers.network(load_model(path), Refinement())
+            methods[f"{path.stem} + refine"] = peers.network(load_model(path), "standard")
     return methods

@@ -17,8 +17,8 @@ from training.data.labelled_pairs import LabelledPair
 from training.evaluation.evaluate import measure
 from UnsupervisedRegistrationLib.core.models.model_file import Model, load_model
 from UnsupervisedRegistrationLib.core.models.selection import DEFAULT, SUFFIX
-from UnsupervisedRegistrationLib.core.registration.pipeline import register
-from UnsupervisedRegistrationLib.core.registration.stack import register_stack
+from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
+from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, run
 from UnsupervisedRegistrationLib.core.spatial.deformation import compose
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
@@ -114,26 +114,27 @@ def symmetry(model: Model, pairs: list[LabelledPair]) -> str:
 
 
 def _displacement(fixed: Tensor, moving: Tensor, grid: ImageGrid, model: Model) -> Tensor:
-    return register(fixed=fixed, moving=moving, grid=grid, model=model, device="cpu").displacement
+    return run(ImagePair(fixed, moving, grid), [model], RegistrationOptions(preset="fast", device="cpu")).displacement
 
 
 def batch(model: Model, pair: LabelledPair, device: str = "cpu") -> str:
     """Rate and memory of one call for a stack against one call for every slice."""
     grid = ImageGrid((_SIDE, _SIDE), torch.eye(4))
     fixed, moving = (F.interpolate(image, grid.shape).repeat(_SLICES, 1, 1, 1) for image in (pair.fixed, pair.moving))
-    register(fixed=fixed[:1], moving=moving[:1], grid=grid, model=model, device=device)
+    options = RegistrationOptions(preset="fast", device=device)
+    run(ImagePair(fixed[:1], moving[:1], grid), [model], options)
     start = time.perf_counter()
     for number in range(_SLICES):
         one = slice(number, number + 1)
-        register(fixed=fixed[one], moving=moving[one], grid=grid, model=model, device=device)
+        run(ImagePair(fixed[one], moving[one], grid), [model], options)
     alone = _SLICES / (time.perf_counter() - start)
     peaks, rates = [], []
     for count in (_SLICES // 4, _SLICES):
         restart_peak()
         before, start = memory("VmRSS"), time.perf_counter()
-        outcome = register_stack(fixed=fixed[:count], moving=moving[:count], grid=grid, model=model, device=device)
+        outcome = run(ImagePair(fixed[:count], moving[:count], grid), [model], options)
         rates.append(count / (time.perf_counter() - start))
-        peaks.append(memory("VmHWM") - before - sum(values.nbytes for values in outcome) / 2**20)
+        peaks.append(memory("VmHWM") - before - 2 * outcome.displacement.nbytes / 2**20)
     return (
         f"{model.name} on {device}: {rates[1]:.0f} slices a second in one call of {_SLICES}, {alone:.0f} in {_SLICES}"
         f" calls; memory beside the outcome {peaks[0]:.0f} MiB for {_SLICES // 4} slices, {peaks[1]:.0f} for {_SLICES}"

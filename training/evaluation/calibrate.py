@@ -10,12 +10,14 @@ from torch import Tensor
 from training.synthesis.synthesis import SynthesisConfiguration, synthesise
 from UnsupervisedRegistrationLib.core.images.crop import PreparedPair
 from UnsupervisedRegistrationLib.core.models.model_file import Model
-from UnsupervisedRegistrationLib.core.registration.prediction import estimate
+from UnsupervisedRegistrationLib.core.registration.plan import Plan
+from UnsupervisedRegistrationLib.core.registration.prediction import predict_images
 from UnsupervisedRegistrationLib.core.registration.uncertainty import expected_error, uncertainty_features
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 _FLOOR_MM = 0.05
 _EVERY = 7  # Voxels; neighbours tell the same.
+_PLAN = Plan("fast", "deformable")
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,11 @@ def _sample(model: Model) -> tuple[Tensor, Tensor, Tensor]:
     shape = tuple(drawn.fixed.shape[2:])
     grid = ImageGrid(shape, torch.eye(4))
     pair = PreparedPair(drawn.fixed, drawn.moving, None, None, shape, (0,) * len(shape))
-    outcome = estimate(model.network, pair.fixed, pair.moving)
-    error = (outcome[0] - drawn.displacement).norm(dim=1, keepdim=True)
-    signs = uncertainty_features(pair, model, outcome, grid)
+    displacement = predict_images(model.network, pair.fixed, pair.moving, _PLAN).forward
+    error = (displacement - drawn.displacement).norm(dim=1, keepdim=True)
+    signs = uncertainty_features(pair, model, _PLAN, displacement, grid)
     inside = (drawn.weight > 0.5).flatten()
     inside &= torch.arange(len(inside)) % _EVERY == 0
     flat = signs.movedim(1, -1).reshape(-1, signs.shape[1])
-    return flat[inside], error.flatten()[inside], expected_error(pair, model, outcome, grid).flatten()[inside]
+    expected = expected_error(pair, model, _PLAN, displacement, grid).flatten()
+    return flat[inside], error.flatten()[inside], expected[inside]

@@ -16,7 +16,8 @@ from UnsupervisedRegistrationLib.core.evaluation.metrics import dice, surface_di
 from UnsupervisedRegistrationLib.core.images.foreground import foreground
 from UnsupervisedRegistrationLib.core.images.preprocessing import to_unit_range
 from UnsupervisedRegistrationLib.core.models.model_file import Model
-from UnsupervisedRegistrationLib.core.registration.pipeline import register
+from UnsupervisedRegistrationLib.core.registration.options import Preset, RegistrationOptions
+from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, run
 from UnsupervisedRegistrationLib.core.spatial.deformation import warp
 
 _SMALLEST = 20  # Pixels; a label with fewer in the fixed slice is not scored.
@@ -53,9 +54,13 @@ class Score:
 
 
 def evaluate(
-    model: Model, pairs: Iterable[LabelledPair], device: str = "auto", known: Sequence[dict[str, float]] = ()
+    model: Model,
+    pairs: Iterable[LabelledPair],
+    device: str = "auto",
+    known: Sequence[dict[str, float]] = (),
+    preset: Preset = "fast",
 ) -> Score:
-    """Registers every pair with the same ``register`` as Slicer.
+    """Registers every pair by the same pipeline as Slicer.
 
     A model that was trained with masks sees the pair's masks alone, or else the foreground; one that was trained with
     noise in the background gets the same noise.
@@ -65,14 +70,16 @@ def evaluate(
         pairs: What is registered.
         device: Where.
         known: What ``unregistered`` gave for each, if several models are scored on them.
+        preset: The network alone, or with instance optimisation.
 
     Raises:
         ValueError: There is no pair.
     """
     before, after, foldings, times = list(known), [], [], []
+    options = RegistrationOptions(preset=preset, device=device)
     for number, pair in enumerate(pairs):
         fixed, moving = _as_trained(pair, model, number)
-        outcome = register(fixed=fixed, moving=moving, grid=pair.grid, model=model, device=device)
+        outcome = run(ImagePair(fixed, moving, pair.grid), [model], options)
         if not known:
             before.append(unregistered(pair))
         after.append(measure(pair, outcome.displacement))

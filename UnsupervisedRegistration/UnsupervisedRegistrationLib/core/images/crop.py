@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -54,6 +54,12 @@ class PreparedPair:
         """A copy on ``device``."""
         mask, moving_mask = (m if m is None else m.to(device) for m in (self.mask, self.moving_mask))
         return PreparedPair(self.fixed.to(device), self.moving.to(device), mask, moving_mask, self.shape, self.start)
+
+    def only(self, number: int) -> PreparedPair:
+        """One pair of the batch."""
+        one = slice(number, number + 1)
+        mask, moving_mask = (m if m is None or len(m) == 1 else m[one] for m in (self.mask, self.moving_mask))
+        return replace(self, fixed=self.fixed[one], moving=self.moving[one], mask=mask, moving_mask=moving_mask)
 
     def weight(self, displacement: Tensor | None) -> Tensor | None:
         """Product of the fixed and the warped moving mask, ``(B, 1, *box)``; ``None`` without masks."""

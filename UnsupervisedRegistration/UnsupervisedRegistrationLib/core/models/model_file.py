@@ -20,7 +20,7 @@ from .card import Card
 from .selection import SUFFIX
 
 _FORMAT = "unsupervised-registration-model"
-_VERSION = 2
+_VERSION = 3
 # Exceptions that torch and zipfile raise for damaged files.
 _DAMAGED = (
     *(RuntimeError, EOFError, zipfile.BadZipFile, LookupError, TypeError, AttributeError),
@@ -36,18 +36,12 @@ class ModelConfiguration:
     Attributes:
         network: Architecture and size.
         preprocessing: Spacing and intensities of its images.
-        passes: How often the network sees the pair, each time with the moving image warped by the outcome so far.
         training: Configuration of the training run, as plain values.
     """
 
     network: NetworkConfiguration = field(default_factory=NetworkConfiguration)
     preprocessing: PreprocessingConfiguration = field(default_factory=PreprocessingConfiguration)
-    passes: int = 1
     training: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.passes, int) or self.passes < 1:
-            raise ValueError(f"A model applies its network at least once, not {self.passes!r} times.")
 
 
 @dataclass(frozen=True)
@@ -122,7 +116,7 @@ def load_model(path: Path) -> Model:
     if content.get("version") != _VERSION:
         raise ValueError(
             f"'{path}' has the model version {content.get('version')}; this release reads {_VERSION}."
-            " Train it again, or take the release that made it."
+            f" Convert it with: python -m training convert {path} NEW{SUFFIX}"
         )
     try:
         configuration = read_configuration(ModelConfiguration, content["configuration"])

@@ -49,7 +49,7 @@ class LandmarkPairs:
         return ((self.fixed + at_points - self.moving) * spacing).norm(dim=1)
 
 
-class LandmarkPull:
+class LandmarkConstraint:
     """Bumps around the landmarks that carry each towards its partner.
 
     Args:

@@ -1,136 +1,569 @@
-"""Registers one pair of images that lie on one grid."""
+"""The one path of a registration: a pair, a batch, Live, evaluation and benchmark all call ``run``."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ..images.crop import prepare
-from ..images.preprocessing import resample
+from ..images.crop import PreparedPair, prepare
+from ..images.preprocessing import PreprocessingConfiguration, resample, to_unit_range
 from ..models.model_file import Model
-from ..spatial.deformation import warp
+from ..spatial.deformation import Mapping, warp
 from ..spatial.folding import folding, repair_folds
 from ..spatial.grid import ImageGrid
-from .instance_optimisation import Refinement, refine
+from .instance_optimisation import optimise
 from .landmark_constraint import LandmarkPairs
-from .prediction import align
+from .model_trial import choose_by_trial, normalised_mutual_information
+from .options import RegistrationOptions
+from .plan import Plan, make_plan
+from .prealignment import Matrix, PlanarImage, align_in_plane
+from .prediction import match_intensities, predict
+from .result import Cancelled as Cancelled
+from .result import Clock, Progress, RegistrationResult
+from .stack_smoothing import smooth_along_stack
 from .uncertainty import expected_error
 
-Progress = Callable[[str, float], None]
-"""Called with the name of the step that begins and the share of the work done, 0..1; may raise ``Cancelled``."""
-
-
-class Cancelled(Exception):
-    """Raised by a progress callback to end a registration; it passes through, and nothing else happens."""
+_TOGETHER = 8  # Pairs that the network sees at once on a CPU; more do not raise the rate, only the memory.
+_TOGETHER_GPU = 64
+_MEASURED = 9  # Pairs of a large batch, evenly spread, that tell the similarity of all.
 
 
 @dataclass(frozen=True)
-class Registration:
-    """The outcome for one pair, on the CPU.
+class ImagePair:
+    """What is registered: a pair of images, or a batch of pairs, on one grid.
 
     Attributes:
-        displacement: ``(1, d, *spatial)``, from fixed to moving, voxels of the fixed grid.
-        inverse: Likewise from moving to fixed.
-        warped: ``(1, 1, *spatial)``, the moving image in its own intensities, resampled from the pixels given.
-        similarity_before: Mean squared local correlation of the pair, 0..1, inside the masks if there are any.
-        similarity_after: The same with the warped image.
-        folding: See ``measures.folding``; 0 if nothing folds.
-        milliseconds: Time of each step.
-        device: Where the network ran.
-        expected_error: ``(1, 1, *spatial)`` mm, see ``trust``; ``None`` if it was not asked for.
+        fixed: ``(B, 1, *grid.shape)``, any finite intensities.
+        moving: Sampled on the grid of ``fixed``.
+        grid: Of all images.
+        mask: ``(B, 1, *grid.shape)``, 1 in the region that matters. Intensities and similarity are measured in it, and
+            the deformation fades to zero outside.
+        moving_mask: The same in the moving image.
+        fixed_inside: ``(B, 1, *grid.shape)``, above 0 where the fixed volume has pixels; ``None`` everywhere.
+        moving_inside: The same of the moving volume.
+        landmarks: Corresponding points that steer the optimisation of a single pair.
+        slice_sigma: Standard deviation, in slices, of the Gaussian that smooths the displacements along a batch that
+            is a stack; 0 for none.
+        prealignment: ``(4, 4)`` RAS mm from fixed to moving, under which the moving image was sampled; ``None`` as it
+            lay.
+        notes: What was done to the images so far, a sentence each.
     """
 
-    displacement: Tensor
-    inverse: Tensor
-    warped: Tensor
-    similarity_before: float
-    similarity_after: float
-    folding: float
-    milliseconds: dict[str, float]
-    device: str
+    fixed: Tensor
+    moving: Tensor
+    grid: ImageGrid
+    mask: Tensor | None = None
+    moving_mask: Tensor | None = None
+    fixed_inside: Tensor | None = None
+    moving_inside: Tensor | None = None
+    landmarks: LandmarkPairs | None = None
+    slice_sigma: float = 0.0
+    prealignment: Matrix | None = None
+    notes: tuple[str, ...] = ()
+
+    def part(self, indices: list[int]) -> ImagePair:
+        """Some pairs of the batch."""
+        optional = (self.mask, self.moving_mask, self.fixed_inside, self.moving_inside)
+        mask, moving_mask, fixed_inside, moving_inside = (m if m is None else m[indices] for m in optional)
+        return replace(
+            self,
+            fixed=self.fixed[indices],
+            moving=self.moving[indices],
+            mask=mask,
+            moving_mask=moving_mask,
+            fixed_inside=fixed_inside,
+            moving_inside=moving_inside,
+        )
+
+
+class ImageSource(Protocol):
+    """Images that can be sampled anew under a pre-alignment, so that nothing is interpolated twice.
+
+    Attributes:
+        fixed_slice: The fixed image in patient space.
+        moving_slice: All that the moving volume has in the plane, beyond the fixed rectangle too.
+        mask: ``(rows, columns)`` bool, the region of the fixed slice to compare, or ``None``.
+    """
+
+    @property
+    def fixed_slice(self) -> PlanarImage: ...
+
+    @property
+    def moving_slice(self) -> PlanarImage: ...
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None: ...
+
+    def sample(self, matrix: Matrix | None) -> ImagePair:
+        """The images with the moving one under ``matrix``, ``(4, 4)`` RAS mm from fixed to moving.
+
+        Raises:
+            ValueError: They do not overlap.
+        """
+
+
+def prealign(source: ImageSource, options: RegistrationOptions) -> ImagePair:
+    """The images, aligned in the plane as the options say."""
+    kind = options.prealignment if options.transform == "deformable" else options.transform
+    if kind == "none":
+        return source.sample(None)
+    matrix, sentence = align_in_plane(source.fixed_slice, source.moving_slice, kind, source.mask)
+    moved = None if np.array_equal(matrix, np.eye(4)) else matrix
+    images = source.sample(moved)
+    return replace(images, prealignment=moved, notes=(*images.notes, sentence))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pairs that go through the network together.
+
+    Attributes:
+        indices: In the batch.
+        pair: Prepared for the model.
+        matched: The same in matched intensities, which is what the network sees.
+        plan: What is done to them.
+        mapping: What was found so far, in working voxels.
+    """
+
+    indices: list[int]
+    pair: PreparedPair
+    matched: PreparedPair
+    plan: Plan
+    mapping: Mapping | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """What the stages hand on."""
+
+    images: ImagePair
+    models: Sequence[Model]
+    model: Model
+    options: RegistrationOptions
+    device: torch.device
+    clock: Clock
+    without: frozenset[str] = frozenset()
+    parts: tuple[Part, ...] = ()
+    plan: Plan | None = None
+    field: Mapping | None = None
+    """On the grid of the images, on the CPU."""
     expected_error: Tensor | None = None
+    similarity: tuple[float, float] = (math.nan, math.nan)
+    notes: tuple[str, ...] = ()
+    model_reason: str = ""
+
+    def told(self, note: str) -> tuple[str, ...]:
+        """The notes and one more."""
+        return (*self.notes, note)
 
 
-def register(
-    *,
-    fixed: Tensor,
-    moving: Tensor,
-    grid: ImageGrid,
-    model: Model,
-    mask: Tensor | None = None,
-    moving_mask: Tensor | None = None,
-    refinement: Refinement | None = None,
-    landmarks: LandmarkPairs | None = None,
-    trust: bool = False,
-    device: str = "auto",
+class Stage(Protocol):
+    """One step of the pipeline."""
+
+    name: str
+    share: float
+    """Of the work that is done when the stage begins, 0..1."""
+
+    def applies(self, state: State) -> bool:
+        """Whether there is anything to do."""
+
+    def __call__(self, state: State) -> State:
+        """The state after the stage."""
+
+
+class ChooseModel:
+    """Of several models, the one whose network alone makes the images most similar."""
+
+    name, share = "choose the model", 0.0
+
+    def applies(self, state: State) -> bool:
+        return True
+
+    def __call__(self, state: State) -> State:
+        if len(state.models) == 1 or state.options.transform != "deformable":
+            _to_device(state.model, state.device)
+            return state
+        images = replace(_one_pair(state.images, state.models), landmarks=None, slice_sigma=0.0)
+        fast = replace(state, images=images, options=replace(state.options, preset="fast"))
+        before = mutual_information(images, None)
+
+        def gain_of(model: Model) -> float:
+            _to_device(model, state.device)
+            tried = replace(fast, model=model)
+            for stage in _TRIAL:
+                tried = stage(tried) if stage.applies(tried) else tried
+            assert tried.field is not None
+            return mutual_information(images, tried.field.forward) - before
+
+        model, reason = choose_by_trial(state.models, gain_of)
+        return replace(state, model=model, model_reason=reason)
+
+
+class Preprocess:
+    """Intensities, working grid and box; and the plan, which depends on them."""
+
+    name, share = "prepare", 0.0
+
+    def applies(self, state: State) -> bool:
+        return True
+
+    def __call__(self, state: State) -> State:
+        images, model = state.images, state.model
+        together = _TOGETHER if state.device.type == "cpu" else _TOGETHER_GPU
+        usable = registrable_pairs(images, model)
+        parts = []
+        for start in range(0, len(usable), together):
+            indices = usable[start : start + together]
+            part = images if len(images.fixed) == 1 else images.part(indices)
+            pair = prepare(
+                fixed=part.fixed.float(),
+                moving=part.moving.float(),
+                mask=part.mask,
+                moving_mask=part.moving_mask,
+                grid=images.grid,
+                configuration=model.configuration.preprocessing,
+                multiple=model.network.multiple,
+                keep_margins=images.landmarks is not None,  # They may lie where neither image shows anything.
+            ).to(state.device)
+            plan = make_plan(pair, model, state.options, images.landmarks is not None, state.without)
+            parts.append(Part(indices, pair, pair, plan))
+        return replace(state, parts=tuple(parts), plan=parts[len(parts) // 2].plan)
+
+
+class MatchIntensities:
+    """One image in the contrast of the other, where they differ."""
+
+    name, share = "match intensities", 0.02
+
+    def applies(self, state: State) -> bool:
+        return any(any(part.plan.match_intensities) for part in state.parts)
+
+    def __call__(self, state: State) -> State:
+        parts = (replace(p, matched=match_intensities(p.pair, state.model, p.plan)) for p in state.parts)
+        return replace(state, parts=tuple(parts))
+
+
+class Predict:
+    """The network."""
+
+    name, share = "network", 0.05
+
+    def applies(self, state: State) -> bool:
+        return state.options.transform == "deformable"
+
+    def __call__(self, state: State) -> State:
+        tell, parts = state.clock.within(0.05, 0.1), []
+        for number, part in enumerate(state.parts):
+            tell(number / len(state.parts))
+            parts.append(replace(part, mapping=predict(part.matched, state.model, part.plan, state.images.grid)))
+        return replace(state, parts=tuple(parts))
+
+
+class Optimise:
+    """Instance optimisation, pair by pair."""
+
+    name, share = "optimise", 0.1
+
+    def applies(self, state: State) -> bool:
+        return any(part.plan.optimisation for part in state.parts)
+
+    def __call__(self, state: State) -> State:
+        total, done, struck, parts = sum(len(part.indices) for part in state.parts), 0, False, []
+        for part in state.parts:
+            mappings = []
+            for number in range(len(part.indices)):
+                tell = state.clock.within(0.1 + 0.65 * done / total, 0.1 + 0.65 * (done + 1) / total)
+                mapping, stopped = self._one(state, part, number, tell)
+                mappings.append(mapping)
+                struck, done = struck or stopped, done + 1
+            ways = (torch.cat(way) for way in zip(*mappings, strict=True))
+            parts.append(replace(part, mapping=Mapping(*ways)))
+        limit = f"the optimisation stopped at its time limit of {state.options.time_limit:g} s"
+        return replace(state, parts=tuple(parts), notes=state.told(limit) if struck else state.notes)
+
+    @staticmethod
+    def _one(state: State, part: Part, number: int, tell: Callable[[float], None]) -> tuple[Mapping, bool]:
+        assert part.mapping is not None
+        assert part.plan.optimisation is not None
+        images, pair = state.images, part.pair
+        points = images.landmarks and images.landmarks.on_grid(images.grid.shape, pair.shape)
+        start = Mapping(*(way[number : number + 1] for way in part.mapping))
+        return optimise(pair.only(number), start, part.plan.optimisation, images.grid, points, tell)
+
+
+class ToImageGrid:
+    """Displacements on the grid of the images, smoothed along a stack; a pair that shows nothing stays."""
+
+    name, share = "warp", 0.75
+
+    def applies(self, state: State) -> bool:
+        return True
+
+    def __call__(self, state: State) -> State:
+        grid, count = state.images.grid, len(state.images.fixed)
+        ways = torch.zeros(2, count, len(grid.shape), *grid.shape)
+        for part in state.parts:
+            if part.mapping is not None:
+                found = [self._on_grid(way, part, grid) for way in part.mapping]
+                found[0] = self._repaired(found[0], part, grid)
+                ways[:, part.indices] = torch.stack(found)
+        sigma = state.images.slice_sigma
+        if sigma > 0:
+            known = sorted({n for part in state.parts for n in part.indices} | outside_mask(state.images))
+            ways = torch.stack([smooth_along_stack(way, known, sigma) for way in ways])
+        return replace(state, field=Mapping(*ways))
+
+    @staticmethod
+    def _on_grid(way: Tensor, part: Part, grid: ImageGrid) -> Tensor:
+        return part.pair.to_image_grid(way, grid.shape).cpu()
+
+    @staticmethod
+    def _repaired(displacement: Tensor, part: Part, grid: ImageGrid) -> Tensor:
+        """Another grid may fold where the working one does not."""
+        if part.plan.optimisation is None or part.pair.shape == grid.shape:
+            return displacement
+        repaired = repair_folds(displacement)
+        return displacement if repaired is None else repaired
+
+
+class KeepIfMoreSimilar:
+    """No deformation where the result is less similar than the images as they lay."""
+
+    name, share = "compare", 0.8
+
+    def applies(self, state: State) -> bool:
+        return len(state.images.fixed) == 1 and state.plan is not None and state.plan.never_worse
+
+    def __call__(self, state: State) -> State:
+        assert state.field is not None
+        before, after = (mutual_information(state.images, field) for field in (None, state.field.forward))
+        if after >= before:
+            return state
+        none = Mapping(*(torch.zeros_like(way) for way in state.field))
+        note = (
+            "returned without deformation, because the deformed image was less similar than the moving image as it lay"
+        )
+        parts = tuple(replace(p, mapping=p.mapping and Mapping(*map(torch.zeros_like, p.mapping))) for p in state.parts)
+        return replace(state, field=none, parts=parts, notes=state.told(note))
+
+
+class Uncertainty:
+    """The expected error of every voxel."""
+
+    name, share = "uncertainty", 0.82
+
+    def applies(self, state: State) -> bool:
+        return state.options.uncertainty and state.options.transform == "deformable"
+
+    def __call__(self, state: State) -> State:
+        grid = state.images.grid
+        errors = torch.zeros(len(state.images.fixed), 1, *grid.shape)
+        for part in state.parts:
+            assert part.mapping is not None
+            error = expected_error(part.matched, state.model, part.plan, part.mapping.forward, grid)
+            errors[part.indices] = resample(part.pair.to_full_grid(error).cpu(), grid.shape)
+        return replace(state, expected_error=errors)
+
+
+class Evaluate:
+    """Similarity before and after, where both images count."""
+
+    name, share = "measure", 0.9
+
+    def applies(self, state: State) -> bool:
+        return True
+
+    def __call__(self, state: State) -> State:
+        if len(state.images.fixed) == 1:
+            (part,) = state.parts
+            forward = None if part.mapping is None else part.mapping.forward
+            return replace(state, similarity=(part.pair.similarity(None), part.pair.similarity(forward)))
+        return replace(state, similarity=self._of_batch(state))
+
+    @staticmethod
+    def _of_batch(state: State) -> tuple[float, float]:
+        """Of some pairs of a batch, whose displacements may have been smoothed after the network."""
+        assert state.field is not None
+        usable = [n for part in state.parts for n in part.indices]
+        some = usable[:: max(len(usable) // _MEASURED, 1)]
+        images, forward = state.images.part(some), state.field.forward[some]
+        inside = images.moving_mask
+        warped = (warp(images.moving.float(), forward), None if inside is None else warp(inside, forward, "nearest"))
+        before, after = (
+            prepare(
+                fixed=images.fixed.float(),
+                moving=moving.float(),
+                mask=images.mask,
+                moving_mask=mask,
+                grid=images.grid,
+                configuration=state.model.configuration.preprocessing,
+                multiple=state.model.network.multiple,
+            ).similarity(None)
+            for moving, mask in ((images.moving, inside), warped)
+        )
+        return before, after
+
+
+STAGES: tuple[Stage, ...] = (
+    ChooseModel(),
+    Preprocess(),
+    MatchIntensities(),
+    Predict(),
+    Optimise(),
+    ToImageGrid(),
+    KeepIfMoreSimilar(),
+    Uncertainty(),
+    Evaluate(),
+)
+_TRIAL: tuple[Stage, ...] = (Preprocess(), MatchIntensities(), Predict(), ToImageGrid())
+"""What a model does in the trial of the automatic choice: the network alone."""
+
+
+def run(
+    images: ImagePair | ImageSource,
+    models: Sequence[Model],
+    options: RegistrationOptions | None = None,
     progress: Progress | None = None,
-) -> Registration:
-    """Finds the displacement that warps ``moving`` onto ``fixed``.
+    without: frozenset[str] = frozenset(),
+) -> RegistrationResult:
+    """Registers a pair, or a batch of pairs.
 
     Args:
-        fixed: ``(1, 1, *grid.shape)``, any finite intensities.
-        moving: Sampled on the grid of ``fixed``.
-        grid: Of the images.
-        model: What to use.
-        mask: ``(1, 1, *grid.shape)``, 1 in the region that matters. Intensities and similarity are measured in it,
-            and the deformation fades to zero outside.
-        moving_mask: The same in the moving image.
-        refinement: How the outcome of the network is refined for this pair; ``None`` leaves it as it is.
-        landmarks: Corresponding points that steer the refinement; given alone, they ask for the usual one.
-        trust: Whether to estimate the error of every voxel, which takes as long as the registration once more.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
-        progress: Told of each step.
+        images: What is registered.
+        models: Admissible models, the default first; of several, the one that does best is taken.
+        options: How; by default as ``RegistrationOptions()``.
+        progress: Told of each stage.
+        without: Rules of the plan to leave out; see ``plan.RULES``.
 
     Raises:
         Cancelled: The callback did.
         ValueError: The images are unusable, do not lie on the grid, or the device is not there.
     """
-    _check(fixed, moving, mask, moving_mask, grid, model)
-    fixed, moving = fixed.float(), moving.float()
-    target = resolve_device(device)
+    options = options or RegistrationOptions()
     clock = Clock(progress)
+    if not isinstance(images, ImagePair):
+        clock.begin("prealign", 0.0)
+        images = prealign(images, options)
+    check_images(images, models)
+    device = resolve_device(options.device)
+    state = State(images, models, models[0], options, device, clock, without, notes=images.notes)
     with torch.no_grad():
-        clock.begin("prepare", 0.0)
-        pair = prepare(
-            fixed=fixed,
-            moving=moving,
-            mask=mask,
-            moving_mask=moving_mask,
-            grid=grid,
-            configuration=model.configuration.preprocessing,
-            multiple=model.network.multiple,
-            keep_margins=landmarks is not None,  # They may lie where neither image shows anything.
-        ).to(target)
-        clock.begin("network", 0.05)
-        refined = refinement is not None or landmarks is not None
-        forward, backward = align(pair, model, grid, twice=refined)
-        if refined:
-            clock.begin("refine", 0.1)
-            working = None if landmarks is None else landmarks.on_grid(grid.shape, pair.shape)
-            forward, backward = refine(
-                pair, (forward, backward), refinement or Refinement(), grid, working, clock.within(0.1, 0.8)
-            )
-        error = None
-        if trust:
-            clock.begin("trust", 0.8)
-            error = resample(
-                pair.to_full_grid(expected_error(pair, model, (forward, backward), grid)).cpu(), grid.shape
-            )
-        clock.begin("warp", 0.85)
-        displacement, inverse = (pair.to_image_grid(way, grid.shape).cpu() for way in (forward, backward))
-        if refined and pair.shape != grid.shape:  # Another grid may fold where the working one does not.
-            mended = repair_folds(displacement)
-            displacement = displacement if mended is None else mended
-        warped = warp(moving, displacement)
-        clock.begin("measure", 0.9)
-        before, after = pair.similarity(None), pair.similarity(forward)
-        folds = folding(displacement)
+        for stage in STAGES:
+            if stage.applies(state):
+                clock.begin(stage.name, stage.share)
+                state = stage(state)
         clock.end()
-    return Registration(displacement, inverse, warped, before, after, folds, clock.milliseconds, str(target), error)
+        return _result(state)
+
+
+def _one_pair(images: ImagePair, models: Sequence[Model]) -> ImagePair:
+    """The middle one of the pairs that every model can register."""
+    count = len(images.fixed)
+    if count == 1:
+        return images
+    usable = set(range(count)).intersection(*(registrable_pairs(images, model) for model in models))
+    middle = min(usable, key=lambda number: abs(number - count // 2)) if usable else count // 2
+    return images.part([middle])
+
+
+def mutual_information(images: ImagePair, displacement: Tensor | None) -> float:
+    """Normalised mutual information of the fixed and the warped moving image, where both count."""
+    fixed, moving = (to_unit_range(image.float(), _ANY_RANGE) for image in (images.fixed, images.moving))
+    warped = moving if displacement is None else warp(moving, displacement)
+    return normalised_mutual_information(fixed, warped, _counted(images, displacement))
+
+
+_ANY_RANGE = PreprocessingConfiguration()
+"""Percentiles of each image, whatever window the model takes."""
+
+
+def _counted(images: ImagePair, displacement: Tensor | None) -> Tensor | None:
+    """Where both images count once the moving one is warped: inside masks and volumes; ``None`` everywhere."""
+    moving = [mask.float() for mask in (images.moving_mask, images.moving_inside) if mask is not None]
+    if displacement is not None:
+        moving = [warp(mask, displacement, "nearest") for mask in moving]
+    every = [*moving, *(mask.float() for mask in (images.mask, images.fixed_inside) if mask is not None)]
+    if not every:
+        return None
+    return torch.stack(every).amin(dim=0)
+
+
+def registrable_pairs(images: ImagePair, model: Model) -> list[int]:
+    """Indices of the pairs in which both images show something, inside their masks, in the window of the model.
+
+    A single pair is always among them: ``prepare`` says what is wrong with it.
+
+    Raises:
+        ValueError: No pair of a batch is.
+    """
+    count = len(images.fixed)
+    if count == 1:
+        return [0]
+    inside = images.mask if images.moving_mask is None else images.moving_mask
+    sides = ((images.fixed, images.mask), (images.moving, inside))
+    usable = [n for n in range(count) if all(_shows_something(i[n], m if m is None else m[n], model) for i, m in sides)]
+    if not usable:
+        raise ValueError(
+            "Every slice of one of the two volumes is constant, as the model sees it, or outside the mask; nothing in"
+            " them can be aligned."
+        )
+    return usable
+
+
+def _shows_something(image: Tensor, mask: Tensor | None, model: Model) -> bool:
+    configuration = model.configuration.preprocessing
+    values = image if mask is None else image[mask > 0]
+    if values.numel() == 0:
+        return False
+    low, high = float(values.amin()), float(values.amax())
+    if configuration.intensity == "window":
+        return max(low, configuration.lower) < min(high, configuration.upper)
+    return low < high
+
+
+def outside_mask(images: ImagePair) -> set[int]:
+    """Pairs of a batch that have no pixel of a mask; they stay as they lie."""
+    masks = [mask for mask in (images.mask, images.moving_mask) if mask is not None]
+    return {n for mask in masks for n in range(len(mask)) if not mask[n].any()}
+
+
+def check_images(images: ImagePair, models: Sequence[Model]) -> None:
+    """Refuses images that cannot be registered.
+
+    Raises:
+        ValueError: The sentence says what came and what was needed.
+    """
+    grid, count = images.grid, len(images.fixed)
+    named = {
+        "fixed image": images.fixed,
+        "moving image": images.moving,
+        "mask": images.mask,
+        "mask of the moving image": images.moving_mask,
+    }
+    for name, image in named.items():
+        if image is not None and tuple(image.shape) != (count, 1, *grid.shape):
+            raise ValueError(f"The {name} must have the shape {(count, 1, *grid.shape)}, not {tuple(image.shape)}.")
+    if min(grid.shape) < 2:
+        raise ValueError(f"An image of {' x '.join(map(str, grid.shape))} voxels cannot be registered; two are needed.")
+    for name in ("mask", "mask of the moving image"):
+        inside = named[name]
+        if count == 1 and inside is not None and not bool((inside > 0).any()):
+            raise ValueError(f"The {name} has no pixel on this slice; draw it there, or register without a mask.")
+    if images.landmarks is not None and count > 1:
+        raise ValueError(f"Landmarks steer a single pair, not a batch of {count}; register the pair of their slice.")
+    for model in models:
+        if model.configuration.network.dimension != len(grid.shape):
+            raise ValueError(
+                f"The model '{model.name}' registers {model.configuration.network.dimension}-D images,"
+                f" not {len(grid.shape)}-D; choose another model."
+            )
 
 
 def resolve_device(name: str) -> torch.device:
@@ -150,49 +583,32 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _check(
-    fixed: Tensor, moving: Tensor, mask: Tensor | None, moving_mask: Tensor | None, grid: ImageGrid, model: Model
-) -> None:
-    images = {"fixed image": fixed, "moving image": moving, "mask": mask, "mask of the moving image": moving_mask}
-    for name, image in images.items():
-        if image is not None and tuple(image.shape) != (1, 1, *grid.shape):
-            raise ValueError(f"The {name} must have the shape {(1, 1, *grid.shape)}, not {tuple(image.shape)}.")
-    if min(grid.shape) < 2:
-        raise ValueError(f"An image of {' x '.join(map(str, grid.shape))} voxels cannot be registered; two are needed.")
-    for name in ("mask", "mask of the moving image"):
-        inside = images[name]
-        if inside is not None and not bool((inside > 0).any()):
-            raise ValueError(f"The {name} has no pixel on this slice; draw it there, or register without a mask.")
-    if model.configuration.network.dimension != len(grid.shape):
-        raise ValueError(
-            f"The model '{model.name}' registers {model.configuration.network.dimension}-D images,"
-            f" not {len(grid.shape)}-D; choose another model."
-        )
+def _to_device(model: Model, device: torch.device) -> None:
+    if next(model.network.parameters()).device != device:  # Moving it where it is already takes milliseconds.
+        model.network.to(device)
 
 
-class Clock:
-    """Measures the steps and tells the progress callback."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self.milliseconds: dict[str, float] = {}
-        self._progress = progress
-        self._step, self._start = "", 0.0
-
-    def begin(self, step: str, share: float) -> None:
-        self.end()
-        self._step, self._start = step, time.perf_counter()
-        if self._progress:
-            self._progress(step, share)
-
-    def within(self, start: float, end: float) -> Callable[[float], None]:
-        """Tells the callback how far the running step is, whose own shares 0..1 span ``start`` to ``end``."""
-
-        def tell(share: float) -> None:
-            if self._progress:
-                self._progress(self._step, start + share * (end - start))
-
-        return tell
-
-    def end(self) -> None:
-        if self._step:
-            self.milliseconds[self._step] = round(1000 * (time.perf_counter() - self._start), 2)
+def _result(state: State) -> RegistrationResult:
+    assert state.field is not None
+    assert state.plan is not None
+    forward, inverse = state.field
+    sizes = [len(part) for part in forward.split(_TOGETHER)]
+    folds = sum(n * folding(part) for n, part in zip(sizes, forward.split(_TOGETHER), strict=True)) / len(forward)
+    return RegistrationResult(
+        displacement=forward,
+        inverse=inverse,
+        warped=warp(state.images.moving.float(), forward),
+        similarity_before=state.similarity[0],
+        similarity_after=state.similarity[1],
+        folding=folds,
+        milliseconds=state.clock.milliseconds,
+        device=str(state.device),
+        expected_error=state.expected_error,
+        plan=state.plan,
+        model=state.model.name,
+        model_reason=state.model_reason,
+        licence=state.model.card.licence,
+        prealignment=state.images.prealignment,
+        registered=tuple(n for part in state.parts for n in part.indices),
+        notes=state.notes,
+    )

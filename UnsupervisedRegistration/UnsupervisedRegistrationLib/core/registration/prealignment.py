@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import typing
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-Prealignment = Literal["none", "auto", "rigid", "affine"]
-"""``"auto"`` is rigid, and leaves images unchanged that are near enough for the network."""
+from .options import Prealignment
 
 Matrix = NDArray[np.float64]
 

@@ -1,11 +1,13 @@
-"""How far the outcome may be off, voxel by voxel.
+"""How far the displacement may be off, voxel by voxel.
 
-The networks here are inverse consistent by construction or by the inversion of their outcome, so going forward and
-back tells nothing. What tells is whether the network agrees with itself: on the mirrored pair, and when it sees what
-it has warped.
+The networks are inverse consistent by construction, or by the inversion of their displacement, so inverse consistency
+says nothing about the error. What correlates with it is whether the network agrees with itself: on the mirrored pair,
+and when it sees what it has warped.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,43 +18,53 @@ from ..similarity.losses import local_correlation
 from ..spatial.deformation import lengths, warp
 from ..spatial.filters import box_mean
 from ..spatial.grid import ImageGrid
-from .prediction import Deformation, estimate
+from .plan import Plan
+from .prediction import predict_images
 
-_HALF_MM = 2.0  # An expected error that halves the trust.
-_WINDOW = 9  # Voxels over which the signs are averaged.
-_FLOOR_MM = 0.05
-# Constant and factors of the signs, fitted by `python -m training calibrate` with the model any-contrast.
+_HALF_MM = 2.0  # An expected error at which the trust is 1/2.
+_WINDOW = 9  # Voxels over which the features are averaged.
+_FLOOR_MM = 0.05  # Keeps the logarithms finite.
+# Constant and factors of the features, fitted by `python -m training calibrate` with the model any-contrast.
 _WEIGHTS = (-0.092, 0.237, 0.429, 1.014, -0.262)
 
 
 def trust_from_error(expected_error: Tensor) -> Tensor:
-    """Expected errors in mm as trust: 1 for none, 1/2 for 2 mm, towards 0."""
+    """Trust for expected errors in mm: 1 for none, 1/2 for 2 mm, towards 0."""
     return 1 / (1 + expected_error / _HALF_MM)
 
 
-def expected_error(pair: PreparedPair, model: Model, outcome: Deformation, grid: ImageGrid) -> Tensor:
-    """Error of the displacement that the signs of doubt let expect, ``(B, 1, *box)`` mm."""
-    signs = uncertainty_features(pair, model, outcome, grid)
-    weights = torch.tensor(_WEIGHTS, device=signs.device)
-    logarithm = weights[0] + (signs * weights[1:].view(1, -1, *[1] * (signs.ndim - 2))).sum(dim=1, keepdim=True)
+def expected_error(pair: PreparedPair, model: Model, plan: Plan, displacement: Tensor, grid: ImageGrid) -> Tensor:
+    """Expected error of a displacement, ``(B, 1, *box)`` mm.
+
+    Args:
+        pair: Prepared for the model, in matched intensities.
+        model: What predicted it.
+        plan: Of the registration.
+        displacement: ``(B, d, *box)`` working voxels.
+        grid: The images came on.
+    """
+    features = uncertainty_features(pair, model, plan, displacement, grid)
+    weights = torch.tensor(_WEIGHTS, device=features.device)
+    logarithm = weights[0] + (features * weights[1:].view(1, -1, *[1] * (features.ndim - 2))).sum(dim=1, keepdim=True)
     return logarithm.exp()
 
 
-def uncertainty_features(pair: PreparedPair, model: Model, outcome: Deformation, grid: ImageGrid) -> Tensor:
-    """What goes along with the logarithm of the error, ``(B, 4, *box)``.
+def uncertainty_features(pair: PreparedPair, model: Model, plan: Plan, displacement: Tensor, grid: ImageGrid) -> Tensor:
+    """What correlates with the logarithm of the error, ``(B, 4, *box)``; see ``expected_error`` for the arguments.
 
-    In this order: logarithm of the distance in mm from what the network finds for the mirrored pair; of what it would
-    still add to the outcome; one minus the local correlation; flatness of the fixed image. The last two are 0..1.
+    In this order: logarithm of the distance in mm from the prediction for the mirrored pair; of what the network would
+    still add; one minus the local correlation; flatness of the fixed image. The last two are 0..1.
     """
     batch = len(pair.fixed)
-    warped = warp(pair.moving, outcome[0])
+    warped = warp(pair.moving, displacement)
     fixed = torch.cat([pair.fixed.flip(-1), pair.fixed])
-    forward, _ = estimate(model.network, fixed, torch.cat([pair.moving.flip(-1), warped]))
+    passes = replace(plan, second_pass=plan.half_resolution_first)
+    forward = predict_images(model.network, fixed, torch.cat([pair.moving.flip(-1), warped]), passes).forward
     mirrored, further = forward[:batch].flip(-1), forward[batch:]
     mirrored = torch.cat([mirrored[:, :-1], -mirrored[:, -1:]], dim=1)
     spacing = torch.tensor(pair.spacing(grid), device=fixed.device).view(1, -1, *[1] * (fixed.ndim - 2))
-    doubts = [(lengths(way * spacing) + _FLOOR_MM).log() for way in (mirrored - outcome[0], further)]
+    distances = [(lengths(way * spacing) + _FLOOR_MM).log() for way in (mirrored - displacement, further)]
     mismatch = 1 - local_correlation(warped, pair.fixed, _WINDOW)
     mean, square = box_mean(torch.cat([pair.fixed, pair.fixed.square()], dim=1), _WINDOW).split(1, dim=1)
     flatness = torch.exp(-(square - mean.square()).clamp_min(0).sqrt() / 0.05)
-    return box_mean(torch.cat([*doubts, mismatch, flatness], dim=1), _WINDOW)
+    return box_mean(torch.cat([*distances, mismatch, flatness], dim=1), _WINDOW)

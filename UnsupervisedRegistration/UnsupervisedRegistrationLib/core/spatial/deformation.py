@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,18 @@ _MAX_MATRIX_RESIZE = 2**14  # Voxels up to which matrix products interpolate fas
 _COARSEST_INVERSION = 16  # Voxels; on a grid of less than twice that, the inversion starts at -displacement.
 _MAX_NEWTON_STEP = 2.0  # Voxels per iteration of the inversion.
 _SINGULAR = 0.05  # Determinant below which Newton's method takes a plain fixed-point step.
+
+
+class Mapping(NamedTuple):
+    """A deformation and its inverse.
+
+    Attributes:
+        forward: Displacement ``(B, d, *spatial)`` from fixed to moving, voxels.
+        inverse: Likewise from moving to fixed.
+    """
+
+    forward: Tensor
+    inverse: Tensor
 
 
 def warp(image: Tensor, displacement: Tensor, mode: Interpolation = "bilinear") -> Tensor:

@@ -1,4 +1,4 @@
-"""Outcomes of the core in the scene."""
+"""Results of the core in the scene."""
 
 from __future__ import annotations
 
@@ -13,22 +13,36 @@ import torch
 import vtk
 
 from ...core.evaluation.metrics import inverse_consistency_error
-from ...core.registration.pipeline import Registration
+from ...core.registration.result import RegistrationResult
 from ...core.registration.uncertainty import trust_from_error
 from ...core.spatial.deformation import jacobian_determinant
-from ...core.spatial.grid import ImageGrid
 from ..geometry.grid_transform import gridTransform
 from ..geometry.planes import SlicePlane
 from ..geometry.result_transform import checkOutputTransform, setResultTransform
 from ..geometry.sampling import sampleStack, sampleVolume
 from ..geometry.transforms import composedTransform
 from ..geometry.volumes import fillSliceVolume
-from .slice_pair import SlicePair
+from .slice_pair import SlicePair, gridOf
+
+
+@dataclass(frozen=True)
+class SliceOutputs:
+    """Where a result goes.
+
+    Attributes:
+        transformNode: Receives the displacement; ``None`` makes a new node.
+        warpedVolume: Receives the warped slice; ``None`` makes a new node.
+        thisSliceOnly: Deform the registered slices only; otherwise all slices of the volume alike.
+    """
+
+    transformNode: slicer.vtkMRMLTransformNode | None = None
+    warpedVolume: slicer.vtkMRMLScalarVolumeNode | None = None
+    thisSliceOnly: bool = True
 
 
 @dataclass(frozen=True)
 class SliceRegistration:
-    """An outcome in the scene.
+    """A result in the scene.
 
     Attributes:
         transformNode: Moves the moving volume.
@@ -40,7 +54,12 @@ class SliceRegistration:
     transformNode: slicer.vtkMRMLTransformNode
     warpedVolume: slicer.vtkMRMLScalarVolumeNode
     pair: SlicePair
-    registration: Registration
+    registration: RegistrationResult
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the images, a sentence each."""
+        return tuple(dict.fromkeys(self.pair.notes + self.registration.notes))
 
     @property
     def warpedPixels(self) -> np.ndarray:
@@ -81,22 +100,13 @@ class SliceRegistration:
         return rows, columns
 
 
-def gridOf(plane: SlicePlane) -> ImageGrid:
-    """The pixels of a plane as ``core`` knows them."""
-    return ImageGrid(plane.shape, torch.from_numpy(plane.ijkToRas))
-
-
-def checkOutputNodes(
-    pair: SlicePair,
-    transformNode: slicer.vtkMRMLTransformNode | None,
-    warpedVolume: slicer.vtkMRMLScalarVolumeNode | None,
-    masks: tuple[slicer.vtkMRMLNode | None, ...] = (),
-) -> None:
-    """Refuses output nodes that cannot hold the outcome, or hold what must stay.
+def checkOutputNodes(pair: SlicePair, outputs: SliceOutputs, masks: tuple[slicer.vtkMRMLNode | None, ...] = ()) -> None:
+    """Refuses output nodes that cannot hold the result, or hold what must stay.
 
     Raises:
         ValueError: They do.
     """
+    transformNode, warpedVolume = outputs.transformNode, outputs.warpedVolume
     if transformNode is not None:
         sameVolume = pair.fixedVolume is pair.movingVolume
         fixedParent = pair.initial if sameVolume else pair.fixedVolume.GetParentTransformNode()
@@ -108,21 +118,14 @@ def checkOutputNodes(
 
 
 def showSliceResult(
-    pair: SlicePair,
-    registration: Registration,
-    transformNode: slicer.vtkMRMLTransformNode | None = None,
-    warpedVolume: slicer.vtkMRMLScalarVolumeNode | None = None,
-    thisSliceOnly: bool = True,
-    exact: bool = True,
+    pair: SlicePair, registration: RegistrationResult, outputs: SliceOutputs, exact: bool = True
 ) -> SliceRegistration:
-    """Puts the outcome into the given nodes, or new ones, and the moving volume under the transform.
+    """Puts the result into the given nodes, or new ones, and the moving volume under the transform.
 
     Args:
         pair: What was registered.
-        registration: Its outcome.
-        transformNode: Receives the displacement.
-        warpedVolume: Receives the warped slice.
-        thisSliceOnly: See ``registerSlice``.
+        registration: Its result.
+        outputs: Receive it.
         exact: Take the warped slice from the volume itself; otherwise from the slice that the network saw, which is
             interpolated twice but takes no time, as live updates need.
 
@@ -131,62 +134,48 @@ def showSliceResult(
     """
     _checkThere(pair)
     vectors = gridOf(pair.plane).displacement_to_ras(registration.displacement)[0].movedim(0, -1).numpy()
-    grid = gridTransform(pair.plane, vectors + pair.offset, thisSliceOnly)
-    outcome = composedTransform(grid, pair.initial, pair.prealignmentMatrix)
+    grid = gridTransform(pair.plane, vectors + pair.offset, outputs.thisSliceOnly)
+    transform = composedTransform(grid, pair.initial, pair.prealignmentMatrix)
     if exact:  # May refuse, so before the scene changes.
         with _quick(grid):
-            pixels = sampleVolume(pair.movingVolume, pair.plane, outcome).pixels
+            pixels = sampleVolume(pair.movingVolume, pair.plane, transform).pixels
     else:
         pixels = registration.warped[0, 0].numpy()
-    return _show(pair, registration, outcome, pixels, pair.plane, transformNode, warpedVolume)
+    return SliceRegistration(*_fillNodes(pair, transform, pixels, pair.plane, outputs), pair, registration)
 
 
 def showStackResult(
-    pair: SlicePair,
-    plane: SlicePlane,
-    displacement: torch.Tensor,
-    registration: Registration,
-    transformNode: slicer.vtkMRMLTransformNode | None = None,
-    warpedVolume: slicer.vtkMRMLScalarVolumeNode | None = None,
-    thisSliceOnly: bool = True,
-) -> SliceRegistration:
+    pair: SlicePair, plane: SlicePlane, displacement: torch.Tensor, outputs: SliceOutputs
+) -> tuple[slicer.vtkMRMLTransformNode, slicer.vtkMRMLScalarVolumeNode]:
     """As ``showSliceResult`` for many slices.
 
     Args:
         pair: Of one of them.
         plane: Of the first; the others follow along its normal.
         displacement: ``(N, 2, rows, columns)``, voxels of the plane.
-        registration: Of the pair.
-        transformNode: Receives the displacement.
-        warpedVolume: Receives the warped slices.
-        thisSliceOnly: See ``registerSlice``.
+        outputs: Receive it.
     """
     _checkThere(pair)
     vectors = gridOf(plane).displacement_to_ras(displacement).movedim(1, -1).numpy()
-    grid = gridTransform(plane, vectors, thisSliceOnly)
-    outcome = composedTransform(grid, pair.initial, pair.prealignmentMatrix)
+    grid = gridTransform(plane, vectors, outputs.thisSliceOnly)
+    transform = composedTransform(grid, pair.initial, pair.prealignmentMatrix)
     with _quick(grid):
-        pixels = sampleStack(pair.movingVolume, plane, len(displacement), outcome)
-    return _show(pair, registration, outcome, pixels, plane, transformNode, warpedVolume)
+        pixels = sampleStack(pair.movingVolume, plane, len(displacement), transform)
+    return _fillNodes(pair, transform, pixels, plane, outputs)
 
 
-def _show(
-    pair: SlicePair,
-    registration: Registration,
-    outcome: vtk.vtkAbstractTransform,
-    pixels: np.ndarray,
-    plane: SlicePlane,
-    transformNode: slicer.vtkMRMLTransformNode | None,
-    warpedVolume: slicer.vtkMRMLScalarVolumeNode | None,
-) -> SliceRegistration:
+def _fillNodes(
+    pair: SlicePair, transform: vtk.vtkAbstractTransform, pixels: np.ndarray, plane: SlicePlane, outputs: SliceOutputs
+) -> tuple[slicer.vtkMRMLTransformNode, slicer.vtkMRMLScalarVolumeNode]:
     scene, name = pair.fixedVolume.GetScene(), pair.movingVolume.GetName()
+    transformNode, warpedVolume = outputs.transformNode, outputs.warpedVolume
     if transformNode is None or transformNode.GetScene() is None:  # Deleted while the work went on.
         transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode", f"{name} to {pair.fixedVolume.GetName()}")
     if warpedVolume is None or warpedVolume.GetScene() is None:
         warpedVolume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{name} warped")
-    setResultTransform(transformNode, outcome, pair.initial, pair.fixedVolume, pair.movingVolume)
+    setResultTransform(transformNode, transform, pair.initial, pair.fixedVolume, pair.movingVolume)
     fillSliceVolume(warpedVolume, pixels, plane, like=pair.movingVolume)
-    return SliceRegistration(transformNode, warpedVolume, pair, registration)
+    return transformNode, warpedVolume
 
 
 def _checkThere(pair: SlicePair) -> None:

@@ -2,79 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import slicer
 import torch
 
 from ...core.models.model_file import Model
-from ...core.models.selection import DEFAULT
-from ...core.registration.pipeline import Progress
-from ...core.registration.stack import register_stack
+from ...core.registration.options import RegistrationOptions
+from ...core.registration.pipeline import ImagePair, run
+from ...core.registration.result import Progress, RegistrationResult
 from ..geometry.grid_transform import gridTransform
 from ..geometry.planes import SlicePlane, planeFromIndex
 from ..geometry.sampling import sampleStack
 from ..geometry.transforms import worldToLocal
-from .result_nodes import gridOf
-from .slice import openModel
+from .candidate_models import candidateModels
+from .slice_pair import gridOf
+
+
+@dataclass(frozen=True)
+class SequenceRegistration:
+    """A registered sequence.
+
+    Attributes:
+        transformSequence: A transform for each frame.
+        result: Of all frames but the first.
+    """
+
+    transformSequence: slicer.vtkMRMLSequenceNode
+    result: RegistrationResult
 
 
 def registerSequence(
     sequenceNode: slicer.vtkMRMLSequenceNode,
-    *,
     plane: SlicePlane | None = None,
-    model: Model | str = DEFAULT,
+    options: RegistrationOptions | None = None,
     transformSequence: slicer.vtkMRMLSequenceNode | None = None,
-    device: str = "auto",
-    thisSliceOnly: bool = True,
     progress: Progress | None = None,
-) -> slicer.vtkMRMLSequenceNode:
+    models: Sequence[Model] | None = None,
+) -> SequenceRegistration:
     """A transform for each frame of a sequence of volumes that warps a slice of it onto that of the first frame.
 
     Args:
         sequenceNode: Of volumes.
-        plane: In the first frame; without it the middle slice.
-        model: Loaded, or its name or file.
-        transformSequence: Receives the transforms; without it a new node.
-        device: See ``core.register``.
-        thisSliceOnly: See ``registerVolume``.
-        progress: Told of each step; what it raises ends the work, and nothing has changed.
+        plane: In the first frame; ``None`` takes the middle slice.
+        options: See ``registerSlice``; frames of one sequence are not pre-aligned.
+        transformSequence: Receives the transforms; ``None`` makes a new node.
+        progress: Told of each stage; what it raises ends the work, and nothing has changed.
+        models: See ``registerSlice``.
 
     Raises:
         OSError: The model cannot be read.
         ValueError: There are fewer than two frames, one is no volume, or they do not fit.
     """
-    model = model if isinstance(model, Model) else openModel(model)
-    frames = framesOf(sequenceNode)
+    options, frames = options or RegistrationOptions(), framesOf(sequenceNode)
     if transformSequence is sequenceNode:
         raise ValueError(f"The transforms would overwrite '{sequenceNode.GetName()}'; choose another output sequence.")
     plane = plane or planeFromIndex(frames[0])
     pixels = torch.from_numpy(np.stack([sampleStack(frame, plane, 1, worldToLocal(None)) for frame in frames]))
-    displacement, _ = register_stack(
-        fixed=pixels[:1].expand(len(frames) - 1, -1, -1, -1),
-        moving=pixels[1:],
-        grid=gridOf(plane),
-        model=model,
-        device=device,
-        progress=progress,
-    )
+    images = ImagePair(pixels[:1].expand(len(frames) - 1, -1, -1, -1), pixels[1:], gridOf(plane))
+    chosen = models or candidateModels(options, pixels[0].numpy(), pixels[1:].numpy())
+    result = run(images, chosen, options, progress)
     if sequenceNode.GetScene() is None:
         raise ValueError(f"The sequence '{sequenceNode.GetName()}' was deleted meanwhile; choose another one.")
-    still = torch.zeros_like(displacement[:1])
-    vectors = gridOf(plane).displacement_to_ras(torch.cat([still, displacement])).movedim(1, -1).numpy()
     if transformSequence is None:
-        transformSequence = sequenceNode.GetScene().AddNewNodeByClass(
-            "vtkMRMLSequenceNode", f"{sequenceNode.GetName()} to its first frame"
-        )
+        name = f"{sequenceNode.GetName()} to its first frame"
+        transformSequence = sequenceNode.GetScene().AddNewNodeByClass("vtkMRMLSequenceNode", name)
+    _fillSequence(transformSequence, sequenceNode, plane, result)
+    return SequenceRegistration(transformSequence, result)
+
+
+def _fillSequence(
+    transformSequence: slicer.vtkMRMLSequenceNode,
+    sequenceNode: slicer.vtkMRMLSequenceNode,
+    plane: SlicePlane,
+    result: RegistrationResult,
+) -> None:
+    """Puts the transforms at the index values of the frames."""
+    still = torch.zeros_like(result.displacement[:1])
+    vectors = gridOf(plane).displacement_to_ras(torch.cat([still, result.displacement])).movedim(1, -1).numpy()
     transformSequence.RemoveAllDataNodes()
     transformSequence.SetIndexName(sequenceNode.GetIndexName())
     transformSequence.SetIndexUnit(sequenceNode.GetIndexUnit())
     transformSequence.SetIndexType(sequenceNode.GetIndexType())
-    for index, frame in enumerate(frames):
+    for index, frame in enumerate(framesOf(sequenceNode)):
         node = slicer.vtkMRMLTransformNode()
         node.SetName(f"{frame.GetName()} to the first frame")
-        node.SetAndObserveTransformFromParent(gridTransform(plane, vectors[index], thisSliceOnly))
+        node.SetAndObserveTransformFromParent(gridTransform(plane, vectors[index], thisSliceOnly=True))
         transformSequence.SetDataNodeAtValue(node, sequenceNode.GetNthIndexValue(index))
-    return transformSequence
 
 
 def framesOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> list[slicer.vtkMRMLVolumeNode]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import slicer
@@ -11,8 +11,9 @@ import torch
 import vtk
 
 from ...core.registration.landmark_constraint import LandmarkPairs
-from ...core.registration.prealignment import PlanarImage, align_in_plane, check_kind
-from ...core.registration.prealignment import Prealignment as Prealignment
+from ...core.registration.pipeline import ImagePair
+from ...core.registration.prealignment import PlanarImage
+from ...core.spatial.grid import ImageGrid
 from ..geometry.planes import SlicePlane, localIjkToRas, planeFromIndex, shiftedPlane, volumeSize
 from ..geometry.result_transform import initialTransformOf
 from ..geometry.sampling import SampledSlice, sampleMask, sampleVolume
@@ -22,12 +23,42 @@ from ..landmarks.pairing import pairedPoints
 WIDE_PIXELS = 256  # Along the longer side of the image of the whole moving volume; pre-alignment compares 72.
 
 
+Landmarks = tuple[slicer.vtkMRMLMarkupsNode, slicer.vtkMRMLMarkupsNode]
+"""Point lists of the fixed and the moving image."""
+
+
+@dataclass(frozen=True)
+class SliceInputs:
+    """What is registered, as nodes of a scene.
+
+    Attributes:
+        fixedVolume: Stays where it is.
+        movingVolume: Is put under the result. A transform it lies under already is its initial transform and stays
+            part of the result.
+        plane: Of the fixed slice; ``None`` takes the middle slice.
+        movingOffset: From this plane to that of the moving slice, RAS mm; ``None`` if they are the same plane.
+        maskNode: Segmentation or labelmap volume; the region that matters.
+        movingMaskNode: The same on the moving image, with which it moves.
+        landmarks: Lists whose pairs on the slice steer the optimisation.
+        initialTransform: The moving volume is put under it before anything else.
+    """
+
+    fixedVolume: slicer.vtkMRMLVolumeNode
+    movingVolume: slicer.vtkMRMLVolumeNode
+    plane: SlicePlane | None = None
+    movingOffset: np.ndarray | None = None
+    maskNode: slicer.vtkMRMLNode | None = None
+    movingMaskNode: slicer.vtkMRMLNode | None = None
+    landmarks: Landmarks | None = None
+    initialTransform: slicer.vtkMRMLTransformNode | None = None
+
+
 @dataclass(frozen=True)
 class SlicePair:
     """What the network needs, taken from the scene.
 
     Attributes:
-        plane: Where the fixed slice lies; the outcome belongs to it.
+        plane: Where the fixed slice lies; the result belongs to it.
         offset: From this plane to that of the moving slice, RAS mm.
         fixed: Sampled fixed volume.
         moving: Sampled moving volume.
@@ -38,7 +69,6 @@ class SlicePair:
         movingMask: Like ``mask``, of the moving image.
         prealignmentMatrix: ``(4, 4)``, applied before the initial transform, from fixed to moving; ``None`` if the
             images stay as they lie.
-        remarks: What was done beyond the sampling, in words.
     """
 
     plane: SlicePlane
@@ -51,75 +81,127 @@ class SlicePair:
     initial: slicer.vtkMRMLTransformNode | None
     movingMask: np.ndarray | None = None
     prealignmentMatrix: np.ndarray | None = None
-    remarks: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was done to the images, in words."""
-        return tuple(dict.fromkeys(self.fixed.notes + self.moving.notes + self.remarks))
+        """What the sampling did to the images, a sentence each."""
+        return tuple(dict.fromkeys(self.fixed.notes + self.moving.notes))
 
 
-def samplePair(
-    fixedVolume: slicer.vtkMRMLVolumeNode,
-    movingVolume: slicer.vtkMRMLVolumeNode,
-    plane: SlicePlane | None = None,
-    movingOffset: np.ndarray | None = None,
-    maskNode: slicer.vtkMRMLNode | None = None,
-    movingMaskNode: slicer.vtkMRMLNode | None = None,
-    prealignment: Prealignment | np.ndarray = "none",
-) -> SlicePair:
+def samplePair(inputs: SliceInputs, matrix: np.ndarray | None = None) -> SlicePair:
     """Both slices as pixels of one plane; reads the scene and leaves it as it is.
 
-    See ``registerSlice`` for the arguments.
+    Args:
+        inputs: What is registered.
+        matrix: ``(4, 4)`` pre-alignment from fixed to moving, RAS mm; ``None`` if the images stay as they lie.
+
+    Raises:
+        ValueError: A volume is empty, or fixed and moving slice are the same.
     """
-    if fixedVolume is movingVolume and movingOffset is None:
+    fixedVolume, movingVolume = inputs.fixedVolume, inputs.movingVolume
+    if fixedVolume is movingVolume and inputs.movingOffset is None:
         raise ValueError("Fixed and moving are the same volume; choose two, or two different slices of it.")
-    plane = plane or planeFromIndex(fixedVolume)
-    offset = np.zeros(3) if movingOffset is None else np.asarray(movingOffset, dtype=float)
+    plane = inputs.plane or planeFromIndex(fixedVolume)
+    offset = np.zeros(3) if inputs.movingOffset is None else np.asarray(inputs.movingOffset, dtype=float)
     initial = initialTransformOf(movingVolume)
-    # Of two slices of one volume the fixed one must not be seen through an earlier outcome.
+    # Of two slices of one volume the fixed one must not be seen through an earlier result.
     fixed = sampleVolume(fixedVolume, plane, worldToLocal(initial) if fixedVolume is movingVolume else None)
-    mask = None if maskNode is None else sampleMask(maskNode, plane)
-    source, prealignmentMatrix, remarks = shiftedPlane(plane, offset), None, ()
-    if isinstance(prealignment, np.ndarray):
-        prealignmentMatrix = prealignment
-    elif prealignment != "none":
-        check_kind(prealignment)
-        matrix, sentence = _prealigned(plane, offset, fixed, mask, movingVolume, initial, prealignment)
-        prealignmentMatrix, remarks = None if np.array_equal(matrix, np.eye(4)) else matrix, (sentence,)
-    fromWorld = withPrealignment(prealignmentMatrix, worldToLocal(initial))
-    moving = sampleVolume(movingVolume, source, fromWorld)
-    if not (fixed.inside & moving.inside).any():
-        raise ValueError(
-            f"'{fixedVolume.GetName()}' and '{movingVolume.GetName()}' do not overlap on the {plane.name};"
-            " place one over the other with a transform first."
-        )
-    movingMask = None if movingMaskNode is None else sampleMask(movingMaskNode, source, fromWorld)
+    source, fromWorld = shiftedPlane(plane, offset), withPrealignment(matrix, worldToLocal(initial))
     return SlicePair(
-        plane, offset, fixed, moving, mask, fixedVolume, movingVolume, initial, movingMask, prealignmentMatrix, remarks
+        plane,
+        offset,
+        fixed,
+        sampleVolume(movingVolume, source, fromWorld),
+        None if inputs.maskNode is None else sampleMask(inputs.maskNode, plane),
+        fixedVolume,
+        movingVolume,
+        initial,
+        None if inputs.movingMaskNode is None else sampleMask(inputs.movingMaskNode, source, fromWorld),
+        matrix,
     )
 
 
-def prealign(pair: SlicePair, kind: Prealignment) -> tuple[np.ndarray, str]:
-    """In-plane alignment of a pair on top of its initial placement; see ``align_in_plane``."""
-    return _prealigned(pair.plane, pair.offset, pair.fixed, pair.mask, pair.movingVolume, pair.initial, kind)
+class SliceSource:
+    """Slices of the scene as the core's pre-alignment asks for them; see ``core.registration.pipeline.ImageSource``.
+
+    Args:
+        inputs: What is registered.
+
+    Attributes:
+        pair: As it was sampled last.
+    """
+
+    def __init__(self, inputs: SliceInputs) -> None:
+        self._inputs = inputs
+        self.pair = samplePair(inputs)
+
+    @property
+    def fixed_slice(self) -> PlanarImage:
+        """The fixed slice."""
+        return PlanarImage(self.pair.fixed.pixels, self.pair.fixed.inside, self.pair.plane.ijkToRas)
+
+    @property
+    def moving_slice(self) -> PlanarImage:
+        """All that the moving volume has in the plane."""
+        pair, fromWorld = self.pair, worldToLocal(self.pair.initial)
+        wide = coveringPlane(shiftedPlane(pair.plane, pair.offset), pair.movingVolume, fromWorld)
+        whole = sampleVolume(pair.movingVolume, wide, fromWorld)
+        return PlanarImage(whole.pixels, whole.inside, shiftedPlane(wide, -pair.offset).ijkToRas)
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """The mask of the fixed slice."""
+        return self.pair.mask
+
+    def sample(self, matrix: np.ndarray | None) -> ImagePair:
+        """The images under a pre-alignment.
+
+        Raises:
+            ValueError: They do not overlap, or the landmarks do not pair.
+        """
+        if matrix is not None:
+            self.pair = samplePair(self._inputs, matrix)
+        pair = self.pair
+        if not (pair.fixed.inside & pair.moving.inside).any():
+            raise ValueError(
+                f"'{pair.fixedVolume.GetName()}' and '{pair.movingVolume.GetName()}' do not overlap on the"
+                f" {pair.plane.name}; place one over the other with a transform first."
+            )
+        points, remarks = None, ()
+        if self._inputs.landmarks is not None:
+            points, remarks = landmarksInPlane(pair, *self._inputs.landmarks)
+        return replace(imagesOf(pair), landmarks=points, notes=remarks)
 
 
-def _prealigned(
-    plane: SlicePlane,
-    offset: np.ndarray,
-    fixed: SampledSlice,
-    mask: np.ndarray | None,
-    movingVolume: slicer.vtkMRMLVolumeNode,
-    initial: slicer.vtkMRMLTransformNode | None,
-    kind: Prealignment,
-) -> tuple[np.ndarray, str]:
-    """Compares the fixed slice with all that the moving volume has in the plane, beyond the fixed rectangle too."""
-    fromWorld = worldToLocal(initial)
-    wide = coveringPlane(shiftedPlane(plane, offset), movingVolume, fromWorld)
-    whole = sampleVolume(movingVolume, wide, fromWorld)
-    moving = PlanarImage(whole.pixels, whole.inside, shiftedPlane(wide, -offset).ijkToRas)
-    return align_in_plane(PlanarImage(fixed.pixels, fixed.inside, plane.ijkToRas), moving, kind, mask)
+def imagesOf(pair: SlicePair) -> ImagePair:
+    """The pixels of a pair as the core takes them."""
+    return ImagePair(
+        fixed=_tensor(pair.fixed.pixels),
+        moving=_tensor(pair.moving.pixels),
+        grid=gridOf(pair.plane),
+        mask=_maskTensor(pair.mask),
+        moving_mask=_maskTensor(pair.movingMask),
+        fixed_inside=_coverage(pair.fixed.inside),
+        moving_inside=_coverage(pair.moving.inside),
+        prealignment=pair.prealignmentMatrix,
+    )
+
+
+def gridOf(plane: SlicePlane) -> ImageGrid:
+    """The pixels of a plane as ``core`` knows them."""
+    return ImageGrid(plane.shape, torch.from_numpy(plane.ijkToRas))
+
+
+def _coverage(inside: np.ndarray) -> torch.Tensor | None:
+    return None if inside.all() else _maskTensor(inside)
+
+
+def _maskTensor(mask: np.ndarray | None) -> torch.Tensor | None:
+    return None if mask is None else _tensor(mask.astype(np.float32))
+
+
+def _tensor(pixels: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(pixels))[None, None]
 
 
 def coveringPlane(
@@ -150,7 +232,7 @@ def coveringPlane(
 def landmarksInPlane(
     pair: SlicePair, fixedNode: slicer.vtkMRMLMarkupsNode, movingNode: slicer.vtkMRMLMarkupsNode
 ) -> tuple[LandmarkPairs | None, tuple[str, ...]]:
-    """Landmarks as what ``core.refine`` understands, without those off the slice, and what was left out, in words.
+    """Landmarks as the core takes them, without those off the slice, and what was left out, in words.
 
     Returns:
         Pairs in voxels of the plane, or ``None`` if none lies on it; sentences.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,24 +11,20 @@ import slicer
 import slicer.util
 import torch
 
-from ...core.images.crop import prepare
 from ...core.models.model_file import Model
-from ...core.models.selection import DEFAULT
-from ...core.registration.pipeline import Progress, Registration, resolve_device
-from ...core.registration.stack import register_stack, usable_pairs
-from ...core.registration.stack_smoothing import smooth_along_stack
-from ...core.spatial.deformation import warp
-from ...core.spatial.folding import folding
+from ...core.registration.options import RegistrationOptions
+from ...core.registration.pipeline import ImagePair, outside_mask, prealign, run
+from ...core.registration.result import Progress, RegistrationResult
 from ..geometry.planes import Orientation, SlicePlane, planeFromIndex, sliceCount
 from ..geometry.sampling import sampleMask, sampleStack
 from ..geometry.transforms import withPrealignment, worldToLocal
-from .result_nodes import SliceRegistration, checkOutputNodes, gridOf, showStackResult
-from .slice import openModel
-from .slice_pair import Prealignment, SlicePair, samplePair
+from .candidate_models import candidateModels
+from .result_nodes import SliceOutputs, SliceRegistration, checkOutputNodes, showStackResult
+from .slice import underInitialTransform
+from .slice_pair import SliceInputs, SlicePair, SliceSource, gridOf
 
-_MEASURED = 9  # So many slices, evenly spread, tell the similarity of all.
-_TOGETHER = 16  # Slices that are measured at once.
-_SHARE = 0.8  # Of the whole work that the network does.
+SMOOTHING_MM = 3.0
+"""Standard deviation of the Gaussian that smooths the displacements along the normal of the slices."""
 
 
 @dataclass(frozen=True)
@@ -53,84 +50,86 @@ class VolumeRegistration(SliceRegistration):
         return (heights >= -0.5) & (heights <= len(self.slices) - 0.5)
 
 
+@dataclass(frozen=True)
+class VolumeSlices:
+    """Which slices of the fixed volume are registered.
+
+    Attributes:
+        orientation: See ``planes.planeFromIndex``.
+        sliceRange: First and last slice; ``None`` takes all.
+        smoothing: Standard deviation in mm of the Gaussian along the normal of the slices; 0 leaves them apart.
+    """
+
+    orientation: Orientation | None = None
+    sliceRange: tuple[int, int] | None = None
+    smoothing: float = SMOOTHING_MM
+
+    def __post_init__(self) -> None:
+        if not (self.smoothing >= 0 and math.isfinite(self.smoothing)):
+            raise ValueError(f"The smoothing between slices is a number of mm from 0, not {self.smoothing}.")
+
+
 def registerVolume(
-    fixedVolume: slicer.vtkMRMLVolumeNode,
-    movingVolume: slicer.vtkMRMLVolumeNode,
-    *,
-    orientation: Orientation | None = None,
-    sliceRange: tuple[int, int] | None = None,
-    smoothing: float = 3.0,
-    model: Model | str = DEFAULT,
-    maskNode: slicer.vtkMRMLNode | None = None,
-    movingMaskNode: slicer.vtkMRMLNode | None = None,
-    prealignment: Prealignment | np.ndarray = "none",
-    transformNode: slicer.vtkMRMLTransformNode | None = None,
-    warpedVolume: slicer.vtkMRMLScalarVolumeNode | None = None,
-    device: str = "auto",
-    thisSliceOnly: bool = True,
+    inputs: SliceInputs,
+    slices: VolumeSlices | None = None,
+    options: RegistrationOptions | None = None,
+    outputs: SliceOutputs | None = None,
     progress: Progress | None = None,
+    models: Sequence[Model] | None = None,
 ) -> VolumeRegistration:
     """Registers slice by slice, and puts all into one transform; the scene changes only if all goes well.
 
+    The middle slice is pre-aligned, for all.
+
     Args:
-        fixedVolume: Stays where it is.
-        movingVolume: Is put under the outcome, as by ``registration.registerSlice``.
-        orientation: Of the slices; see ``planes.planeFromIndex``.
-        sliceRange: First and last slice of the fixed volume; without it all.
-        smoothing: Standard deviation in mm of the Gaussian that joins the slices along their normal; 0 leaves them.
-        model: Loaded, or its name or file.
-        maskNode: See ``registration.registerSlice``; a slice without a pixel of it stays, but for the smoothing.
-        movingMaskNode: Likewise.
-        prealignment: Of the middle slice, for all.
-        transformNode: Receives the outcome; without it a new node.
-        warpedVolume: Receives the warped slices; without it a new node.
-        device: See ``core.register``.
-        thisSliceOnly: Deform these slices alone; otherwise those beyond like the last one.
-        progress: Told of each step; what it raises ends the work, and nothing has changed.
+        inputs: Volumes, masks, initial transform; ``plane``, ``movingOffset`` and ``landmarks`` are of a single slice
+            and are not used. A slice without a pixel of a mask stays, but for the smoothing.
+        slices: Which ones; all by default.
+        options: See ``registerSlice``.
+        outputs: See ``registerSlice``.
+        progress: Told of each stage; what it raises ends the work, and nothing has changed.
+        models: See ``registerSlice``.
 
     Raises:
         OSError: The model cannot be read.
         ValueError: Something does not fit; the sentence says what.
     """
-    model = model if isinstance(model, Model) else openModel(model)
-    first, last = _range(fixedVolume, orientation, sliceRange)
-    middle = _middle(fixedVolume, orientation, first, last)
-    planes = [planeFromIndex(fixedVolume, orientation, index) for index in range(first, last + 1)]
+    slices, options, outputs = slices or VolumeSlices(), options or RegistrationOptions(), outputs or SliceOutputs()
+    first, last = _range(inputs.fixedVolume, slices.orientation, slices.sliceRange)
+    middle = _middle(inputs.fixedVolume, slices.orientation, first, last)
+    planes = [planeFromIndex(inputs.fixedVolume, slices.orientation, index) for index in range(first, last + 1)]
     base = min(planes, key=lambda plane: float(plane.centre @ plane.normal))  # Its normal may point to lower indices.
-    pair, images = _sampled(
-        fixedVolume, movingVolume, middle, base, len(planes), (maskNode, movingMaskNode), prealignment
+    with underInitialTransform(inputs):
+        stack = _Stack(inputs, middle, base, len(planes))
+        checkOutputNodes(stack.source.pair, outputs, (inputs.maskNode, inputs.movingMaskNode))
+        images = stack.images(options, slices.smoothing / base.thickness)
+        pair = stack.pair
+        chosen = models or candidateModels(options, pair.fixed.pixels, pair.moving.pixels)
+        result = run(images, chosen, options, progress)
+        nodes = showStackResult(pair, base, result.displacement, outputs)
+    of_middle = _ofSlice(replace(result, notes=(*result.notes, *_notes(images, result))), _position(base, middle))
+    return VolumeRegistration(*nodes, pair, of_middle, tuple(range(first, last + 1)), base)
+
+
+def _ofSlice(result: RegistrationResult, at: int) -> RegistrationResult:
+    """The displacement of one slice, with the measures of all."""
+    one = slice(at, at + 1)
+    error = result.expected_error
+    return replace(
+        result,
+        displacement=result.displacement[one],
+        inverse=result.inverse[one],
+        warped=result.warped[one],
+        expected_error=None if error is None else error[one],
     )
-    checkOutputNodes(pair, transformNode, warpedVolume, (maskNode, movingMaskNode))
-    clock = time.perf_counter()
-    tell = progress or (lambda step, share: None)
-    ways = register_stack(
-        **vars(images),
-        grid=gridOf(base),
-        model=model,
-        device=device,
-        progress=lambda step, share: tell(step, _SHARE * share),
-    )
-    tell("measure", _SHARE)
-    usable = usable_pairs(**vars(images), model=model)
-    at, aside = _position(base, middle), images.outside.difference(usable)
-    sigma = smoothing / base.thickness
-    displacement, inverse = (smooth_along_stack(way, sorted(aside.union(usable)), sigma) for way in ways)
-    registration = replace(
-        _measured(images, base, usable, displacement, model),
-        displacement=displacement[at : at + 1],
-        inverse=inverse[at : at + 1],
-        warped=warp(images.moving[at : at + 1], displacement[at : at + 1]),
-        milliseconds={"network": round(1000 * (time.perf_counter() - clock), 2)},
-        device=str(resolve_device(device)),
-    )
-    tell("warp", 0.95)
-    empty = len(planes) - len(usable) - len(aside)
-    remarks = [f"{empty} of {len(planes)} slices show nothing in one of the volumes"] if empty else []
-    remarks += [f"{len(aside)} of {len(planes)} slices lie outside the mask and stay"] if aside else []
-    pair = replace(pair, remarks=(*pair.remarks, *remarks))
-    outcome = showStackResult(pair, base, displacement, registration, transformNode, warpedVolume, thisSliceOnly)
-    slices = tuple(range(first, last + 1))
-    return VolumeRegistration(outcome.transformNode, outcome.warpedVolume, pair, registration, slices, base)
+
+
+def _notes(images: ImagePair, result: RegistrationResult) -> list[str]:
+    """How many slices were not registered, and why."""
+    count, aside = len(images.fixed), outside_mask(images).difference(result.registered)
+    empty = count - len(result.registered) - len(aside)
+    notes = [f"{empty} of {count} slices show nothing in one of the volumes"] if empty else []
+    return notes + ([f"{len(aside)} of {count} slices lie outside the mask and stay"] if aside else [])
 
 
 def _range(
@@ -157,74 +156,62 @@ def _position(base: SlicePlane, plane: SlicePlane) -> int:
     return round(float((plane.centre - base.centre) @ base.normal) / base.thickness)
 
 
-@dataclass(frozen=True)
-class _Images:
-    """What the network sees of all slices, ``(N, 1, rows, columns)`` each; see ``register_stack``."""
+class _Stack:
+    """The slices of two volumes, sampled.
 
-    fixed: torch.Tensor
-    moving: torch.Tensor
-    mask: torch.Tensor | None = None
-    moving_mask: torch.Tensor | None = None
+    Args:
+        inputs: Volumes and masks.
+        middle: Plane of the slice that is pre-aligned for all.
+        base: Plane of the first slice.
+        count: How many slices.
+    """
+
+    def __init__(self, inputs: SliceInputs, middle: SlicePlane, base: SlicePlane, count: int) -> None:
+        self._inputs, self._base, self._count, self._at = inputs, base, count, _position(base, middle)
+        self._mask = None if inputs.maskNode is None else sampleMask(inputs.maskNode, base, count=count)
+        there = inputs.maskNode if self._mask is not None and self._mask[self._at].any() else None
+        alone = SliceInputs(inputs.fixedVolume, inputs.movingVolume, middle, maskNode=there)
+        self.source = SliceSource(alone)
+        self._movingMask: np.ndarray | None = None
 
     @property
-    def outside(self) -> set[int]:
-        """Slices that have no pixel of a mask."""
-        masks = [mask for mask in (self.mask, self.moving_mask) if mask is not None]
-        return {n for mask in masks for n in range(len(mask)) if not mask[n].any()}
+    def pair(self) -> SlicePair:
+        """The middle slice, with the masks that have a pixel on it."""
+        if self._movingMask is not None and self._movingMask[self._at].any():
+            return replace(self.source.pair, movingMask=self._movingMask[self._at])
+        return self.source.pair
+
+    def images(self, options: RegistrationOptions, sigma: float) -> ImagePair:
+        """All slices, under the pre-alignment of the middle one.
+
+        Args:
+            options: Say how it is pre-aligned.
+            sigma: Of the smoothing, slices.
+
+        Raises:
+            ValueError: The volumes do not overlap on the middle slice.
+        """
+        middle, inputs = prealign(self.source, options), self._inputs
+        fromWorld = withPrealignment(middle.prealignment, worldToLocal(self.source.pair.initial))
+        if inputs.movingMaskNode is not None:
+            self._movingMask = sampleMask(inputs.movingMaskNode, self._base, fromWorld, self._count)
+        fixedWorld = worldToLocal(inputs.fixedVolume.GetParentTransformNode())
+        return replace(
+            middle,
+            fixed=_tensor(sampleStack(inputs.fixedVolume, self._base, self._count, fixedWorld)),
+            moving=_tensor(sampleStack(inputs.movingVolume, self._base, self._count, fromWorld)),
+            grid=gridOf(self._base),
+            mask=_maskTensor(self._mask),
+            moving_mask=_maskTensor(self._movingMask),
+            fixed_inside=None,
+            moving_inside=None,
+            slice_sigma=sigma,
+        )
 
 
-def _sampled(
-    fixedVolume: slicer.vtkMRMLVolumeNode,
-    movingVolume: slicer.vtkMRMLVolumeNode,
-    middle: SlicePlane,
-    base: SlicePlane,
-    count: int,
-    masks: tuple[slicer.vtkMRMLNode | None, slicer.vtkMRMLNode | None],
-    prealignment: Prealignment | np.ndarray,
-) -> tuple[SlicePair, _Images]:
-    """The middle slice as a pair, with the masks that have a pixel on it, and the images of all slices."""
-    at = _position(base, middle)
-    mask = None if masks[0] is None else sampleMask(masks[0], base, count=count)
-    there = masks[0] if mask is not None and mask[at].any() else None
-    pair = samplePair(fixedVolume, movingVolume, middle, maskNode=there, prealignment=prealignment)
-    fromWorld = withPrealignment(pair.prealignmentMatrix, worldToLocal(pair.initial))
-    movingMask = None if masks[1] is None else sampleMask(masks[1], base, fromWorld, count)
-    if movingMask is not None and movingMask[at].any():
-        pair = replace(pair, movingMask=movingMask[at])
-    fixed = sampleStack(fixedVolume, base, count, worldToLocal(fixedVolume.GetParentTransformNode()))
-    moving = sampleStack(movingVolume, base, count, fromWorld)
-    inside = [part if part is None else _tensor(part.astype(np.float32)) for part in (mask, movingMask)]
-    return pair, _Images(_tensor(fixed), _tensor(moving), *inside)
+def _maskTensor(mask: np.ndarray | None) -> torch.Tensor | None:
+    return None if mask is None else _tensor(mask.astype(np.float32))
 
 
 def _tensor(pixels: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(pixels)[:, None]
-
-
-def _measured(
-    images: _Images, plane: SlicePlane, usable: list[int], displacement: torch.Tensor, model: Model
-) -> Registration:
-    """The similarity of some slices and the folding of all, without their displacement."""
-    some = usable[:: max(len(usable) // _MEASURED, 1)]
-    fixed, moving, mask, movingMask = (None if part is None else part[some] for part in vars(images).values())
-    before, after = (
-        prepare(
-            fixed=fixed,
-            moving=image,
-            mask=mask,
-            moving_mask=inside,
-            grid=gridOf(plane),
-            configuration=model.configuration.preprocessing,
-            multiple=model.network.multiple,
-        ).similarity(None)
-        for image, inside in (
-            (moving, movingMask),
-            (
-                warp(moving, displacement[some]),
-                None if movingMask is None else warp(movingMask, displacement[some], "nearest"),
-            ),
-        )
-    )
-    folds = sum(len(part) * folding(part) for part in displacement.split(_TOGETHER)) / len(displacement)
-    nothing = displacement[:0]
-    return Registration(nothing, nothing, nothing[:, :1], before, after, folds, {}, "")

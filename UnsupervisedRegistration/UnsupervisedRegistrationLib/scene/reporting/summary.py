@@ -20,7 +20,7 @@ def describeResult(result: SliceRegistration, tre: TreTable | None) -> str:
         off = int((~result.covers(tre.fixed)).sum())
         sentence = _("{off} of {count} landmarks lie off the slice").format(off=off, count=len(tre.labels))
         parts += [sentence] if off else []
-    return ", ".join([*parts, *result.pair.notes])
+    return ", ".join([*parts, *result.notes])
 
 
 def landmarkSentence(tre: TreTable) -> str:
@@ -50,7 +50,7 @@ def resultReport(result: SliceRegistration, tre: TreTable | None, modelName: str
         "inverse_consistency_mm": _distribution(result.inverseConsistency),
         "expected_error_mm": None if expectedError is None else _distribution(expectedError),
         "tre_mm": None if tre is None else tre.summary(),
-        "notes": list(result.pair.notes),
+        "notes": list(result.notes),
     }
 
 

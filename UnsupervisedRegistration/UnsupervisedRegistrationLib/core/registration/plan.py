@@ -1,0 +1,188 @@
+"""Every rule and threshold of the method: what is done to a pair of images, and why.
+
+A rule stays only if switching it off loses accuracy on at least two independent sets of pairs by more than two
+standard errors; ``python -m training ablate`` measures that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..images.crop import PreparedPair
+from ..models.model_file import Model
+from ..similarity.intensity_mapping import contrast_differs, unexplained_variance
+from .options import Preset, RegistrationOptions, Similarity, TransformType
+
+# Automatic choice of the model
+DEFAULT_MIN_RATIO = 2.0  # Gain of the default model over that of the best special one, above which it is taken. On 128
+# pairs of hearts a ratio of 1 loses .015 Dice against always taking the organ's model, a ratio of 2 loses .002.
+
+# Prediction
+LARGE_VOXELS = 320  # Longest side; networks are trained on 160 to 256 and reach only as far as they were trained to.
+UNRELATED = 0.35  # Unexplained variance above which a network's single pass guesses, as between two stains.
+DISAGREEMENT_WEIGHT = 2.5  # Of the variance in the flip ensemble; above 1 for errors that all passes share.
+DISAGREEMENT_SIGMA = 6.0  # Velocity voxels; Gaussian over which the passes of the flip ensemble are compared.
+MASK_FADE_MM = 20.0  # Distance over which the deformation fades to zero outside the mask.
+
+# Instance optimisation
+ITERATIONS = {"standard": (25, 45), "thorough": (50, 120)}  # Steps at half and at full working resolution, at most.
+CONTRAST_RATIO = 1.5  # Squared difference over what matched intensities leave, above which they are matched.
+MIN_GAIN = 0.8  # A coarser level is kept if less than this share of the unexplained variance is left in the end,
+MAX_WORSENING = 2.0  # and tried on only while not more than so many times of it is left at first.
+COARSEST_VOXELS = 16  # Shortest side of the coarsest level.
+CONVERGED = 0.1  # Share of the longest step at which a level ends.
+EQUAL = 0.5 / 255  # Intensity difference below which two images count as equal.
+LANDMARK_WEIGHT = 0.3  # Share of its remaining distance by which each step moves a steering landmark.
+
+RULES = {
+    "half_resolution_first": "Images larger than 320 voxels are registered at half resolution first.",
+    "match_intensities": "If the contrasts differ, one image is mapped to the contrast of the other.",
+    "second_pass": "The network sees the images a second time, warped half-way towards each other.",
+    "flip_ensemble": "Large images that explain little of each other: the passes of all mirror images are averaged.",
+    "coarser_levels": "The optimisation starts at coarser levels if that explains more of the image.",
+    "never_worse": "A result less similar than the images as they lay is replaced by no deformation.",
+}
+"""Name of each rule that ``make_plan`` can leave out, and what it does."""
+
+
+@dataclass(frozen=True)
+class OptimisationPlan:
+    """How the instance optimisation runs.
+
+    Attributes:
+        similarity: What is maximised; ``"auto"`` decides once the images are roughly aligned.
+        smoothness_weight: The larger, the stiffer.
+        iterations: Steps at each level, at most; each level is twice as fine as the one before, the last has the
+            working resolution.
+        coarser_levels: Whether coarser levels are tried.
+        time_limit: Seconds; an emergency stop.
+    """
+
+    similarity: Similarity
+    smoothness_weight: float
+    iterations: tuple[int, ...]
+    coarser_levels: bool
+    time_limit: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done to a batch of pairs.
+
+    Attributes:
+        preset: As chosen.
+        transform: As chosen.
+        half_resolution_first: See ``RULES``.
+        match_intensities: See ``RULES``; one value a pair.
+        second_pass: See ``RULES``.
+        flip_ensemble: See ``RULES``.
+        optimisation: ``None`` for the network alone.
+        never_worse: See ``RULES``; not where landmarks steer.
+        uncertainty: Whether the error of every voxel is estimated.
+        reasons: A sentence for each rule that applies.
+    """
+
+    preset: Preset
+    transform: TransformType
+    half_resolution_first: bool = False
+    match_intensities: tuple[bool, ...] = (False,)
+    second_pass: bool = False
+    flip_ensemble: bool = False
+    optimisation: OptimisationPlan | None = None
+    never_worse: bool = True
+    uncertainty: bool = False
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """The plan in one line."""
+        return " ".join(self.reasons)
+
+
+def make_plan(
+    pair: PreparedPair,
+    model: Model,
+    options: RegistrationOptions,
+    steered: bool = False,
+    without: frozenset[str] = frozenset(),
+) -> Plan:
+    """What is done to prepared pairs with a model; runs no network.
+
+    Args:
+        pair: Prepared for the model.
+        model: What registers them.
+        options: What the user chose.
+        steered: Whether landmarks steer the optimisation, which they ask for whatever the preset.
+        without: Names of rules to leave out, for measuring what each gains.
+
+    Raises:
+        ValueError: There is no rule of such a name.
+    """
+    unknown = sorted(without - RULES.keys())
+    if unknown:
+        raise ValueError(f"There is no rule {', '.join(unknown)}; known are {', '.join(RULES)}.")
+    if options.transform != "deformable":
+        return Plan(options.preset, options.transform, reasons=(f"Only a {options.transform} alignment is wanted.",))
+    optimised = options.preset != "fast" or steered
+    large = max(pair.fixed.shape[2:]) > LARGE_VOXELS and "half_resolution_first" not in without
+    flows = bool(model.configuration.network.integration_steps)  # A network without inverse takes one pass, as it is.
+    differs = _differs(pair) if flows and "match_intensities" not in without else (False,) * len(pair.fixed)
+    plan = Plan(
+        preset=options.preset,
+        transform=options.transform,
+        half_resolution_first=large and flows,
+        match_intensities=differs,
+        second_pass=(optimised or large) and flows and "second_pass" not in without,
+        flip_ensemble=large and flows and "flip_ensemble" not in without and _unrelated(pair, model),
+        optimisation=_optimisation(options, without) if optimised else None,
+        never_worse=not steered and "never_worse" not in without,
+        uncertainty=options.uncertainty,
+    )
+    return Plan(**{**vars(plan), "reasons": _reasons(plan)})
+
+
+def _differs(pair: PreparedPair) -> tuple[bool, ...]:
+    images = zip(pair.fixed.split(1), pair.moving.split(1), strict=True)
+    return tuple(contrast_differs(fixed, moving) for fixed, moving in images)
+
+
+def _unrelated(pair: PreparedPair, model: Model) -> bool:
+    fixed, moving = (half_resolution(image, model.network.multiple) for image in (pair.fixed, pair.moving))
+    return unexplained_variance(fixed, moving) > UNRELATED
+
+
+def half_resolution(image: Tensor, multiple: int) -> Tensor:
+    """``(B, 1, *spatial)`` at half the resolution, in a size that the network takes."""
+    half = tuple(-(-size // (2 * multiple)) * multiple for size in image.shape[2:])
+    return F.interpolate(image, half, mode="area")
+
+
+def _optimisation(options: RegistrationOptions, without: frozenset[str]) -> OptimisationPlan:
+    return OptimisationPlan(
+        similarity=options.similarity,
+        smoothness_weight=options.smoothness_weight,
+        iterations=ITERATIONS["thorough" if options.preset == "thorough" else "standard"],
+        coarser_levels="coarser_levels" not in without,
+        time_limit=options.time_limit,
+    )
+
+
+def _reasons(plan: Plan) -> tuple[str, ...]:
+    applied = {
+        "half_resolution_first": plan.half_resolution_first,
+        "match_intensities": any(plan.match_intensities),
+        "flip_ensemble": plan.flip_ensemble,
+    }
+    sentences = [RULES[name] for name, applies in applied.items() if applies]
+    if plan.optimisation is None:
+        sentences.append("The network alone registers the images.")
+    else:
+        coarse, fine = plan.optimisation.iterations
+        sentences.append(
+            f"The network registers the images in {1 + plan.second_pass} passes; the instance optimisation follows with"
+            f" at most {coarse} steps at half and {fine} at full working resolution."
+        )
+    return tuple(sentences)
