@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo train-demo test lint bench icon pictures architecture tour clean
+.PHONY: demo train-demo test lint bench icon pictures architecture documents tour clean
 
 demo: .venv/slicer.done
 	$(BIN)/unsupervised-registration demo --output out/demo
@@ -24,6 +24,9 @@ pictures: demo tour
 
 architecture: .venv/test.done
 	$(BIN)/python Testing/draw_architecture.py
+
+documents: architecture
+	$(BIN)/python Testing/list_rules.py
 
 tour: .venv/test.done
 	$(BIN)/python Testing/tour.py

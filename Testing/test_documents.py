@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import draw_architecture
+import list_rules
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -59,3 +60,21 @@ def test_no_package_imports_one_that_imports_it() -> None:
 def test_arrows_that_others_imply_are_not_drawn() -> None:
     graph = {"a": {"b", "c"}, "b": {"c"}, "c": set()}
     assert draw_architecture.reduced(graph) == {"a": {"b"}, "b": {"c"}, "c": set()}
+
+
+def test_the_tables_of_the_method_are_those_of_the_plan() -> None:
+    assert list_rules.tables() in list_rules.DOCUMENT.read_text(encoding="utf-8")
+
+
+def test_every_rule_and_threshold_of_the_plan_is_listed() -> None:
+    from UnsupervisedRegistrationLib.core.registration import plan
+
+    assert list_rules.rules() == plan.RULES
+    constants = {name for name, value in vars(plan).items() if name.isupper() and type(value) is not type}
+    own = {name for name in constants if f"\n{name} = " in Path(plan.__file__).read_text(encoding="utf-8")}
+    assert {name for _, name, _, _ in list_rules.thresholds()} == own - {"RULES"}
+
+
+def test_every_stage_of_the_pipeline_has_a_section_in_order() -> None:
+    text = list_rules.DOCUMENT.read_text(encoding="utf-8")
+    assert re.findall(r"^## .* \(`(\w+)`\)$", text, re.MULTILINE) == list_rules.stages()
