@@ -1,4 +1,4 @@
-"""Forces, against automatic differentiation of the similarity that they climb."""
+"""Forces, against automatic differentiation of the similarity that they increase."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From images as they come to what a network takes."""
+"""Preprocessing, crops, masks and phantoms."""

@@ -27,7 +27,7 @@ class FCN(Network):
         kernels = [7, 5, 5, 3, 3, 3]
         inputs = [2, *channels[:-1]]
         self.contract = nn.ModuleList(
-            _stage(dimension, i, o, kernel, twice=level >= 2)
+            _stage(dimension, i, o, kernel, second=level >= 2)
             for level, (i, o, kernel) in enumerate(zip(inputs, channels, kernels, strict=True))
         )
         skips = [2, *channels]  # Channels at 1/1, 1/2, .. 1/64.
@@ -53,10 +53,10 @@ class FCN(Network):
         return outcomes
 
 
-def _stage(dimension: int, inputs: int, outputs: int, kernel: int, twice: bool) -> nn.Sequential:
+def _stage(dimension: int, inputs: int, outputs: int, kernel: int, second: bool) -> nn.Sequential:
     conv = convolution(dimension)
     layers: list[nn.Module] = [conv(inputs, outputs, kernel, stride=2, padding=kernel // 2), nn.LeakyReLU(0.1)]
-    if twice:
+    if second:
         layers += [conv(outputs, outputs, 3, padding=1), nn.LeakyReLU(0.1)]
     return nn.Sequential(*layers)
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from ..spatial.filters import halved
 
 AIR = 0.05  # Intensity up to which a voxel counts as background, which is dark in most contrasts.
-_BINS = 32  # Bins of the histogram of intensities.
-_MIDDLES = (np.arange(_BINS) + 0.5) / _BINS
+_CURVE_BINS = 32  # Bins of the histogram of intensities.
+_MIDDLES = (np.arange(_CURVE_BINS) + 0.5) / _CURVE_BINS
 _PRIOR = 1.0  # Weight, in voxels, of the straight line in every bin, so that no bin is empty.
-_STEP = 4  # Only every fourth voxel along each axis is used to compare the contrasts.
+_CONTRAST_STRIDE = 4  # Only every fourth voxel along each axis is used to compare the contrasts.
 _UNTOLD = 0.75  # Unexplained share of the variance of the tissue above which matching intensities does not help.
 _GREY = 0.02  # Mean distance of the voxels from 0 or 1; a smaller one means a binary image.
 _SPECKS = 0.88  # Share of the variance that a binary image with homogeneous areas keeps at half the resolution.
@@ -56,7 +56,7 @@ def is_sparse_binary(image: Tensor) -> bool:
 
 def _curves(fixed: Tensor, moving: Tensor) -> tuple[_Curve, _Curve]:
     """Curves that predict moving from fixed and fixed from moving, from a subset of the voxels."""
-    places = (slice(None), slice(None), *[slice(None, None, _STEP)] * (fixed.ndim - 2))
+    places = (slice(None), slice(None), *[slice(None, None, _CONTRAST_STRIDE)] * (fixed.ndim - 2))
     first, second = _flat(fixed[places]), _flat(moving[places])
     return _curve(first, second), _curve(second, first)
 
@@ -124,11 +124,15 @@ def _curve(here: np.ndarray, there: np.ndarray) -> _Curve:
     away, wanted = here - middle, there - level
     spread, variance = _product(away, away), _product(wanted, wanted)
     if not spread * variance > 0:
-        return _Curve(np.full(_BINS, level), 1.0, 1.0)
+        return _Curve(np.full(_CURVE_BINS, level), 1.0, 1.0)
     slope = _product(away, wanted) / spread
-    bins = np.minimum(np.maximum(here * _BINS, 0).astype(np.int64), _BINS - 1)  # A mapped image may exceed 0..1.
+    bins = np.minimum(
+        np.maximum(here * _CURVE_BINS, 0).astype(np.int64), _CURVE_BINS - 1
+    )  # A mapped image may exceed 0..1.
     line = level + slope * (_MIDDLES - middle)
-    values = (np.bincount(bins, there, _BINS) + _PRIOR * line) / (np.bincount(bins, minlength=_BINS) + _PRIOR)
+    values = (np.bincount(bins, there, _CURVE_BINS) + _PRIOR * line) / (
+        np.bincount(bins, minlength=_CURVE_BINS) + _PRIOR
+    )
     rest = there - values[bins]
     return _Curve(values, _product(rest, rest) / variance, 1 - slope**2 * spread / variance)
 

@@ -104,12 +104,12 @@ def blobs() -> tuple[Tensor, Tensor]:
 
 
 def scattered(seed: int) -> tuple[Tensor, Tensor]:
-    """Specks over the whole image, some of them on its border."""
+    """Single pixels all over the image, some of them on its border."""
     first, second = torch.rand(2, 40, 50, generator=torch.Generator().manual_seed(seed)) < 0.03
     return first.float(), second.float()
 
 
-REGIONS = {"squares": squares(), "blobs": blobs(), "specks": scattered(1), "other specks": scattered(2)}
+REGIONS = {"squares": squares(), "blobs": blobs(), "scattered": scattered(1), "scattered differently": scattered(2)}
 
 
 @pytest.mark.parametrize("regions", REGIONS.values(), ids=REGIONS.keys())

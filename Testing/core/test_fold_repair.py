@@ -1,4 +1,4 @@
-"""Folds are taken out where they are, and nothing else changes."""
+"""Fold repair removes folds and changes nothing else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_fold_is_smoothed_away_and_the_rest_stays(shape: tuple[int, ...]) -> N
     assert torch.equal(mended[..., :4], displacement[..., :4])
 
 
-def test_a_wide_fold_is_mended() -> None:
+def test_a_wide_fold_is_repaired() -> None:
     places = torch.stack(torch.meshgrid(torch.arange(64.0) - 32, torch.arange(64.0) - 32, indexing="ij"))
     lens = -2 * (places * torch.exp(-places.square().sum(dim=0) / 200))[None]  # Turns what is around its middle over.
     assert int(folded_cells(lens).sum()) > 300
@@ -38,7 +38,7 @@ def test_a_wide_fold_is_mended() -> None:
     assert folding(mended) == 0
 
 
-def test_a_fold_that_shows_only_where_the_border_is_repeated_is_mended() -> None:
+def test_a_fold_that_shows_only_where_the_border_is_repeated_is_repaired() -> None:
     rows, columns = torch.meshgrid(torch.arange(48.0) - 24, torch.arange(48.0), indexing="ij")
     angle = 1.6 * torch.exp(-(rows.square() + columns.square()) / 200)  # A swirl around a point of the border.
     turned = torch.stack([angle.cos() * rows - angle.sin() * columns, angle.sin() * rows + angle.cos() * columns])
@@ -55,7 +55,7 @@ def test_without_a_fold_nothing_changes() -> None:
     assert repair_folds(displacement) is displacement
 
 
-def test_a_mirror_image_cannot_be_mended() -> None:
+def test_a_mirror_image_cannot_be_repaired() -> None:
     rows = torch.arange(128.0)[:, None].expand(128, 128)
     mirror = torch.stack([127 - 2 * rows, torch.zeros(128, 128)])[None]
     assert repair_folds(mirror) is None

@@ -24,7 +24,7 @@ MODELS = Path(__file__).parents[2] / "UnsupervisedRegistration/Resources/Models"
 
 
 def head() -> tuple[Tensor, Tensor, Tensor]:
-    """The drawn head, the same deformed, and the displacement to that, ``(1, 1 or 2, 176, 152)``."""
+    """The phantom head, its deformed copy, and the displacement between them, ``(1, 1 or 2, 176, 152)``."""
     slices = draw_phantom("head").fixed
     image = torch.from_numpy(slices[len(slices) // 2].astype("float32"))[None, None]
     fixed = torch.nn.functional.interpolate(image / image.max(), (176, 152), mode="bilinear")
