@@ -1,1 +1,1 @@
-"""Makes the model files: synthesised pairs in, a trained and described model out."""
+"""Trains, exports and evaluates the models of the extension."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from training.parsing import coerce
+from training.parsing import coerce, read_yaml
 from training.synthesis.synthesis import SynthesisConfiguration
 from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
 from UnsupervisedRegistrationLib.core.models.card import Domain
@@ -205,14 +202,14 @@ def read_run(path: Path, overrides: list[str]) -> RunConfiguration:
         OSError: The file cannot be read.
         ValueError: A name is unknown, or a value is of the wrong kind or makes no sense.
     """
-    values = _yaml(path.read_text(encoding="utf-8"), str(path)) or {}
+    values = read_yaml(path.read_text(encoding="utf-8"), str(path)) or {}
     if not isinstance(values, dict):
         raise ValueError(f"'{path}' holds no settings; it needs lines such as 'seed: 1'.")
     words = [part for word in overrides for part in (word.split("=", 1) if word.startswith("--") else [word])]
     if len(words) % 2 or any(not name.startswith("--") for name in words[::2]):
         raise ValueError(f"Overrides come as '--part.name value', not as '{' '.join(overrides)}'.")
     for name, text in zip(words[::2], words[1::2], strict=True):
-        _set(values, name.removeprefix("--"), _yaml(text, name))
+        _set(values, name.removeprefix("--"), read_yaml(text, name))
     return run_from(values)
 
 
@@ -238,22 +235,6 @@ def _network(values: dict[str, Any]) -> dict[str, Any]:
 def plain(run: RunConfiguration) -> dict[str, Any]:
     """Return the nested plain values that ``run_from`` reads."""
     return dataclasses.asdict(run)
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads ``8e-4`` as a number, as YAML 1.2 does; PyYAML itself implements YAML 1.1 and requires ``8.0e-4``."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("+-.0123456789")
-)
-
-
-def _yaml(text: str, place: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"'{place}' is not YAML: {error}") from error
 
 
 def _set(values: dict[str, Any], name: str, value: Any) -> None:

@@ -1,12 +1,15 @@
-"""Converts values from files to the types that frozen dataclasses declare, or names the setting that is wrong."""
+"""Reads YAML, and converts its values to the types that frozen dataclasses declare."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from typing import Any, Literal
+
+import yaml
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "nothing"}
 
@@ -75,3 +78,28 @@ def _in_words(declared: Any) -> str:
         count = "a list, each entry" if entries[-1] is Ellipsis else f"a list of {len(entries)}, each"
         return f"{count} {_in_words(entries[0])}"
     return _WORDS[declared]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads ``8e-4`` as a number, as YAML 1.2 does; PyYAML itself implements YAML 1.1 and requires ``8.0e-4``."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("+-.0123456789")
+)
+
+
+def read_yaml(text: str, place: str) -> Any:
+    """Read YAML.
+
+    Args:
+        text: YAML.
+        place: Where it comes from, for the error.
+
+    Raises:
+        ValueError: It is not YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"'{place}' is not YAML: {error}") from error

@@ -22,9 +22,9 @@ def provenance() -> dict[str, str]:
 
 def _git(*arguments: str) -> str:
     try:
-        outcome = subprocess.run(
+        completed = subprocess.run(
             ["git", *arguments], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
         )
     except OSError:
         return ""
-    return outcome.stdout.strip()
+    return completed.stdout.strip()

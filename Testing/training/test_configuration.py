@@ -38,12 +38,12 @@ def test_an_override_may_have_an_equals_sign(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["8e-4", "8E-4", "+8e-4", "8.e-4", ".8e-3", "0.0008", "8.0e-4"])
-def test_a_number_is_a_number_however_it_is_written(tmp_path: Path, text: str) -> None:
+def test_every_notation_of_a_number_is_read(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, f"optimisation: {{rate: {text}}}").optimisation.rate == pytest.approx(8e-4)
     assert read(tmp_path, "", "--optimisation.rate", text).optimisation.rate == pytest.approx(8e-4)
 
 
-def test_a_whole_number_may_have_an_exponent_or_stand_for_a_fraction(tmp_path: Path) -> None:
+def test_a_whole_number_may_have_an_exponent_and_becomes_a_float_where_needed(tmp_path: Path) -> None:
     run = read(tmp_path, "optimisation: {steps: 8e3, rate: 2}")
     assert (run.optimisation.steps, run.optimisation.rate) == (8000, 2.0)
     assert isinstance(run.optimisation.steps, int)
@@ -116,7 +116,7 @@ def test_a_run_without_an_output_goes_to_a_folder_of_its_name(tmp_path: Path, mo
     assert given == [(5, Path("out/train/liver")), (7, Path("here"))]
 
 
-def test_a_mistake_ends_the_command_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_setting_ends_the_command_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "liver.yaml").write_text("seed: five")
     assert main(["fit", str(tmp_path / "liver.yaml")]) == 1
     assert capsys.readouterr().err == "training: seed is 'five'; it needs a whole number.\n"

@@ -75,13 +75,13 @@ def test_a_scan_that_changed_is_read_again(folder: Path) -> None:
     assert len(open_store(settings(folder), SIZE)) == 5 * 3 + 2
 
 
-def test_a_store_that_another_process_made_meanwhile_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def overtaken(*_: object) -> list[object]:
+def test_a_store_that_another_process_made_first_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slower(*_: object) -> list[object]:
         monkeypatch.undo()
         open_store(settings(folder), SIZE)
         return []
 
-    monkeypatch.setattr("training.data.store.read_slices", overtaken)
+    monkeypatch.setattr("training.data.store.read_slices", slower)
     assert len(open_store(settings(folder), SIZE)) == 18
     assert not list((folder.parent / "cache").glob("unfinished-*"))
 
@@ -116,7 +116,7 @@ def test_images_stay_on_disk(folder: Path) -> None:
         ),
     ],
 )
-def test_a_file_that_is_not_usable_is_named_and_skipped(folder: Path, name: str, make: object, reason: str) -> None:
+def test_a_file_that_cannot_be_used_is_named_and_skipped(folder: Path, name: str, make: object, reason: str) -> None:
     make(folder / name)  # type: ignore[operator]
     store = open_store(settings(folder), SIZE)
     assert [Path(path).name for path in store.findings.skipped] == [name]
@@ -148,7 +148,7 @@ def test_a_folder_with_nothing_usable_says_why(tmp_path: Path) -> None:
         open_store(settings(tmp_path / "scans"), SIZE)
 
 
-def test_orientations_and_spacings_mix(tmp_path: Path) -> None:
+def test_slices_do_not_depend_on_orientation_and_spacing_of_the_file(tmp_path: Path) -> None:
     """The same image, stored along opposite axes and at half the pixel size, gives nearly the same slice."""
     (tmp_path / "scans").mkdir()
     smooth = np.tile(np.add.outer(np.linspace(0, 90, 60), np.linspace(0, 60, 60)), (3, 1, 1)).astype(np.float32)
@@ -167,7 +167,7 @@ def test_orientations_and_spacings_mix(tmp_path: Path) -> None:
     ("plane", "down", "right"), [("axial", "back", "left"), ("coronal", "feet", "left"), ("sagittal", "feet", "back")]
 )
 @pytest.mark.parametrize("axes", ["LPS", "RAS", "PIR"])
-def test_slices_of_every_plane_lie_as_a_view_shows_them(
+def test_slices_of_every_plane_are_oriented_as_a_view_shows_them(
     tmp_path: Path, plane: str, down: str, right: str, axes: str
 ) -> None:
     """A volume whose intensities rise in one direction, stored along any axes, with 1 mm voxels."""
@@ -207,7 +207,7 @@ def test_a_share_of_the_subjects_takes_the_first_ones(folder: Path) -> None:
         ("sub-1000_T1w.nii.gz", "sub-1000", "sub-1000", "volume"),
         ("patient001_ED.nii.gz", "patient001", "patient001", "volume"),
         ("patient001_ES.nii.gz", "patient001", "patient001", "volume"),
-        ("p01_slice3_ED.png", "p01", "p01_slice3", "photograph"),
+        ("p01_slice3_ED.png", "p01", "p01_slice3", "bitmap"),
         ("oasis2d_0007.nii.gz", "oasis2d_0007", "oasis2d_0007", "volume"),
         ("s.01_a.NII.gz", "s.01", "s.01", "volume"),
         ("alone.nrrd", "alone", "alone", "volume"),

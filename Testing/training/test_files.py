@@ -1,4 +1,4 @@
-"""Files as clinics have them: DICOM series, several of them in one folder, cut and mislabelled files."""
+"""Files as hospitals store them: DICOM series, several series in one folder, truncated and mislabelled files."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_series_without_a_patient_is_named_after_its_folder(tmp_path: Path) ->
     assert scan.subject == "case_4"
 
 
-def test_a_cut_dicom_file_is_named_and_the_rest_of_the_folder_is_used(tmp_path: Path) -> None:
+def test_a_truncated_dicom_file_is_named_and_the_rest_of_the_folder_is_used(tmp_path: Path) -> None:
     write_series(tmp_path / "scans", "7", volume())
     (tmp_path / "scans" / "cut.dcm").write_bytes((tmp_path / "scans" / "71.dcm").read_bytes()[:200])
     store = open_store(settings(tmp_path / "scans"), SIZE)
@@ -93,7 +93,7 @@ def test_a_cut_dicom_file_is_named_and_the_rest_of_the_folder_is_used(tmp_path: 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha", ".png", ".jpg", ".dcm"])
 @pytest.mark.parametrize("share", [0.5, 0.95])
-def test_a_cut_file_of_any_kind_is_no_scan(tmp_path: Path, ending: str, share: float) -> None:
+def test_a_truncated_file_of_any_format_is_refused(tmp_path: Path, ending: str, share: float) -> None:
     values = np.random.default_rng(0).integers(0, 255, (6, 60, 60))
     flat = ending in (".png", ".jpg", ".dcm")
     path = tmp_path / f"a{ending}"
@@ -105,20 +105,20 @@ def test_a_cut_file_of_any_kind_is_no_scan(tmp_path: Path, ending: str, share: f
         read_scan(scan_of(path), 0)
 
 
-def test_several_values_a_voxel_are_refused_with_a_reason(tmp_path: Path) -> None:
+def test_several_values_per_voxel_are_refused_with_a_reason(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((3, 40, 40, 3)).astype(np.float32)
     sitk.WriteImage(sitk.GetImageFromArray(values, isVector=True), str(tmp_path / "a.nii.gz"))
     with pytest.raises(ValueError, match="3 values per voxel or time points; split it"):
         read_scan(scan_of(tmp_path / "a.nii.gz"), 0)
 
 
-def test_text_that_calls_itself_nifti_is_refused_with_a_reason(tmp_path: Path) -> None:
+def test_text_in_a_nifti_file_is_refused_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "a.nii").write_text("no image")
     with pytest.raises(ValueError, match="no NIfTI image, whatever its name says"):
         read_scan(scan_of(tmp_path / "a.nii"), 0)
 
 
-def test_the_pixel_of_a_2d_file_can_be_told_and_that_of_a_volume_not(tmp_path: Path) -> None:
+def test_the_pixel_size_of_a_2d_file_can_be_set_but_not_of_a_volume(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(volume()[0].astype(np.uint8)), str(tmp_path / "flat.png"))
     sitk.WriteImage(sitk.GetImageFromArray(volume()), str(tmp_path / "deep.nii.gz"))
     assert read_scan(scan_of(tmp_path / "flat.png"), 1.5).spacing[:2] == (1.5, 1.5)
@@ -133,7 +133,7 @@ def test_a_single_slice_may_lie_in_any_plane(tmp_path: Path, axis: int) -> None:
     assert len(open_store(settings(tmp_path / "scans"), SIZE)) == 1
 
 
-def test_a_mask_from_a_file_goes_with_its_image(tmp_path: Path) -> None:
+def test_a_mask_from_a_file_belongs_to_the_image_of_its_name(tmp_path: Path) -> None:
     for folder in ("scans", "masks"):
         (tmp_path / folder).mkdir()
     region = np.zeros((5, 60, 50), np.uint8)
@@ -156,14 +156,14 @@ def scan_and_masks(folder: Path, masks: dict[str, np.ndarray], spacing: float = 
     return settings(folder / "scans", masks=str(folder / "masks"))
 
 
-def test_a_mask_of_another_scan_with_a_similar_name_is_not_taken(tmp_path: Path) -> None:
+def test_a_mask_of_another_scan_with_a_similar_name_is_not_used(tmp_path: Path) -> None:
     own, other = np.zeros((5, 60, 50), np.uint8), np.ones((5, 60, 50), np.uint8)
     own[:, 20:40, 15:35] = 1
     data = scan_and_masks(tmp_path, {"a_10_mask": other, "a_1_b_mask": other, "a_1_mask": own})
     assert open_store(data, SIZE)[0][1].sum() == 20 * 20
 
 
-def test_a_mask_that_lies_elsewhere_is_named(tmp_path: Path) -> None:
+def test_a_mask_at_another_position_is_named(tmp_path: Path) -> None:
     data = scan_and_masks(tmp_path, {"a_1_mask": np.ones((5, 60, 50), np.uint8)}, spacing=1.2)
     with pytest.raises(ValueError, match=r"the mask 'a_1_mask\.nii\.gz' lies 15\.4 mm from where the image does"):
         open_store(data, SIZE)
@@ -178,7 +178,7 @@ def test_the_mask_of_a_dicom_series_is_named_after_the_subject(tmp_path: Path) -
     assert open_store(settings(tmp_path / "scans", masks=str(tmp_path / "masks")), SIZE)[0][1].all()
 
 
-def test_a_scan_of_which_no_slice_shows_anything_in_its_mask_is_named(tmp_path: Path) -> None:
+def test_a_scan_with_an_empty_mask_is_named(tmp_path: Path) -> None:
     for folder in ("scans", "masks"):
         (tmp_path / folder).mkdir()
     for name in "ab":
@@ -192,7 +192,7 @@ def test_a_scan_of_which_no_slice_shows_anything_in_its_mask_is_named(tmp_path: 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg"])
 @pytest.mark.parametrize("channels", [3, 4])
-def test_colours_of_a_photograph_are_averaged(tmp_path: Path, ending: str, channels: int) -> None:
+def test_colours_of_a_bitmap_are_averaged(tmp_path: Path, ending: str, channels: int) -> None:
     flat = volume()[0].astype(np.uint8)
     sitk.WriteImage(sitk.GetImageFromArray(flat), str(tmp_path / f"grey{ending}"))
     colours = np.stack([flat] * 3 + [np.full_like(flat, 255)], -1)[..., : 3 if ending == ".jpg" else channels]
@@ -202,13 +202,13 @@ def test_colours_of_a_photograph_are_averaged(tmp_path: Path, ending: str, chann
     assert float((grey.data.float() - colour.data).abs().mean()) < 1  # Of 255; JPEG stores colours with a loss.
 
 
-def test_a_photograph_of_16_bits_keeps_its_intensities(tmp_path: Path) -> None:
+def test_a_bitmap_of_16_bits_keeps_its_intensities(tmp_path: Path) -> None:
     flat = volume()[0].astype(np.uint16) * 200
     sitk.WriteImage(sitk.GetImageFromArray(flat), str(tmp_path / "deep.png"))
     assert int(read_scan(scan_of(tmp_path / "deep.png"), 0.0).data.max()) == flat.max()
 
 
-def test_the_same_scan_as_another_kind_of_number_is_taken_once(tmp_path: Path) -> None:
+def test_the_same_scan_in_another_number_format_is_used_once(tmp_path: Path) -> None:
     (tmp_path / "scans").mkdir()
     for number, kind in enumerate((np.int16, np.float32)):
         image = sitk.GetImageFromArray(volume().astype(kind))
@@ -217,7 +217,7 @@ def test_the_same_scan_as_another_kind_of_number_is_taken_once(tmp_path: Path) -
     assert list(store.findings.skipped.values()) == ["the same voxels as 'p0_1.nrrd'"]
 
 
-def test_a_slice_that_lies_twice_in_a_folder_counts_once(tmp_path: Path) -> None:
+def test_a_slice_that_is_twice_in_a_folder_counts_once(tmp_path: Path) -> None:
     write_series(tmp_path, "7", volume())
     for path in list(tmp_path.glob("*.dcm")):
         shutil.copy(path, tmp_path / f"copy_{path.name}")
@@ -237,7 +237,7 @@ def test_time_points_in_one_series_are_refused_with_a_reason(tmp_path: Path) -> 
         read_scan(scan, 0)
 
 
-def test_files_that_came_to_a_folder_meanwhile_are_found(tmp_path: Path) -> None:
+def test_files_that_were_added_to_a_folder_are_found(tmp_path: Path) -> None:
     write_series(tmp_path, "7", volume())
     assert len(find_scans(image_files((str(tmp_path),)))) == 1
     write_series(tmp_path, "8", volume(1))
@@ -245,7 +245,7 @@ def test_files_that_came_to_a_folder_meanwhile_are_found(tmp_path: Path) -> None
     assert read_scan(first, 0).num_channels == read_scan(second, 0).num_channels == 1
 
 
-def test_an_organ_in_the_name_makes_labels_only_of_what_lies_beside_its_image(tmp_path: Path) -> None:
+def test_an_organ_in_the_name_means_labels_only_beside_the_image(tmp_path: Path) -> None:
     for name in ("p1_s1.png", "p1_s1_liver.png", "p2_liver.png"):
         sitk.WriteImage(sitk.GetImageFromArray(volume()[0].astype(np.uint8)), str(tmp_path / name))
     assert [scan.path.name for scan in find_scans(image_files((str(tmp_path),)))] == ["p1_s1.png", "p2_liver.png"]

@@ -46,7 +46,7 @@ def command(folder: Path) -> list[str]:
 
 
 def run(arguments: list[str]) -> None:
-    """Runs it to its end."""
+    """Run the command to its end."""
     subprocess.run(arguments, cwd=ROOT, env=ENVIRONMENT, check=True, capture_output=True, timeout=240)
 
 
@@ -78,7 +78,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(finished: Pa
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
-def test_an_export_registers_as_the_averaged_network_bit_for_bit(finished: Path, tmp_path: Path) -> None:
+def test_an_exported_network_equals_the_averaged_one_bit_for_bit(finished: Path, tmp_path: Path) -> None:
     model = export([finished / "run" / "last.ckpt"], tmp_path / "tiny.pt")
     network = build_network(model.configuration.network)
     network.load_state_dict({k.removeprefix("network."): v for k, v in weights(finished).items() if "network." in k})
@@ -127,11 +127,11 @@ def test_a_run_on_two_devices_ends_with_the_weights_of_one(tmp_path: Path) -> No
     starts = {"run": [sys.executable], "two": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]}
     for devices, (output, start) in enumerate(starts.items(), start=1):
         arguments = ["-m", "training", "fit", "across.yaml", "--output", output, "--devices", str(devices)]
-        outcome = subprocess.run(
+        completed = subprocess.run(
             [*start, *arguments], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, encoding="utf-8"
         )
-        assert outcome.returncode == 0, outcome.stderr
-        assert outcome.stderr.count("12 slices of 4 scans, 0 scans skipped") == 1
+        assert completed.returncode == 0, completed.stderr
+        assert completed.stderr.count("12 slices of 4 scans, 0 scans skipped") == 1
     one, two = (torch.cat([w.flatten() for w in weights(tmp_path, name).values()]) for name in starts)
     # Adam lets rounding decide about weights without a gradient. Half of the batch alone gives 0.01.
     assert float((one - two).norm() / one.norm()) < 1e-3
@@ -164,7 +164,7 @@ def test_a_checkpoint_of_another_network_is_refused_and_kept(finished: Path, tmp
         ("pyramid", (90, 160), "multiples of 4, 64 at least"),
     ],
 )
-def test_a_size_that_the_network_cannot_halve_is_refused(
+def test_a_size_that_does_not_fit_the_network_is_refused(
     architecture: str, size: tuple[int, int], needed: str, tmp_path: Path
 ) -> None:
     settings = run_from({"network": {"architecture": architecture, "width": 4}, "synthesis": {"size": size}})
@@ -182,20 +182,21 @@ AtomicCheckpointIO().save_checkpoint(content | {"global_step": -1}, sys.argv[1])
 """
 
 
-def test_a_disk_without_room_leaves_the_previous_checkpoint_and_says_what_to_do(finished: Path, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_previous_checkpoint_readable(finished: Path, tmp_path: Path) -> None:
     path = Path(shutil.copy(finished / "run" / "last.ckpt", tmp_path))
     before = path.read_bytes()
-    outcome = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", FULL, path], cwd=ROOT, env=ENVIRONMENT, capture_output=True, encoding="utf-8"
     )
     assert (
-        "last.ckpt' could not be written ([Errno 27] File too large); an existing file is unchanged." in outcome.stderr
+        "last.ckpt' could not be written ([Errno 27] File too large); an existing file is unchanged."
+        in completed.stderr
     )
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
-def test_the_card_of_an_export_names_what_trained_it_and_all_settings(finished: Path, tmp_path: Path) -> None:
+def test_the_card_of_an_export_names_command_data_and_all_settings(finished: Path, tmp_path: Path) -> None:
     model = export([finished / "run" / "last.ckpt"], tmp_path / "tiny.pt")
     assert model.card.command == shlex.join(["python", *command(finished)[1:]])
     assert model.card.data == "48 pairs"
@@ -203,7 +204,7 @@ def test_the_card_of_an_export_names_what_trained_it_and_all_settings(finished: 
     assert run_from(yaml.safe_load(settings)) == tiny()
 
 
-def test_an_export_makes_its_folder_and_says_what_is_in_its_way(finished: Path, tmp_path: Path) -> None:
+def test_an_export_makes_its_folder_or_says_why_it_cannot(finished: Path, tmp_path: Path) -> None:
     export([finished / "run" / "last.ckpt"], tmp_path / "new" / "models" / "tiny.pt")
     assert [file.name for file in (tmp_path / "new" / "models").iterdir()] == ["tiny.pt"]
     (tmp_path / "file").write_text("no folder")
@@ -213,7 +214,9 @@ def test_an_export_makes_its_folder_and_says_what_is_in_its_way(finished: Path, 
         export([finished / "run" / "last.ckpt"], tmp_path / "file" / "tiny.pt")
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_not_finite_stops_the_run_and_saves_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     draw = Batches.draw
 
     def broken(self: Batches, step: int, device: torch.device) -> Batch:
@@ -266,7 +269,7 @@ def test_two_processes_with_half_the_batch_give_the_gradient_of_one(tmp_path: Pa
     assert float((together - alone).norm() / alone.norm()) < 1e-5
 
 
-def test_the_last_step_is_kept_wherever_it_lies_between_two_validations(tmp_path: Path) -> None:
+def test_the_last_step_is_saved_wherever_it_is_between_two_validations(tmp_path: Path) -> None:
     steps = []
     for wanted in (2, 5):  # A longer run goes on where the shorter one ended.
         settings = {**yaml.safe_load(TINY), "optimisation": {"steps": wanted, "batch": 4, "validate_every": 3}}

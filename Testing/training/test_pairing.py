@@ -27,7 +27,7 @@ def test_across_joins_different_subjects_at_the_nearest_levels() -> None:
 
 
 @pytest.mark.parametrize("pairs", ["across", "within"])
-def test_it_finds_what_a_search_through_all_slices_finds(pairs: str) -> None:
+def test_candidates_equal_those_of_a_search_through_all_slices(pairs: str) -> None:
     random = np.random.default_rng(3)
     slices = np.zeros(80, _RECORD)
     slices["subject"], slices["group"] = random.integers(6, size=80), random.integers(9, size=80)

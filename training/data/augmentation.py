@@ -1,7 +1,7 @@
 """Augmentations: small objects, each of which varies the pairs of a batch in one way.
 
-Random values are drawn for the whole batch, of which a process takes its share. A pair is therefore varied in the same
-way however many processes share the batch.
+Random values are generated for the whole batch, of which a process takes its share. A pair is therefore varied in the
+same way however many processes share the batch.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Augmentation(Protocol):
     """Varies pairs."""
 
     def __call__(self, pairs: ImagePairs, share: Share) -> ImagePairs:
-        """Return varied pairs, drawing random values for the whole batch."""
+        """Return varied pairs, with random values for the whole batch."""
 
 
 @dataclass(frozen=True)

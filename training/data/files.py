@@ -12,8 +12,10 @@ import SimpleITK as sitk
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".dcm")
 _LABELS = ("labels", "label", "mask", "seg")  # Last word of the name of a file that is no image.
 _ORGANS = ("liver",)  # The same, if the file without that word is there.
-_PHOTOGRAPHS = (".png", ".jpg", ".jpeg")
+_BITMAPS = (".png", ".jpg", ".jpeg")
 _INSTANCE, _POSITION, _PATIENT = "0008|0018", "0020|0032", "0010|0020"  # DICOM tags.
+
+Kind = Literal["volume", "bitmap", "dicom"]  # How a file is read.
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Scan:
     path: Path
     subject: str
     group: str
-    kind: Literal["volume", "photograph", "dicom"]
+    kind: Kind
 
 
 def scan_of(path: Path) -> Scan:
@@ -44,7 +46,7 @@ def scan_of(path: Path) -> Scan:
     first, *others = stem.split("_")
     subject = f"{first}_{others[0]}" if others and others[0].isdigit() else first
     group = stem.rpartition("_")[0]
-    kind: Literal["volume", "photograph"] = "photograph" if path.suffix.lower() in _PHOTOGRAPHS else "volume"
+    kind: Kind = "bitmap" if path.suffix.lower() in _BITMAPS else "volume"
     return Scan(path, subject, group if group.startswith(subject) else stem, kind)
 
 
@@ -65,7 +67,7 @@ def image_files(folders: tuple[str, ...]) -> list[Path]:
 
 
 def find_scans(files: list[Path]) -> list[Scan]:
-    """Make a record of each image among the files of ``image_files``, and one of each DICOM series."""
+    """Make a record of each image among the files of ``image_files``, and of each DICOM series."""
     _series_in.cache_clear()
     series: dict[Path, list[Path]] = {}
     found = []

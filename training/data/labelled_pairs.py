@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,9 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
+from training.data.pair_files import PairedImage, listed_pairs, named_pairs, read_rows
 from training.data.reading import mean_of_colours
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
-
-_ENDINGS = (("_ED", "_ES"), ("_fixed", "_moving"))  # Fixed and moving of one pair.
-_PARTS = ("", "_labels", "_landmarks", "_mask")  # Of a column's name, after fixed or moving.
 
 
 @dataclass(frozen=True)
@@ -52,17 +48,6 @@ class LabelledPair:
     moving_subject: str = ""
 
 
-@dataclass(frozen=True)
-class _Files:
-    """An image and what belongs to it."""
-
-    image: Path
-    labels: Path | None = None
-    landmarks: Path | None = None
-    mask: Path | None = None
-    subject: str = ""
-
-
 def find_pairs(place: Path, slices: list[int], pixel: float = 0.0, data: Path | None = None) -> Iterator[LabelledPair]:
     """Find the labelled pairs of a folder, or of a CSV file.
 
@@ -86,76 +71,13 @@ def find_pairs(place: Path, slices: list[int], pixel: float = 0.0, data: Path | 
         ValueError: There is no pair, or a row or a file makes no sense.
     """
     read = functools.lru_cache(16)(functools.partial(_read, pixel=pixel))
-    for fixed, moving, index in _listed(place, data or place.parent) if place.is_file() else _named(place, slices):
+    for fixed, moving, index in (
+        listed_pairs(place, data or place.parent) if place.is_file() else named_pairs(place, slices)
+    ):
         yield _pair(fixed, moving, index, read)
 
 
-def _listed(path: Path, data: Path) -> Iterator[tuple[_Files, _Files, int]]:
-    rows = _rows(path)
-    known = rows[0].keys() if rows else set()
-    if not {"fixed", "moving"} <= known or not any({f"fixed{p}", f"moving{p}"} <= known for p in _PARTS[1:3]):
-        raise ValueError(
-            f"'{path}' needs the columns fixed, moving, fixed_labels, moving_labels (or fixed_landmarks,"
-            " moving_landmarks) and at least one row."
-        )
-    unknown = sorted(
-        known - {side + part for side in ("fixed", "moving") for part in (*_PARTS, "_subject")} - {"slice"}
-    )
-    if unknown:
-        raise ValueError(f"'{path}' has the columns {', '.join(unknown)}, which nothing reads; take them out.")
-    for number, row in enumerate(rows, start=1):
-        if not row["fixed"] or not row["moving"]:
-            raise ValueError(f"Row {number} of '{path}' names no fixed or no moving image.")
-        if not (row.get("slice") or "0").isdecimal():
-            raise ValueError(f"Row {number} of '{path}' has the slice '{row['slice']}'; it needs a number from 0.")
-        sides = []
-        for side in ("fixed", "moving"):
-            labels, landmarks, mask = (data / p if (p := row.get(side + part)) else None for part in _PARTS[1:])
-            sides.append(_Files(data / row[side], labels, landmarks, mask, row.get(f"{side}_subject", "")))
-        yield sides[0], sides[1], int(row.get("slice") or 0)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a table, without blanks around names and values, and without the byte order mark of Excel.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: The file is no text, or a row has more values than there are columns.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream, restval=""))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"'{path}' is no table; a CSV file in UTF-8 is needed.") from error
-    for number, row in enumerate(rows, start=1):
-        if None in row:
-            raise ValueError(f"Row {number} of '{path}' has more values than there are columns.")
-    return [{(name or "").strip(): value.strip() for name, value in row.items()} for row in rows]
-
-
-def _named(folder: Path, slices: list[int]) -> Iterator[tuple[_Files, _Files, int]]:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder or list '{folder}' of labelled pairs.")
-    found = {path: _Files(path, _labels_of(path), _landmarks_of(path)) for path in sorted(folder.iterdir())}
-    images = {path: files for path, files in found.items() if files.labels or files.landmarks}
-    named = [
-        (fixed, partner)
-        for fixed, (first, second) in itertools.product(images, _ENDINGS)
-        if _stem(fixed).endswith(first)
-        and (partner := fixed.with_name(fixed.name.replace(f"{first}.", f"{second}."))) in images
-    ]
-    pairs = named or list(itertools.permutations(images, 2))
-    if not pairs:
-        raise ValueError(
-            f"'{folder}' holds no labelled pair; looked for X_ED with X_ES, X_fixed with X_moving, or two images,"
-            " each with a file X_labels or X_landmarks.csv beside it."
-        )
-    for fixed, moving in pairs:
-        for index in [0] if named else slices:
-            yield images[fixed], images[moving], index
-
-
-def _pair(fixed: _Files, moving: _Files, index: int, read: Callable[[Path], sitk.Image]) -> LabelledPair:
+def _pair(fixed: PairedImage, moving: PairedImage, index: int, read: Callable[[Path], sitk.Image]) -> LabelledPair:
     like, other = read(fixed.image), read(moving.image)
     if not 0 <= index < like.GetDepth():
         raise ValueError(f"'{fixed.image}' has {like.GetDepth()} slices, and none with the number {index}.")
@@ -232,7 +154,7 @@ def _on_grid(image: sitk.Image, like: sitk.Image, nearest: bool) -> sitk.Image:
 
 def _points(path: Path, image: sitk.Image, like: sitk.Image, index: int) -> Tensor:
     """``(N, 2)`` voxels of the grid ``like``, array order, of the landmarks in pixels of ``image`` on that slice."""
-    rows = [{name.upper(): value for name, value in row.items()} for row in _rows(path)]
+    rows = [{name.upper(): value for name, value in row.items()} for row in read_rows(path)]
     if not rows or not {"X", "Y"} <= rows[0].keys():
         raise ValueError(f"'{path}' needs the columns X and Y, in pixels, and at least one row.")
     points = []
@@ -243,26 +165,3 @@ def _points(path: Path, image: sitk.Image, like: sitk.Image, index: int) -> Tens
             column, line, _ = like.TransformPhysicalPointToContinuousIndex(place)
             points.append((line, column))
     return torch.tensor(points, dtype=torch.float32).view(-1, 2)
-
-
-def _stem(path: Path) -> str:
-    return path.name.split(".")[0]
-
-
-def _landmarks_of(path: Path) -> Path | None:
-    if path.suffix == ".csv":
-        return None
-    found = [path.with_name(f"{_stem(path)}{end}") for end in (".csv", "_landmarks.csv")]
-    return next((place for place in found if place.is_file()), None)
-
-
-def _labels_of(path: Path) -> Path | None:
-    """The file with the labels of an image, if there is one."""
-    stem, ending = _stem(path), path.name[len(_stem(path)) :]
-    if stem.endswith("_labels"):
-        return None
-    for name in (f"{stem}_labels", f"{stem.removesuffix('_T1w')}_labels"):
-        if path.with_name(name + ending).is_file():
-            return path.with_name(name + ending)
-    further = [p for p in path.parent.glob(f"{stem}_*{ending}") if "_" not in _stem(p)[len(stem) + 1 :]]
-    return further[0] if len(further) == 1 and ending != ".csv" else None

@@ -56,7 +56,7 @@ def count_intensities(image: tio.ScalarImage) -> int:
 def _read(scan: Scan) -> tio.ScalarImage:
     if scan.kind == "dicom":
         return _read_series(scan.path)
-    if scan.kind == "photograph":
+    if scan.kind == "bitmap":
         return tio.ScalarImage.from_sitk(mean_of_colours(sitk.ReadImage(str(scan.path))))
     return tio.ScalarImage(scan.path)
 

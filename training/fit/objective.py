@@ -21,10 +21,10 @@ def loss_of(network: Network, batch: Batch, configuration: LossConfiguration) ->
         The loss, and its parts at the finest scale: ``similarity``, ``smoothness``, ``endpoint`` in voxels if the truth
         is known, and ``photometric`` and ``compression`` if they have a weight.
     """
-    outcomes = network(batch.fixed, batch.moving)
+    velocities = network(batch.fixed, batch.moving)
     total = batch.fixed.new_zeros(())
     parts: dict[str, Tensor] = {}
-    for level, velocity in enumerate(reversed(outcomes)):
+    for level, velocity in enumerate(reversed(velocities)):
         parts = _parts(network, velocity, batch, configuration, finest=level == 0)
         if level == 0:
             finest = parts
