@@ -283,6 +283,12 @@ def test_a_pyramid_of_fewer_levels_has_the_weights_of_the_finer_ones(dimension: 
     assert [tuple(v.shape[2:]) for v in whole(*pair)] == [(size,) * dimension for size in (1, 2, 4, 8)]
 
 
+def test_voxelmorph_has_the_published_number_of_weights() -> None:
+    network = build_network(NetworkConfiguration("voxelmorph", width=16, integration_steps=0))
+    assert sum(parameter.numel() for parameter in network.parameters()) == 109_170
+    assert network(*images(32, 48))[0].shape == (1, 2, 32, 48)
+
+
 def test_an_unknown_architecture_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"no architecture 'unet'; choose fcn, pyramid, voxelmorph"):
         NetworkConfiguration(architecture="unet")  # type: ignore[arg-type]
