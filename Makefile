@@ -48,8 +48,9 @@ clean:
 	touch $@ .venv/slicer.done
 
 bench: .venv/bench.done
-	$(BIN)/python -m training bench --output out/bench
+	$(BIN)/python -m training bench --output out/bench --document Resources/Documentation
 
 .venv/bench.done: .venv/test.done
 	$(INSTALL) '.[bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps fireants==1.5.0 # It pins an old SimpleITK.
 	touch $@

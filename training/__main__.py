@@ -94,16 +94,19 @@ def _parser() -> argparse.ArgumentParser:
     pairs.add_argument("--output", type=Path, default=Path("training/benchmark/pairs"), metavar="DIR")
     pairs.set_defaults(run=_pairs)
 
-    bench = commands.add_parser("bench", help="compare with demons, ANTs, elastix, VoxelMorph and the paper's network")
+    bench = commands.add_parser("bench", help="compare our methods with those of others; write results and report")
     bench.add_argument("--models", type=Path, default=Path("UnsupervisedRegistration/Resources/Models"), metavar="DIR")
     bench.add_argument(
-        "--peers", type=Path, default=Path("out/models"), metavar="DIR", help="voxelmorph-*.pt, fcn-*.pt"
+        "--networks", type=Path, default=Path("out/models"), metavar="DIR", help="of voxelmorph-*.pt and fcn-*.pt"
     )
     bench.add_argument("--data", type=Path, default=Path("../shared/data"), metavar="DIR")
     bench.add_argument("--output", type=Path, default=Path("out/bench"), metavar="DIR")
-    bench.add_argument("--pairs", type=int, default=0, help="at most so many of each data set (default: all)")
     bench.add_argument(
-        "--only", nargs="+", default=[], metavar="NAME", help="data sets to measure; others stay as --output has them"
+        "--document", type=Path, metavar="DIR", help="write benchmark.md and its picture to this folder too"
+    )
+    bench.add_argument("--pairs", type=int, default=0, help="largest number of pairs of each data set (default: all)")
+    bench.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="data sets to measure; keep the others from --output"
     )
     bench.set_defaults(run=_bench)
 
@@ -199,22 +202,24 @@ def _pairs(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from training.benchmark.baselines import CONTRASTS
-    from training.benchmark.bench import bench, read, table
-    from training.benchmark.cases import datasets
-    from training.benchmark.summary import claims
+    import dataclasses
 
-    found = datasets(options.data, options.models, options.peers, options.pairs)
-    unknown = set(options.only) - set(found)
-    if unknown:
-        raise ValueError(
-            f"There is no data set {', '.join(sorted(unknown))} to compare on; there are {', '.join(found)}."
-        )
-    chosen = {name: found[name] for name in options.only} or found
-    rows = bench(chosen, CONTRASTS, options.output, read(options.output) if options.only else None)
-    text = claims(rows, {name: pairs for name, (pairs, _) in found.items()}, options.models, options.data)
-    (options.output / "claims.md").write_text(text, encoding="utf-8")
-    print(f"{table(rows)}\n{text}")
+    from training.benchmark.bench import bench
+    from training.benchmark.cases import cases
+    from training.benchmark.contrasts import CONTRASTS
+    from training.benchmark.report import document, write_report
+    from training.benchmark.results import read, write
+    from training.benchmark.summary import statements
+
+    chosen = cases(options.data, options.models, options.networks, options.pairs, tuple(options.only))
+    results = bench(chosen, CONTRASTS, options.output, read(options.output) if options.only else None)
+    found = statements({name: case.pairs for name, case in chosen.items()}, options.models)
+    results = dataclasses.replace(results, statements=found)
+    write(results, options.output)
+    for folder in (options.output, options.document):
+        if folder is not None:
+            write_report(results, folder)
+    print(document(results))
 
 
 def _convert(options: argparse.Namespace) -> None:

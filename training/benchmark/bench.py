@@ -1,125 +1,102 @@
-"""Compares methods on the same pairs in one process: accuracy, folding, time, memory."""
+"""Runs every method on the same pairs in one process and measures accuracy, folding, time and memory."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import datetime
 import gc
-import itertools
-import json
+import logging
 import math
+import platform
 import statistics
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from matplotlib import colormaps
-from matplotlib.figure import Figure
+from torch import Tensor
 
-from training.benchmark.baselines import Call, Contrast, Method
+from training.benchmark.contrasts import Contrast
+from training.benchmark.method import THREADS, Call, Method
+from training.benchmark.results import MOVING, Measurement, Results, write
 from training.data.labelled_pairs import LabelledPair
 from training.evaluation.evaluate import measure
-from UnsupervisedRegistrationLib.core.images.phantom import PHANTOM_KINDS, draw_phantom
-from UnsupervisedRegistrationLib.core.spatial.folding import folding
-from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
+from UnsupervisedRegistrationLib.core.evaluation.metrics import sd_log_jacobian
+from UnsupervisedRegistrationLib.core.spatial.folding import folded_fraction
 
-CHANGED = ("any-contrast", "paper's FCN")  # Methods that are shown other contrasts too.
-PEER = "ANTs SyN CC"  # What the ratios of time are taken against.
-MOVING = ", moving "  # Between the name of the pairs and that of the contrast of their moving image.
-_ROWS = "results.json"
-_REPEATS, _SECONDS = 20, 0.25  # A call is repeated so often at most, and until it took so long in all.
+_REPEATS, _SECONDS = 20, 0.25  # A call is repeated at most so often, and until all calls together took so long.
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Row:
-    """What one method reaches on one data set; means over the pairs.
+class Case:
+    """A data set with its methods.
 
     Attributes:
-        dataset: Name of the pairs.
-        method: Name of the method.
-        pairs: How many.
-        dice: Of labels warped with nearest neighbours; nan without labels.
-        tre_mm: Of landmarks; nan without any.
-        hd95_mm: Of the labels.
-        folding: Largest share of a slice that folds.
-        median_ms: Of the registration alone, repeated on each pair while it is short; the first call warms up.
-        first_ms: Of these first calls, each after another method and a garbage collection.
-        ratio_to_syn_cc: Time of ANTs SyN CC over the time of this method, pairs timed in turn in one process.
-        peak_mib: Most memory of the process during a call; all methods share what is loaded.
+        pairs: All in memory.
+        methods: By name; the reference among them, if it can be run.
+        changed: Names of the methods that also see the moving image in other contrasts.
     """
 
-    dataset: str
-    method: str
-    pairs: int
-    dice: float
-    tre_mm: float
-    hd95_mm: float
-    folding: float
-    median_ms: float
-    first_ms: float
-    ratio_to_syn_cc: float
-    peak_mib: float
-
-
-def phantom_pairs() -> Iterable[LabelledPair]:
-    """The middle slices of the drawn patients with their landmarks."""
-    for kind in PHANTOM_KINDS:
-        phantom = draw_phantom(kind)
-        middle = phantom.fixed.shape[0] // 2
-        images = [torch.from_numpy(i[middle].astype("float32"))[None, None] for i in (phantom.fixed, phantom.moving)]
-        grid = ImageGrid(tuple(images[0].shape[2:]), torch.from_numpy(phantom.ijk_to_ras).float())
-        to_ijk = torch.linalg.inv(torch.from_numpy(phantom.ijk_to_ras))
-        landmarks = phantom.fixed_landmarks, phantom.moving_landmarks
-        points = [_voxels(torch.tensor(list(named.values()), dtype=torch.float64), to_ijk) for named in landmarks]
-        yield LabelledPair(images[0], images[1], grid, fixed_points=points[0], moving_points=points[1])
-
-
-def _voxels(points: torch.Tensor, to_ijk: torch.Tensor) -> torch.Tensor:
-    return (points @ to_ijk[:3, :3].T + to_ijk[:3, 3])[:, :2].flip(1).float()
+    pairs: list[LabelledPair]
+    methods: dict[str, Method]
+    changed: tuple[str, ...] = ()
 
 
 def bench(
-    datasets: dict[str, tuple[list[LabelledPair], dict[str, Method]]],
-    contrasts: tuple[Contrast, ...],
-    folder: Path,
-    before: list[Row] | None = None,
-) -> list[Row]:
-    """Compares on every data set, some networks also with the moving image in other contrasts.
+    cases: dict[str, Case], contrasts: tuple[Contrast, ...], folder: Path, before: Results | None = None
+) -> Results:
+    """Compares the methods on every data set, some also with the moving image in other contrasts.
 
     Args:
-        datasets: Name to pairs and methods.
+        cases: By name of the data set.
         contrasts: Of the moving image.
-        folder: Receives ``results.json``, ``results.md`` and ``accuracy.png``, anew after each data set.
-        before: Rows whose data sets keep their place; those that are measured again are replaced.
+        folder: Receives ``results.json``, written anew after each data set.
+        before: Earlier results; the measurements of a data set that is measured again are replaced in place.
 
     Returns:
-        One row a method and data set.
+        Earlier and new measurements.
     """
-    rows = list(before or [])
-    for name, (pairs, methods) in datasets.items():
-        rows = _with(rows, compare(name, pairs, methods))
-        write(rows, folder)
-    for name, (pairs, methods) in datasets.items():
-        networks = {method: call for method, call in methods.items() if method in CHANGED}
-        for contrast in contrasts if networks and "phantom" not in name else ():
-            changed = compare(f"{name}{MOVING}{contrast.name}", [contrast(pair) for pair in pairs], networks)
-            rows = _with(rows, changed)
-        write(rows, folder)
-    return rows
+    results = Results(list(before.measurements) if before else [], machine())
+    for name, case in cases.items():
+        results = _replaced(results, compare(name, case.pairs, case.methods))
+        write(results, folder)
+    for name, case in cases.items():
+        methods = {method: case.methods[method] for method in case.changed}
+        for contrast in contrasts if methods else ():
+            changed = compare(f"{name}{MOVING}{contrast.name}", [contrast(pair) for pair in case.pairs], methods)
+            results = _replaced(results, changed)
+            write(results, folder)
+    return results
 
 
-def _with(rows: list[Row], measured: list[Row]) -> list[Row]:
-    """The rows, those of the data set just measured instead of its former ones, or at the end."""
-    dataset = measured[0].dataset
-    places = [number for number, row in enumerate(rows) if row.dataset == dataset]
-    place = places[0] if places else len(rows)
-    return rows[:place] + measured + [row for row in rows[place:] if row.dataset != dataset]
+def machine() -> dict[str, str]:
+    """Processor, threads, versions and date."""
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.exists() else []
+    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+    return {
+        "processor": name or platform.processor() or platform.machine(),
+        "threads": str(THREADS),
+        "Python": platform.python_version(),
+        "torch": torch.__version__,
+        "date": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
+    }
 
 
-def compare(dataset: str, pairs: list[LabelledPair], methods: dict[str, Method]) -> list[Row]:
-    """Every method on every pair in turn, so that a slow moment of the machine meets all of them.
+def _replaced(results: Results, new: list[Measurement]) -> Results:
+    """The results with the measurements of one data set replaced, or the new ones at the end."""
+    earlier, dataset = results.measurements, new[0].dataset
+    places = [number for number, one in enumerate(earlier) if one.dataset == dataset]
+    place = places[0] if places else len(earlier)
+    found = earlier[:place] + new + [one for one in earlier[place:] if one.dataset != dataset]
+    return dataclasses.replace(results, measurements=found)
+
+
+def compare(dataset: str, pairs: list[LabelledPair], methods: dict[str, Method]) -> list[Measurement]:
+    """Runs every method on every pair in turn, so that a slow moment of the machine affects all of them.
 
     Raises:
         ValueError: There is no pair.
@@ -129,130 +106,64 @@ def compare(dataset: str, pairs: list[LabelledPair], methods: dict[str, Method])
     for method in methods.values():  # Warm-up.
         call, _ = method(pairs[0])
         call()
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in methods}
-    for pair in pairs:
+    found: dict[str, list[Measurement]] = {name: [] for name in methods}
+    for number, pair in enumerate(pairs):
         for name, method in methods.items():
-            found[name].append(_measured(method, pair))
-    peer = statistics.median(row["ms"] for row in found[PEER]) if PEER in found else math.nan
-    return [_row(dataset, name, rows, peer) for name, rows in found.items()]
+            found[name].append(_measured(dataset, name, number, pair, method))
+        _log.info("%s: %d of %d pairs", dataset, number + 1, len(pairs))
+    return [one for ones in found.values() for one in ones]
 
 
-def _measured(method: Method, pair: LabelledPair) -> dict[str, float]:
+def _measured(dataset: str, name: str, number: int, pair: LabelledPair, method: Method) -> Measurement:
     call, read = method(pair)
     gc.collect()
     restart_peak()
-    first, outcome = _timed(call)
+    first, result = _timed(call)
     peak = memory("VmHWM")
-    displacement = read(outcome)
+    displacement = read(result)
     again: list[float] = []
     while len(again) < _REPEATS and first + sum(again) < _SECONDS:
         again.append(_timed(call)[0])
-    times = {"first ms": 1000 * first, "ms": 1000 * statistics.median(again or [first])}
-    return measure(pair, displacement) | {"folding": folding(displacement), "peak": peak} | times
-
-
-def _timed(call: Call) -> tuple[float, Any]:
-    """Seconds and outcome."""
-    start = time.perf_counter()
-    outcome = call()
-    return time.perf_counter() - start, outcome
-
-
-def _row(dataset: str, method: str, rows: list[dict[str, float]], peer: float) -> Row:
-    def mean(name: str) -> float:
-        values = [row[name] for row in rows if not math.isnan(row.get(name, math.nan))]
-        return statistics.fmean(values) if values else math.nan
-
-    median, first = (statistics.median(row[name] for row in rows) for name in ("ms", "first ms"))
-    return Row(
+    return Measurement(
         dataset=dataset,
-        method=method,
-        pairs=len(rows),
-        dice=mean("Dice"),
-        tre_mm=mean("TRE mm"),
-        hd95_mm=mean("HD95 mm"),
-        folding=max(row["folding"] for row in rows),
-        median_ms=median,
-        first_ms=first,
-        ratio_to_syn_cc=peer / median,
-        peak_mib=max(row["peak"] for row in rows),
+        method=name,
+        pair=number,
+        fixed_subject=pair.fixed_subject or str(number),
+        moving_subject=pair.moving_subject or str(number),
+        **quality(pair, displacement),
+        ms=1000 * statistics.median(again or [first]),
+        first_ms=1000 * first,
+        peak_mib=peak,
     )
 
 
+def quality(pair: LabelledPair, displacement: Tensor) -> dict[str, float]:
+    """Accuracy and regularity of a displacement ``(1, 2, H, W)``, by the names of ``Measurement``."""
+    found = measure(pair, displacement)
+    return {
+        "dice": found.get("Dice", math.nan),
+        "tre_mm": found.get("TRE mm", math.nan),
+        "hd95_mm": found.get("HD95 mm", math.nan),
+        "folded_percent": 100 * folded_fraction(displacement),
+        "sd_log_jacobian": sd_log_jacobian(displacement),
+    }
+
+
+def _timed(call: Call) -> tuple[float, Any]:
+    """Seconds and result."""
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
 def restart_peak() -> None:
-    """From here the system counts the peak anew (on Linux; elsewhere there is no figure)."""
+    """Makes the system count the peak of the memory anew; on systems other than Linux there is no such value."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def memory(name: str) -> float:
-    """MiB of this process, ``VmRSS`` now or ``VmHWM`` at most; nan where the system does not tell."""
+    """MiB of this process, ``VmRSS`` now or ``VmHWM`` at most; nan where the system does not say."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return next((float(line.split()[1]) / 1024 for line in lines if line.startswith(name)), math.nan)
-
-
-def table(rows: list[Row]) -> str:
-    """The rows as Markdown, one table a data set."""
-    parts = []
-    for dataset in dict.fromkeys(row.dataset for row in rows):
-        chosen = [row for row in rows if row.dataset == dataset]
-        parts += [
-            f"**{dataset}**, {chosen[0].pairs} pairs",
-            "",
-            "| method | Dice | TRE mm | HD95 mm | folding | median ms | first ms | faster than SyN CC | peak MiB |",
-            "|---|---|---|---|---|---|---|---|---|",
-            *(
-                f"| {row.method} | {_text(row.dice, 4)} | {_text(row.tre_mm, 2)} | {_text(row.hd95_mm, 2)}"
-                f" | {row.folding:.2g} | {_text(row.median_ms, 1)} | {_text(row.first_ms, 1)}"
-                f" | {_text(row.ratio_to_syn_cc, 1)} | {_text(row.peak_mib, 0)} |"
-                for row in chosen
-            ),
-            "",
-        ]
-    return "\n".join(parts)
-
-
-def _text(value: float, digits: int) -> str:
-    return "" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def plot(rows: list[Row]) -> Figure:
-    """Accuracy over time, one picture a data set; a method has the same colour in all of them."""
-    datasets = list(dict.fromkeys(row.dataset for row in rows))
-    colours = dict(zip(dict.fromkeys(row.method for row in rows), itertools.cycle(colormaps["tab20"].colors)))  # type: ignore[attr-defined]
-    figure = Figure(figsize=(4.5 * len(datasets), 4), layout="constrained")
-    for axes, dataset in zip(figure.subplots(1, len(datasets), squeeze=False)[0], datasets, strict=True):
-        for row in rows:
-            accuracy = row.tre_mm if math.isnan(row.dice) else row.dice
-            if row.dataset == dataset and row.method != "identity":
-                axes.scatter(row.median_ms, accuracy, s=18, color=colours[row.method])
-                axes.annotate(row.method, (row.median_ms, accuracy), (4, 3), fontsize=7, textcoords="offset points")
-        labelled = any(row.dataset == dataset and not math.isnan(row.dice) for row in rows)
-        axes.set(xscale="log", xlabel="ms", ylabel="Dice" if labelled else "TRE mm", title=dataset)
-        axes.margins(x=0.3, y=0.1)  # Room for the names.
-    return figure
-
-
-def write(rows: list[Row], folder: Path) -> None:
-    """``results.json``, ``results.md`` and ``accuracy.png``.
-
-    Raises:
-        OSError: The folder cannot be written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    whole = [row for row in rows if MOVING not in row.dataset]
-    plain = [{name: None if value != value else value for name, value in asdict(row).items()} for row in rows]
-    (folder / _ROWS).write_text(json.dumps(plain, indent=1), encoding="utf-8")
-    (folder / "results.md").write_text(table(rows), encoding="utf-8")
-    plot(whole).savefig(folder / "accuracy.png", dpi=120)
-
-
-def read(folder: Path) -> list[Row]:
-    """The rows that ``write`` left, if any."""
-    path = folder / _ROWS
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    rows: list[dict[str, Any]] = [
-        {name: math.nan if value is None else value for name, value in row.items()} for row in found
-    ]
-    return [Row(**row) for row in rows]

@@ -1,9 +1,10 @@
-"""Serial sections in different stains with corresponding landmarks, aligned affinely before anything else."""
+"""Serial sections in different stains with corresponding landmarks; an affine alignment comes before all methods."""
 
 from __future__ import annotations
 
 import csv
-import itertools
+import dataclasses
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ from training.data.labelled_pairs import LabelledPair
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 _LONGEST = 512  # Pixels; sections are scanned finer than a registration of whole sections can use.
-_BINS = 32  # Of the histogram of the mutual information.
-_SAMPLES = 0.2  # Share of the pixels that it looks at.
+_BINS = 32  # Of the histogram for the mutual information.
+_SAMPLES = 0.2  # Share of the pixels from which it is computed.
 _SCALES = (8, 4, 2)
 
 
@@ -26,24 +27,28 @@ _SCALES = (8, 4, 2)
 class _Section:
     """Brightness ``(H, W)`` with tissue brighter than glass, 0..1, and landmarks ``(N, 2)`` in x, y pixels."""
 
-    name: str
     image: sitk.Image
     points: np.ndarray
 
 
-def section_pairs(folder: Path) -> Iterator[tuple[str, LabelledPair]]:
-    """Every ordered pair of the sections in a folder, the moving one aligned affinely to the fixed one.
+def section_pairs(table: Path, data: Path) -> Iterator[LabelledPair]:
+    """The pairs of a list, the moving section aligned affinely to the fixed one; a pixel counts as 1 mm.
 
     Args:
-        folder: Images with a CSV of the same name each; columns ``X`` and ``Y`` in pixels, the same order in all.
+        table: Columns ``fixed``, ``moving``, ``fixed_landmarks``, ``moving_landmarks``, ``fixed_subject`` and
+            ``moving_subject``.
+        data: Folder that its paths are relative to.
     """
-    sections = [_read(path) for path in sorted(folder.glob("*.csv"))]
-    for fixed, moving in itertools.permutations(sections, 2):
-        yield f"{moving.name} to {fixed.name}", _aligned(fixed, moving)
+    read = functools.lru_cache(8)(_read)
+    with table.open(newline="", encoding="utf-8") as rows:
+        for row in csv.DictReader(rows):
+            fixed, moving = (read(data / row[s], data / row[f"{s}_landmarks"]) for s in ("fixed", "moving"))
+            yield dataclasses.replace(
+                _aligned(fixed, moving), fixed_subject=row["fixed_subject"], moving_subject=row["moving_subject"]
+            )
 
 
-def _read(table: Path) -> _Section:
-    image = next(path for path in table.parent.glob(f"{table.stem}.*") if path.suffix.lower() != ".csv")
+def _read(image: Path, table: Path) -> _Section:
     colours = sitk.GetArrayFromImage(sitk.ReadImage(str(image))).astype(np.float32)
     tissue = 1 - colours.mean(axis=-1) / 255
     factor = max(tissue.shape) / _LONGEST
@@ -51,7 +56,7 @@ def _read(table: Path) -> _Section:
         points = np.array([[float(row["X"]), float(row["Y"])] for row in csv.DictReader(rows)])
     shape = [round(size / factor) for size in tissue.shape]
     small = torch.nn.functional.interpolate(torch.from_numpy(tissue)[None, None], shape, mode="area")
-    return _Section(table.stem, sitk.GetImageFromArray(small[0, 0].numpy()), (points + 0.5) / factor - 0.5)
+    return _Section(sitk.GetImageFromArray(small[0, 0].numpy()), (points + 0.5) / factor - 0.5)
 
 
 def _aligned(fixed: _Section, moving: _Section) -> LabelledPair:
@@ -70,7 +75,7 @@ def _rows(points: np.ndarray) -> Tensor:
 
 
 def _affine(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
-    """Of the mutual information, from moments, coarse to fine; maps points of the fixed onto the moving section."""
+    """The affine transform of highest mutual information, from fixed to moving points."""
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricSamplingStrategy(method.RANDOM)
