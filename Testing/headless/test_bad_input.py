@@ -131,7 +131,7 @@ def test_a_file_that_cannot_be_replaced(refused, tmp_path, name):
 
 def test_no_model_at_all(capsys, monkeypatch):
     monkeypatch.setattr("UnsupervisedRegistrationLib.scene.registration.model_folders.modelFolders", list)
-    monkeypatch.setattr("UnsupervisedRegistrationLib.scene.registration.slice.modelFolders", list)
+    monkeypatch.setattr("UnsupervisedRegistrationLib.scene.registration.candidate_models.modelFolders", list)
     assert main(["models"]) == 1
     assert capsys.readouterr().err == "unsupervised-registration: There is no model in any known folder.\n"
 

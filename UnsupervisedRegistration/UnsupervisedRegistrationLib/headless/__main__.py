@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import textwrap
+import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .session import Settings
+from ..scene.options import RegistrationOptions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,24 +67,31 @@ def _parser() -> argparse.ArgumentParser:
 
 def _addCommon(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the outcome")
-    parser.add_argument(
-        "--model",
-        default="any-contrast",
-        metavar="NAME_OR_FILE",
-        help="auto takes the one that fits, and says why (default: any-contrast)",
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
-    parser.add_argument(
-        "--prealign",
-        choices=("none", "auto", "rigid", "affine"),
-        default="none",
-        help="align in the plane first; auto does so where the images lie far apart (default: none)",
-    )
-    parser.add_argument("--refine", action="store_true", help="optimise the outcome of the network for this pair")
-    parser.add_argument(
-        "--refine-seconds", type=float, default=10, metavar="S", help="stop refining after this time (default: 10)"
-    )
-    parser.add_argument("--trust", action="store_true", help="estimate and draw how far each pixel may be off")
+    defaults = {field.name: field for field in dataclasses.fields(RegistrationOptions)}
+    for name, text in _OPTIONS.items():
+        field = defaults[name]
+        choices = typing.get_args(typing.get_type_hints(RegistrationOptions)[name]) or None
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(field.default, bool):
+            parser.add_argument(flag, action="store_true", help=text)
+        else:
+            text = f"{text} (default: {field.default})"
+            parser.add_argument(flag, type=type(field.default), choices=choices, default=field.default, help=text)
+
+
+_OPTIONS = {
+    "preset": "network alone, with instance optimisation, or with all that helps",
+    "transform": "rigid and affine align in the plane only",
+    "model": "a model's name or file; auto lets every model that fits register the pair and takes the best result",
+    "prealignment": "align in the plane first; auto does so if the images lie far apart",
+    "similarity": "what the optimisation maximises",
+    "smoothness_weight": "of the optimisation; the larger, the stiffer",
+    "uncertainty": "estimate and draw the expected error of every pixel",
+    "free_models_only": "let auto leave out models for research use only",
+    "device": "auto, cpu, cuda or mps",
+    "time_limit": "seconds after which the optimisation stops early",
+}
+"""Help text of every option; names, types, choices and defaults are those of ``RegistrationOptions``."""
 
 
 def _register(options: argparse.Namespace) -> str:
@@ -105,7 +112,7 @@ def _register(options: argparse.Namespace) -> str:
         fixedLandmarks=options.fixed_landmarks,
         movingLandmarks=options.moving_landmarks,
     )
-    return progress.until(session.run(inputs, _settings(options), options.output, progress))
+    return progress.until(session.run(inputs, _chosen(options), options.output, progress))
 
 
 def _demo(options: argparse.Namespace) -> str:
@@ -114,19 +121,16 @@ def _demo(options: argparse.Namespace) -> str:
     progress = _Progress()
     progress("draw the patient", 0.0)
     inputs = session.phantomInputs(session.newScene(), options.phantom)
-    return progress.until(session.run(inputs, _settings(options), options.output, progress))
+    return progress.until(session.run(inputs, _chosen(options), options.output, progress))
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    from .session import Settings
-
-    seconds = options.refine_seconds if options.refine else None
-    return Settings(options.model, options.device, options.prealign, seconds, options.trust)
+def _chosen(options: argparse.Namespace) -> RegistrationOptions:
+    return RegistrationOptions(**{name: getattr(options, name) for name in _OPTIONS})
 
 
 def _models(options: argparse.Namespace) -> str:
+    from ..scene.registration.candidate_models import modelCards
     from ..scene.registration.model_folders import modelFolders
-    from ..scene.registration.slice import modelCards
 
     cards = modelCards()
     if not cards:

@@ -16,18 +16,17 @@ from ..scene.geometry.planes import Orientation, SlicePlane, offsetBetween, plan
 from ..scene.landmarks.tre_export import fillTreTableNode
 from ..scene.landmarks.tre_table import TreTable, targetRegistrationError
 from ..scene.registration.foreground_mask import addForeground
-from ..scene.registration.model_choice import chooseModel
 from ..scene.registration.phantom_nodes import Kind, addPhantom
 from ..scene.registration.result_nodes import SliceRegistration
-from ..scene.registration.slice import Progress, Refinement, openModel, registerSlice
-from ..scene.registration.slice_pair import Prealignment
+from ..scene.registration.slice import Progress, RegistrationOptions, registerSlice
+from ..scene.registration.slice_pair import SliceInputs
 from ..scene.reporting.judgement import judge
 from ..scene.reporting.summary import describeResult, resultReport
 from .figure import saveFigure
 from .readers import readLandmarks, readMask, readTransform, readVolume
 
 AUTOMATIC = "auto"
-"""In place of a model: the one that fits the pair. In place of a mask: where the image shows the patient."""
+"""In place of a mask: the foreground of the image."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +41,6 @@ class Inputs:
     movingMask: slicer.vtkMRMLNode | None = None
     fixedLandmarks: slicer.vtkMRMLMarkupsNode | None = None
     movingLandmarks: slicer.vtkMRMLMarkupsNode | None = None
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How it is registered.
-
-    Attributes:
-        model: Name, file, or ``AUTOMATIC``.
-        device: See ``core.register``.
-        prealignment: In the plane, before the network.
-        refineSeconds: Time to refine the outcome for this pair; ``None`` leaves it.
-        trust: Whether to estimate and draw how far each pixel may be off.
-    """
-
-    model: str = "any-contrast"
-    device: str = "auto"
-    prealignment: Prealignment = "none"
-    refineSeconds: float | None = None
-    trust: bool = False
 
 
 def newScene() -> slicer.vtkMRMLScene:
@@ -148,7 +128,7 @@ def checkFolder(folder: Path) -> None:
         ) from error
 
 
-def run(inputs: Inputs, settings: Settings, folder: Path, progress: Progress) -> str:
+def run(inputs: Inputs, options: RegistrationOptions, folder: Path, progress: Progress) -> str:
     """Registers, writes everything into ``folder`` and says in one sentence what came out.
 
     Raises:
@@ -156,25 +136,12 @@ def run(inputs: Inputs, settings: Settings, folder: Path, progress: Progress) ->
         ValueError: The inputs, the model or the device do not fit.
     """
     checkFolder(folder)
-    progress("open the model", 0.05)
-    automatic = settings.model == AUTOMATIC
-    name, reason = chooseModel(inputs.fixed, inputs.moving) if automatic else (settings.model, "")
-    model = openModel(name)
-    seconds = settings.refineSeconds
     outcome = registerSlice(
-        inputs.fixed,
-        inputs.moving,
-        plane=inputs.plane,
-        movingOffset=inputs.movingOffset,
-        model=model,
-        maskNode=inputs.mask,
-        movingMaskNode=inputs.movingMask,
-        prealignment=settings.prealignment,
-        refinement=None if seconds is None else Refinement(seconds=seconds),
-        trust=settings.trust,
-        device=settings.device,
+        SliceInputs(inputs.fixed, inputs.moving, inputs.plane, inputs.movingOffset, inputs.mask, inputs.movingMask),
+        options,
         progress=lambda step, share: progress(step, 0.1 + 0.5 * share),
     )
+    registration = outcome.registration
     errors = None
     if inputs.fixedLandmarks is not None and inputs.movingLandmarks is not None:
         progress("measure the landmarks", 0.6)
@@ -185,17 +152,24 @@ def run(inputs: Inputs, settings: Settings, folder: Path, progress: Progress) ->
     progress("draw the overlay", 0.65)
     saveFigure(outcome, folder / "overlay.png", f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer}")
     progress("write the files", 0.8)
-    figures = resultReport(outcome, errors, model.name)
-    figures |= {"settings": asdict(settings), "judgement": asdict(judge(outcome, errors)), "model_reason": reason}
+    figures = resultReport(outcome, errors, registration.model)
+    figures |= {
+        "options": asdict(options),
+        "plan": list(registration.plan.reasons),
+        "model_reason": registration.model_reason,
+        "licence": registration.licence,
+        "judgement": asdict(judge(outcome, errors)),
+    }
     (folder / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
     _save(slicer.vtkMRMLTransformStorageNode(), outcome.transformNode, folder / "transform.h5")
     _save(slicer.vtkMRMLVolumeArchetypeStorageNode(), outcome.warpedVolume, folder / "warped.nrrd")
     _saveScene(inputs, outcome, errors, folder / "scene.mrb")
-    seconds = sum(outcome.registration.milliseconds.values()) / 1000
+    seconds = sum(registration.milliseconds.values()) / 1000
     return (
         f"Registered the {inputs.plane.name} of {inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer};"
-        f" {seconds:.2f} s on {outcome.registration.device}; see {folder / 'overlay.png'}, and open"
-        f" {folder / 'scene.mrb'} in Slicer." + (f" Model {reason}" if reason else "")
+        f" {seconds:.2f} s on {registration.device}; see {folder / 'overlay.png'}, and open"
+        f" {folder / 'scene.mrb'} in Slicer."
+        f" Model {registration.model_reason or registration.model}; licence: {registration.licence}"
     )
 
 

@@ -9,25 +9,36 @@ import numpy as np
 
 from ...core.models.card import Card
 from ...core.models.model_file import Model, load_model
-from ...core.models.selection import admissible_models, find_model, model_files
+from ...core.models.selection import DEFAULT, admissible_models, find_model, model_files
 from ...core.registration.options import AUTOMATIC, RegistrationOptions
 from .model_folders import modelFolders
+from .phantom_nodes import isSynthetic
+from .slice_pair import SlicePair
 
 
-def candidateModels(options: RegistrationOptions, fixed: np.ndarray, moving: np.ndarray) -> list[Model]:
+def modelsFor(pair: SlicePair, options: RegistrationOptions) -> list[Model]:
+    """As ``candidateModels``, for a pair of slices."""
+    synthetic = isSynthetic(pair.fixedVolume, pair.movingVolume)
+    return candidateModels(options, pair.fixed.pixels, pair.moving.pixels, synthetic)
+
+
+def candidateModels(
+    options: RegistrationOptions, fixed: np.ndarray, moving: np.ndarray, synthetic: bool = False
+) -> list[Model]:
     """The chosen model, or all models that fit images of such intensities, the default first.
 
     Args:
         options: What the user chose.
         fixed: Intensities of the fixed image, of any shape.
         moving: Likewise.
+        synthetic: Whether an image shows no person; then it is of no domain, and only the default model fits.
 
     Raises:
         OSError: The chosen model cannot be read.
         ValueError: There is no such model, or none fits.
     """
-    if options.model != AUTOMATIC:
-        return [openModel(options.model)]
+    if options.model != AUTOMATIC or synthetic:
+        return [openModel(DEFAULT if options.model == AUTOMATIC else options.model)]
     models = []
     for path in model_files(modelFolders()).values():
         try:

@@ -18,6 +18,7 @@ from ..geometry.planes import SlicePlane, planeFromIndex
 from ..geometry.sampling import sampleStack
 from ..geometry.transforms import worldToLocal
 from .candidate_models import candidateModels
+from .phantom_nodes import isSynthetic
 from .slice_pair import gridOf
 
 
@@ -62,7 +63,7 @@ def registerSequence(
     plane = plane or planeFromIndex(frames[0])
     pixels = torch.from_numpy(np.stack([sampleStack(frame, plane, 1, worldToLocal(None)) for frame in frames]))
     images = ImagePair(pixels[:1].expand(len(frames) - 1, -1, -1, -1), pixels[1:], gridOf(plane))
-    chosen = models or candidateModels(options, pixels[0].numpy(), pixels[1:].numpy())
+    chosen = models or candidateModels(options, pixels[0].numpy(), pixels[1:].numpy(), isSynthetic(*frames))
     result = run(images, chosen, options, progress)
     if sequenceNode.GetScene() is None:
         raise ValueError(f"The sequence '{sequenceNode.GetName()}' was deleted meanwhile; choose another one.")

@@ -14,7 +14,7 @@ from ...core.registration.pipeline import Cancelled as Cancelled
 from ...core.registration.pipeline import run
 from ...core.registration.result import Progress
 from ..geometry.result_transform import initialTransformOf
-from .candidate_models import candidateModels
+from .candidate_models import modelsFor
 from .result_nodes import SliceOutputs, SliceRegistration, checkOutputNodes, showSliceResult
 from .slice_pair import SliceInputs, SliceSource
 
@@ -43,7 +43,7 @@ def registerSlice(
     with underInitialTransform(inputs):
         source = SliceSource(inputs)
         checkOutputNodes(source.pair, outputs, (inputs.maskNode, inputs.movingMaskNode))
-        chosen = models or candidateModels(options, source.pair.fixed.pixels, source.pair.moving.pixels)
+        chosen = models or modelsFor(source.pair, options)
         result = run(source, chosen, options, progress)
         return showSliceResult(source.pair, result, outputs)
 

@@ -18,7 +18,7 @@ from ...core.registration.result import Progress, RegistrationResult
 from ..geometry.planes import Orientation, SlicePlane, planeFromIndex, sliceCount
 from ..geometry.sampling import sampleMask, sampleStack
 from ..geometry.transforms import withPrealignment, worldToLocal
-from .candidate_models import candidateModels
+from .candidate_models import modelsFor
 from .result_nodes import SliceOutputs, SliceRegistration, checkOutputNodes, showStackResult
 from .slice import underInitialTransform
 from .slice_pair import SliceInputs, SlicePair, SliceSource, gridOf
@@ -104,7 +104,7 @@ def registerVolume(
         checkOutputNodes(stack.source.pair, outputs, (inputs.maskNode, inputs.movingMaskNode))
         images = stack.images(options, slices.smoothing / base.thickness)
         pair = stack.pair
-        chosen = models or candidateModels(options, pair.fixed.pixels, pair.moving.pixels)
+        chosen = models or modelsFor(pair, options)
         result = run(images, chosen, options, progress)
         nodes = showStackResult(pair, base, result.displacement, outputs)
     of_middle = _ofSlice(replace(result, notes=(*result.notes, *_notes(images, result))), _position(base, middle))
