@@ -11,16 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..spatial.filters import halved
-
 AIR = 0.05  # Intensity up to which a voxel counts as background, which is dark in most contrasts.
 _CURVE_BINS = 32  # Bins of the histogram of intensities.
 _MIDDLES = (np.arange(_CURVE_BINS) + 0.5) / _CURVE_BINS
 _PRIOR = 1.0  # Weight, in voxels, of the straight line in every bin, so that no bin is empty.
 _CONTRAST_STRIDE = 4  # Only every fourth voxel along each axis is used to compare the contrasts.
 _UNTOLD = 0.75  # Unexplained share of the variance of the tissue above which matching intensities does not help.
-_GREY = 0.02  # Mean distance of the voxels from 0 or 1; a smaller one means a binary image.
-_SPECKS = 0.88  # Share of the variance that a binary image with homogeneous areas keeps at half the resolution.
 _DIFFERENT = 1.4  # Contrasts differ if a line leaves this many times the squared residual of a curve.
 
 
@@ -42,16 +38,6 @@ def unexplained_variance(fixed: Tensor, moving: Tensor) -> float:
         moving: Aligned with ``fixed`` approximately.
     """
     return min(curve.left for curve in _curves(fixed, moving))
-
-
-def is_sparse_binary(image: Tensor) -> bool:
-    """Whether an image ``(B, 1, *spatial)``, 0..1, of even sides is black and white and has no homogeneous areas.
-
-    Such an image loses variance at half the resolution, unlike a mask.
-    """
-    if float(torch.minimum(image, 1 - image).mean()) >= _GREY:
-        return False
-    return float(halved(image).var()) < _SPECKS * float(image.var())
 
 
 def _curves(fixed: Tensor, moving: Tensor) -> tuple[_Curve, _Curve]:
