@@ -18,6 +18,7 @@ import slicer.util
 from UnsupervisedRegistrationLib.headless import session
 from UnsupervisedRegistrationLib.headless.__main__ import main
 from UnsupervisedRegistrationLib.scene.registration.model_folders import modelFolders
+from UnsupervisedRegistrationLib.scene.scene_nodes import nodesByClass
 
 FILES = {"transform.h5", "warped.nrrd", "overlay.png", "report.json", "scene.mrb"}
 GREY = 1.0  # A thousandth of the intensity range; the same for the similarity.
@@ -169,7 +170,7 @@ class TestScene:
             np.testing.assert_allclose(fromParent.TransformPoint(*-point, 6), expected, atol=1e-3)
 
     def test_the_moving_volume_lies_over_the_fixed_one(self, reloaded):
-        layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", reloaded)
+        layers = nodesByClass(reloaded, "vtkMRMLSliceCompositeNode")
         assert sorted(node.GetLayoutName() for node in layers) == ["Green", "Red", "Yellow"]
         for node in layers:
             assert reloaded.GetNodeByID(node.GetBackgroundVolumeID()).GetName() == "fixed"
@@ -177,7 +178,7 @@ class TestScene:
             assert node.GetForegroundOpacity() == 0.5
 
     def test_the_axial_view_is_on_the_slice(self, reloaded):
-        views = {node.GetLayoutName(): node for node in slicer.util.getNodesByClass("vtkMRMLSliceNode", reloaded)}
+        views = {node.GetLayoutName(): node for node in nodesByClass(reloaded, "vtkMRMLSliceNode")}
         assert views["Red"].GetSliceOffset() == pytest.approx(6)
 
     def test_the_voxels_of_the_moving_volume_are_those_of_the_file(self, reloaded, files):
@@ -279,5 +280,5 @@ def test_auto_takes_the_patient_as_mask(files, tmp_path):
     outcome = register(files, tmp_path, "--mask", "auto", "--moving-mask", "auto")
     assert outcome.code == 0, outcome.err
     scene = readScene(tmp_path / "scene.mrb")
-    masks = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode", scene)]
+    masks = [node.GetName() for node in nodesByClass(scene, "vtkMRMLLabelMapVolumeNode")]
     assert masks == ["fixed foreground", "moving foreground"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,7 +106,7 @@ def _ijkToRas(volume: slicer.vtkMRMLVolumeNode) -> vtk.vtkMatrix4x4:
 
 @pytest.fixture
 def handmade() -> Callable[..., Registration]:
-    """An outcome as the network would give it: smooth, up to 2 pixels, the rows and columns moved differently."""
+    """A smooth displacement of up to 2 pixels, different along rows and columns, as a registration."""
 
     def make(shape: tuple[int, int], rows: float = 2.0, columns: float = -1.5) -> Registration:
         y, x = np.indices(shape) / np.reshape(shape, (2, 1, 1))
@@ -142,13 +144,39 @@ def valueAt() -> Callable[[slicer.vtkMRMLVolumeNode, np.ndarray], np.ndarray]:
 
 @pytest.fixture
 def displacementMm() -> Callable[[SlicePlane, Registration], np.ndarray]:
-    """The RAS vectors of an outcome, ``(rows, columns, 3)`` mm, written out by hand."""
+    """The RAS vectors of a displacement, ``(rows, columns, 3)`` mm, computed from its definition."""
 
     def vectors(plane: SlicePlane, registration: Registration) -> np.ndarray:
         rows, columns = registration.displacement[0].double().numpy()
         return rows[..., None] * plane.ijkToRas[:3, 1] + columns[..., None] * plane.ijkToRas[:3, 0]
 
     return vectors
+
+
+@pytest.fixture
+def reopened(tmp_path: Path) -> Iterator[Callable[[slicer.vtkMRMLScene], slicer.vtkMRMLScene]]:
+    """Saves a scene as .mrb and reads it into a new scene."""
+    opened = []
+
+    def reopen(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScene:
+        path = str(tmp_path / "scene.mrb")
+        assert scene.WriteToMRB(path)
+        fresh, application = slicer.vtkMRMLScene(), slicer.vtkSlicerApplicationLogic()
+        application.SetMRMLScene(fresh)
+        remote, manager = slicer.vtkMRMLRemoteIOLogic(), slicer.vtkDataIOManagerLogic()
+        for logic in (remote, manager):
+            logic.SetMRMLScene(fresh)
+            logic.SetMRMLApplicationLogic(application)
+        remote.GetCacheManager().SetRemoteCacheDirectory(tempfile.mkdtemp(dir=tmp_path))
+        manager.SetAndObserveDataIOManager(remote.GetDataIOManager())
+        remote.AddDataIOToScene()
+        opened.append((fresh, application, remote, manager))  # The scene needs the logics as long as it is used.
+        assert fresh.ReadFromMRB(path, True)
+        return fresh
+
+    yield reopen
+    for fresh, *_logics in opened:
+        fresh.Clear(1)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from UnsupervisedRegistrationLib.scene.display.deformation_display import (
 )
 from UnsupervisedRegistrationLib.scene.display.slice_views import addSliceViews, displayOrder
 from UnsupervisedRegistrationLib.scene.registration.slice import showSliceResult
+from UnsupervisedRegistrationLib.scene.scene_nodes import nodesByClass
 
 LAYERS = slicer.vtkMRMLSliceCompositeNode
 GREY = 1e-6  # The derived volume has single precision.
@@ -284,19 +285,19 @@ def test_the_deformation_is_drawn_as_grid_or_arrows(overlay, result):
 
 
 def test_only_the_chosen_views_change(scene, result):
-    view = next(n for n in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene) if n.GetLayoutName() == "Green")
+    view = next(n for n in nodesByClass(scene, "vtkMRMLSliceNode") if n.GetLayoutName() == "Green")
     overlay = overlays.enterOverlay(result.pair.fixedVolume, result.pair.movingVolume, [view])
     overlays.blend(overlay)
     changed = {
         layers.GetLayoutName(): layers.GetForegroundVolumeID() is not None
-        for layers in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
+        for layers in nodesByClass(scene, "vtkMRMLSliceCompositeNode")
     }
     assert changed == {"Red": False, "Yellow": False, "Green": True}
 
 
 @pytest.mark.parametrize("mode", [*MODES, "sideBySide"])
 def test_switching_off_leaves_everything_as_it_was(scene, result, mode):
-    for number, layers in enumerate(slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)):
+    for number, layers in enumerate(nodesByClass(scene, "vtkMRMLSliceCompositeNode")):
         layers.SetBackgroundVolumeID(result.pair.movingVolume.GetID())
         layers.SetForegroundOpacity(0.1 * number)
         layers.SetCompositing(LAYERS.Subtract)
@@ -396,11 +397,11 @@ class TestSideBySide:
         logic.SetMRMLScene(scene)
         addLinkedViews(scene)
         side_by_side.showSideBySide(overlay, result.pair.plane)
-        layers = {n.GetLayoutName(): n for n in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)}
+        layers = {n.GetLayoutName(): n for n in nodesByClass(scene, "vtkMRMLSliceCompositeNode")}
         assert layers["RegistrationFixed"].GetBackgroundVolumeID() == result.pair.fixedVolume.GetID()
         assert layers["RegistrationWarped"].GetBackgroundVolumeID() == result.pair.movingVolume.GetID()
         assert layers["RegistrationFixed"].GetLinkedControl()
-        views = [n for n in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene) if "Reg" in n.GetLayoutName()]
+        views = [n for n in nodesByClass(scene, "vtkMRMLSliceNode") if "Reg" in n.GetLayoutName()]
         assert len(views) == 2
         assert {view.GetViewGroup() for view in views} == {17}
         for view in views:

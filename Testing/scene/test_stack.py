@@ -23,6 +23,7 @@ from UnsupervisedRegistrationLib.scene.registration.sequence import registerSequ
 from UnsupervisedRegistrationLib.scene.registration.slice import openModel
 from UnsupervisedRegistrationLib.scene.registration.volume import registerVolume
 from UnsupervisedRegistrationLib.scene.reporting.summary import describeResult
+from UnsupervisedRegistrationLib.scene.scene_nodes import nodesByClass
 
 MM = 1e-4
 SHAPE = (6, 64, 72)
@@ -287,7 +288,7 @@ class TestRefused:
 
         with pytest.raises(ValueError, match="'Moving' was deleted meanwhile"):
             registerVolume(*obliqueVolumes, model=model, progress=remove)
-        assert not slicer.util.getNodesByClass("vtkMRMLTransformNode", scene)
+        assert not nodesByClass(scene, "vtkMRMLTransformNode")
 
     def test_a_volume_beside(self, obliqueVolumes, makeVolume, oblique, model, refused):
         far = oblique.ijkToRas.copy()

@@ -28,6 +28,7 @@ from UnsupervisedRegistrationLib.scene.registration.slice import (
     samplePair,
     showSliceResult,
 )
+from UnsupervisedRegistrationLib.scene.scene_nodes import nodesByClass
 
 VOXELS = 1e-3  # float32 positions of a few dozen voxels.
 SHAPE = (3, 64, 64)
@@ -225,7 +226,7 @@ def test_a_volume_deleted_while_registering_is_told(scene, volumes, model, index
     name = volumes[index].GetName()
     with pytest.raises(ValueError, match=f"'{name}' was deleted meanwhile; choose another"):
         registerSlice(*volumes, model=model, device="cpu", progress=remove)
-    assert not slicer.util.getNodesByClass("vtkMRMLTransformNode", scene)
+    assert not nodesByClass(scene, "vtkMRMLTransformNode")
 
 
 class TestLive:

@@ -13,6 +13,7 @@ import vtk
 from UnsupervisedRegistrationLib.scene.display.slice_views import addSliceViews
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, planeFromSliceNode
 from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
+from UnsupervisedRegistrationLib.scene.scene_nodes import nodesByClass
 
 VIEWS = {"Red": "axial", "Yellow": "sagittal", "Green": "coronal"}
 VIEW = pytest.mark.parametrize("view", VIEWS)
@@ -21,7 +22,7 @@ VIEW = pytest.mark.parametrize("view", VIEWS)
 @pytest.fixture
 def views(scene):
     addSliceViews(scene)
-    return {node.GetLayoutName(): node for node in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene)}
+    return {node.GetLayoutName(): node for node in nodesByClass(scene, "vtkMRMLSliceNode")}
 
 
 @pytest.fixture

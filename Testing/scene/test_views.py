@@ -13,6 +13,7 @@ from UnsupervisedRegistrationLib.scene.display.slice_views import addSliceViews,
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, planeFromSliceNode
 from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
 from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.scene_nodes import nodesByClass
 
 VIEWS = {"axial": "Red", "sagittal": "Yellow", "coronal": "Green"}
 NAMES = pytest.mark.parametrize("name", VIEWS)
@@ -22,7 +23,7 @@ UP = {"axial": (0, 1, 0), "coronal": (0, 0, 1), "sagittal": (0, 0, 1)}
 
 
 def sliceViews(scene):
-    return {node.GetLayoutName(): node for node in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene)}
+    return {node.GetLayoutName(): node for node in nodesByClass(scene, "vtkMRMLSliceNode")}
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_a_scene_gets_the_views_of_the_application(scene):
 
 def test_every_view_has_its_layers(scene):
     addSliceViews(scene)
-    layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
+    layers = nodesByClass(scene, "vtkMRMLSliceCompositeNode")
     assert sorted(node.GetLayoutName() for node in layers) == ["Green", "Red", "Yellow"]
     assert sorted(node.GetSingletonTag() for node in layers) == ["Green", "Red", "Yellow"]
 
@@ -47,7 +48,7 @@ def test_every_view_has_its_layers(scene):
 def test_the_moving_volume_lies_over_the_fixed_one_in_all_views(scene, volumes):
     fixed, moving = volumes
     showOverlay(fixed, moving, planeFromIndex(fixed), opacity=0.3)
-    for layers in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene):
+    for layers in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
         assert layers.GetBackgroundVolumeID() == fixed.GetID()
         assert layers.GetForegroundVolumeID() == moving.GetID()
         assert layers.GetForegroundOpacity() == 0.3
@@ -145,7 +146,7 @@ def test_views_remembered_in_an_imported_scene_get_their_own_volumes_back(scene,
     """The nodes of a scene that is added to another have new IDs."""
     addSliceViews(scene)
     first, second = (scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("first", "second"))
-    layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
+    layers = nodesByClass(scene, "vtkMRMLSliceCompositeNode")
     for node in layers:
         node.SetBackgroundVolumeID(first.GetID())
     view_state.remember(layers)

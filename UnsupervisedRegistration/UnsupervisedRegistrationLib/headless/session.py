@@ -22,6 +22,7 @@ from ..scene.registration.slice import Progress, RegistrationOptions, registerSl
 from ..scene.registration.slice_pair import SliceInputs
 from ..scene.reporting.judgement import judge
 from ..scene.reporting.summary import describeResult, resultReport
+from ..scene.scene_nodes import nodesByClass
 from .figure import saveFigure
 from .readers import readLandmarks, readMask, readTransform, readVolume
 
@@ -184,7 +185,7 @@ def _saveScene(inputs: Inputs, outcome: SliceRegistration, errors: TreTable | No
     """The whole scene, with the moving volume over the fixed one in the view of the slice."""
     scene = inputs.fixed.GetScene()
     showOverlay(inputs.fixed, inputs.moving, inputs.plane)
-    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene):
+    for view in nodesByClass(scene, "vtkMRMLSliceNode"):
         fitView(view, inputs.plane)
     if errors is not None:
         fillTreTableNode(scene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors"), errors, inputs.plane)

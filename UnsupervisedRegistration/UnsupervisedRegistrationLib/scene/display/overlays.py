@@ -17,6 +17,7 @@ import slicer.util
 from ..geometry.planes import SlicePlane
 from ..geometry.result_transform import UNWARPED_ROLE, initialTransformOf, setParentTransform
 from ..geometry.sampling import sampleVolume
+from ..scene_nodes import nodesByClass
 from . import color_tables, view_state
 from .overlay_volume import ColorScale, displayIntensities, edgeMask, fillOverlayVolume, hideLegend
 from .slice_views import FIXED_VIEW, WARPED_VIEW, displayOrder
@@ -70,7 +71,7 @@ def enterOverlay(
     names = None if views is None else {view.GetLayoutName() for view in views}
     layers = [
         node
-        for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
+        for node in nodesByClass(scene, "vtkMRMLSliceCompositeNode")
         if (node.GetLayoutName() not in (FIXED_VIEW, WARPED_VIEW) if names is None else node.GetLayoutName() in names)
     ]
     view_state.remember(layers)
@@ -79,7 +80,7 @@ def enterOverlay(
 
 def restoreViews(scene: slicer.vtkMRMLScene) -> None:
     """Restore views, colours and transform display to the state before the first ``enterOverlay``."""
-    for volume in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene):
+    for volume in nodesByClass(scene, "vtkMRMLVolumeNode"):
         _showWarpedAgain(volume)
     view_state.restore(scene)
 

@@ -6,6 +6,7 @@ import slicer
 import slicer.util
 
 from ..geometry.planes import SlicePlane
+from ..scene_nodes import nodesByClass
 from . import view_state
 from .overlays import Overlay
 from .slice_views import FIXED_VIEW, WARPED_VIEW, fitView, showPlaneInView
@@ -58,7 +59,7 @@ def showSideBySide(overlay: Overlay, plane: SlicePlane) -> None:
     view_state.remember([layoutNode])
     layoutNode.SetViewArrangement(addSideBySideLayout(layoutNode))
     volumes = {FIXED_VIEW: overlay.fixedVolume, WARPED_VIEW: overlay.movingVolume}
-    for layers in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene):
+    for layers in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
         volume = volumes.get(layers.GetLayoutName())
         if volume is not None:
             view_state.remember([layers])
@@ -71,7 +72,7 @@ def showSideBySide(overlay: Overlay, plane: SlicePlane) -> None:
 
 def fitSideBySide(scene: slicer.vtkMRMLScene, plane: SlicePlane) -> None:
     """Fit the plane into both views."""
-    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene):
+    for view in nodesByClass(scene, "vtkMRMLSliceNode"):
         if view.GetLayoutName() in (FIXED_VIEW, WARPED_VIEW):
             showPlaneInView(view, plane)
             fitView(view, plane)

@@ -9,6 +9,7 @@ import slicer
 import slicer.util
 
 from ..geometry.planes import SlicePlane
+from ..scene_nodes import nodesByClass
 
 _VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 _NORMALS = {"Red": [0, 0, 1], "Yellow": [1, 0, 0], "Green": [0, 1, 0]}
@@ -23,7 +24,7 @@ def addSliceViews(scene: slicer.vtkMRMLScene) -> None:
     logic = slicer.vtkMRMLLayoutLogic()
     logic.SetMRMLScene(scene)
     logic.GetLayoutNode().SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
-    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene):
+    for view in nodesByClass(scene, "vtkMRMLSliceNode"):
         layers = slicer.vtkMRMLSliceCompositeNode()
         layers.SetSingletonTag(view.GetLayoutName())
         layers.SetLayoutName(view.GetLayoutName())
@@ -47,7 +48,7 @@ def showOverlay(
         opacity: Opacity of the foreground, 0..1.
     """
     scene = fixedVolume.GetScene()
-    for layers in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene):
+    for layers in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
         with slicer.util.NodeModify(layers):
             layers.SetBackgroundVolumeID(fixedVolume.GetID())
             layers.SetForegroundVolumeID(movingVolume.GetID())
@@ -84,7 +85,7 @@ def _rank(direction: np.ndarray) -> int:
 
 def _showInNearestView(scene: slicer.vtkMRMLScene, plane: SlicePlane) -> None:
     """Move the view with the nearest preset orientation to a plane; an oblique plane rotates it."""
-    views = {view.GetLayoutName(): view for view in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene)}
+    views = {view.GetLayoutName(): view for view in nodesByClass(scene, "vtkMRMLSliceNode")}
     if views:
         showPlaneInView(views.get(_nearestPreset(plane), next(iter(views.values()))), plane)
 

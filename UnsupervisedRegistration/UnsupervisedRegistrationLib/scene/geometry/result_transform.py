@@ -6,6 +6,7 @@ import slicer
 import slicer.util
 import vtk
 
+from ..scene_nodes import nodesByClass
 from .transforms import copiedTransform
 
 UNWARPED_ROLE = "unsupervisedRegistrationUnwarped"
@@ -135,7 +136,7 @@ def movingRole() -> str:
 
 def _nodesUnder(transformNode: slicer.vtkMRMLTransformNode) -> list[str]:
     """Names of the nodes directly under a transform."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLTransformableNode", transformNode.GetScene())
+    nodes = nodesByClass(transformNode.GetScene(), "vtkMRMLTransformableNode")
     return [node.GetName() for node in nodes if node.GetParentTransformNode() is transformNode]
 
 

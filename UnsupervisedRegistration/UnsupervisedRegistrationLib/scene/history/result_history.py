@@ -25,6 +25,7 @@ from ..geometry.result_transform import (
 )
 from ..landmarks.tre_table import TreTable
 from ..registration.model_folders import modelNames
+from ..scene_nodes import nodesByClass
 from .stored_result import WARPED_ROLE, StoredResult, changeStoredResult, checkNotDeleted, readStoredResult
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def storeResult(
 
 def storedResults(scene: slicer.vtkMRMLScene) -> list[StoredResult]:
     """All stored results of a scene, the oldest first."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLTransformNode", scene)
+    nodes = nodesByClass(scene, "vtkMRMLTransformNode")
     return sorted(
         (readStoredResult(node) for node in nodes if node.GetAttribute(STORED_RESULT_ATTRIBUTE)),
         key=lambda result: result.time,
