@@ -17,10 +17,11 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial.transform import Rotation
 from vtk.util.numpy_support import numpy_to_vtk
 
-from UnsupervisedRegistrationLib.core.registration.pipeline import Registration
+from UnsupervisedRegistrationLib.core.registration.plan import Plan
+from UnsupervisedRegistrationLib.core.registration.result import RegistrationResult
 from UnsupervisedRegistrationLib.scene.geometry.planes import SlicePlane, planeFromIndex
 from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
-from UnsupervisedRegistrationLib.scene.registration.slice import SlicePair, samplePair
+from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs, SlicePair, samplePair
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,14 @@ def makeVolume(scene: slicer.vtkMRMLScene) -> Callable[..., slicer.vtkMRMLScalar
 def pair(orientation: Orientation, makeVolume: Callable[..., slicer.vtkMRMLScalarVolumeNode]) -> SlicePair:
     """The middle slices of two volumes on one grid."""
     fixed, moving = (makeVolume(orientation.ijkToRas, name, seed=seed) for seed, name in enumerate(("Fixed", "Moving")))
-    return samplePair(fixed, moving, _ownSlice(fixed))
+    return samplePair(SliceInputs(fixed, moving, _ownSlice(fixed)))
 
 
 @pytest.fixture
 def obliquePair(oblique: Orientation, makeVolume: Callable[..., slicer.vtkMRMLScalarVolumeNode]) -> SlicePair:
     """As ``pair``, for what does not depend on the orientation."""
     fixed, moving = (makeVolume(oblique.ijkToRas, name, seed=seed) for seed, name in enumerate(("Fixed", "Moving")))
-    return samplePair(fixed, moving, _ownSlice(fixed))
+    return samplePair(SliceInputs(fixed, moving, _ownSlice(fixed)))
 
 
 def _ownSlice(volume: slicer.vtkMRMLVolumeNode) -> SlicePlane:
@@ -105,14 +106,28 @@ def _ijkToRas(volume: slicer.vtkMRMLVolumeNode) -> vtk.vtkMatrix4x4:
 
 
 @pytest.fixture
-def handmade() -> Callable[..., Registration]:
+def handmade() -> Callable[..., RegistrationResult]:
     """A smooth displacement of up to 2 pixels, different along rows and columns, as a registration."""
 
-    def make(shape: tuple[int, int], rows: float = 2.0, columns: float = -1.5) -> Registration:
+    def make(shape: tuple[int, int], rows: float = 2.0, columns: float = -1.5) -> RegistrationResult:
         y, x = np.indices(shape) / np.reshape(shape, (2, 1, 1))
         wave = np.stack([rows * np.sin(4 * x + 1) * np.cos(3 * y), columns * np.cos(5 * y + x)])
         displacement = torch.from_numpy(wave.astype(np.float32))[None]
-        return Registration(displacement, -displacement, displacement[:, :1], 0.2, 0.8, 0.0, {"network": 1.0}, "cpu")
+        return RegistrationResult(
+            displacement=displacement,
+            inverse=-displacement,
+            warped=displacement[:, :1],
+            similarity_before=0.2,
+            similarity_after=0.8,
+            folding=0.0,
+            milliseconds={"network": 1.0},
+            device="cpu",
+            expected_error=None,
+            plan=Plan("fast", "deformable"),
+            model="any-contrast",
+            model_reason="",
+            licence="",
+        )
 
     return make
 
@@ -143,10 +158,10 @@ def valueAt() -> Callable[[slicer.vtkMRMLVolumeNode, np.ndarray], np.ndarray]:
 
 
 @pytest.fixture
-def displacementMm() -> Callable[[SlicePlane, Registration], np.ndarray]:
+def displacementMm() -> Callable[[SlicePlane, RegistrationResult], np.ndarray]:
     """The RAS vectors of a displacement, ``(rows, columns, 3)`` mm, computed from its definition."""
 
-    def vectors(plane: SlicePlane, registration: Registration) -> np.ndarray:
+    def vectors(plane: SlicePlane, registration: RegistrationResult) -> np.ndarray:
         rows, columns = registration.displacement[0].double().numpy()
         return rows[..., None] * plane.ijkToRas[:3, 1] + columns[..., None] * plane.ijkToRas[:3, 0]
 

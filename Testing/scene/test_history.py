@@ -16,15 +16,22 @@ from UnsupervisedRegistrationLib.scene.history import result_history
 from UnsupervisedRegistrationLib.scene.history.result_comparison import compareResults
 from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks
 from UnsupervisedRegistrationLib.scene.landmarks.tre_table import targetRegistrationError
-from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs, samplePair
 
 MM = 1e-4
 SETTINGS = {"model": "any-contrast", "confined": True}
 
 
+def moveAgain(result, moving):
+    """The same displacement for a moving volume as it is placed now."""
+    pair = samplePair(SliceInputs(result.pair.fixedVolume, moving, result.pair.plane))
+    return showSliceResult(pair, result.registration, SliceOutputs())
+
+
 @pytest.fixture
 def registered(obliquePair, handmade):
-    return showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
+    return showSliceResult(obliquePair, handmade(obliquePair.plane.shape), SliceOutputs())
 
 
 @pytest.fixture
@@ -33,7 +40,9 @@ def again(obliquePair, handmade, registered):
 
     def make(rows=4.0):
         registration = handmade(obliquePair.plane.shape, rows=rows)
-        return showSliceResult(obliquePair, registration, registered.transformNode, registered.warpedVolume)
+        return showSliceResult(
+            obliquePair, registration, SliceOutputs(registered.transformNode, registered.warpedVolume)
+        )
 
     return make
 
@@ -99,9 +108,7 @@ def test_a_shown_result_moves_the_moving_volume(scene, registered, again):
 def test_a_registration_goes_on_from_the_initial_placement_of_a_shown_result(scene, registered, makeParent):
     moving, parent = registered.pair.movingVolume, makeParent("linear")
     moving.SetAndObserveTransformNodeID(parent.GetID())
-    placed = showSliceResult(
-        samplePair(registered.pair.fixedVolume, moving, registered.pair.plane), registered.registration
-    )
+    placed = moveAgain(registered, moving)
     result_history.showStoredResult(result_history.storeResult(scene, placed, SETTINGS))
     assert initialTransformOf(moving) is parent
 
@@ -234,8 +241,8 @@ class TestRefused:
 
     def test_a_comparison_of_other_images(self, scene, registered, makeVolume, oblique):
         other = makeVolume(oblique.ijkToRas, "Other", seed=3)
-        pair = samplePair(registered.pair.fixedVolume, other, registered.pair.plane)
-        made = [registered, showSliceResult(pair, registered.registration)]
+        pair = samplePair(SliceInputs(registered.pair.fixedVolume, other, registered.pair.plane))
+        made = [registered, showSliceResult(pair, registered.registration, SliceOutputs())]
         first, second = (result_history.storeResult(scene, one, SETTINGS) for one in made)
         with pytest.raises(ValueError, match="different images"):
             compareResults(first, second)

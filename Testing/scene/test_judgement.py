@@ -10,7 +10,7 @@ import torch
 
 from UnsupervisedRegistrationLib.core.spatial.deformation import invert
 from UnsupervisedRegistrationLib.scene.landmarks.tre_table import TreTable
-from UnsupervisedRegistrationLib.scene.registration.slice import showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
 from UnsupervisedRegistrationLib.scene.reporting.judgement import judge
 
 
@@ -21,7 +21,7 @@ def resultWith(obliquePair, handmade):
     def make(mask=None, **changes):
         registration = handmade(obliquePair.plane.shape, 0.5, 0.5)
         registration = replace(registration, inverse=invert(registration.displacement))
-        return showSliceResult(replace(obliquePair, mask=mask), replace(registration, **changes))
+        return showSliceResult(replace(obliquePair, mask=mask), replace(registration, **changes), SliceOutputs())
 
     return make
 

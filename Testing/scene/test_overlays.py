@@ -15,7 +15,7 @@ from UnsupervisedRegistrationLib.scene.display.deformation_display import (
     hideDeformation,
 )
 from UnsupervisedRegistrationLib.scene.display.slice_views import addSliceViews, displayOrder
-from UnsupervisedRegistrationLib.scene.registration.slice import showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
 from UnsupervisedRegistrationLib.scene.scene_nodes import nodesByClass
 
 LAYERS = slicer.vtkMRMLSliceCompositeNode
@@ -32,7 +32,7 @@ def result(scene, obliquePair, handmade):
         volume.GetDisplayNode().SetWindowLevel(1000, 500)
         colours = scene.AddNewNodeByClass("vtkMRMLColorTableNode")
         volume.GetDisplayNode().SetAndObserveColorNodeID(colours.GetID())
-    return showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
+    return showSliceResult(obliquePair, handmade(obliquePair.plane.shape), SliceOutputs())
 
 
 @pytest.fixture

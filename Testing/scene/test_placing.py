@@ -10,14 +10,21 @@ from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks, cr
 from UnsupervisedRegistrationLib.scene.landmarks.pairing import pairLandmarks
 from UnsupervisedRegistrationLib.scene.landmarks.placing import nextToPlace, placeProposals, proposeMovingPoint
 from UnsupervisedRegistrationLib.scene.landmarks.tre_table import targetRegistrationError
-from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs, samplePair
 
 MM = 1e-4
 
 
+def moveAgain(result, moving):
+    """The same displacement for a moving volume as it is placed now."""
+    pair = samplePair(SliceInputs(result.pair.fixedVolume, moving, result.pair.plane))
+    return showSliceResult(pair, result.registration, SliceOutputs())
+
+
 @pytest.fixture
 def result(obliquePair, handmade):
-    return showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
+    return showSliceResult(obliquePair, handmade(obliquePair.plane.shape), SliceOutputs())
 
 
 def somePoints(result):
@@ -59,7 +66,7 @@ def test_a_proposed_point_has_no_error_after(scene, result, makeParent, kind, un
     moving = result.pair.movingVolume
     if kind is not None:
         moving.SetAndObserveTransformNodeID(makeParent(kind).GetID())
-        result = showSliceResult(samplePair(result.pair.fixedVolume, moving, result.pair.plane), result.registration)
+        result = moveAgain(result, moving)
     fixedList, movingList = addLandmarks(scene, "F", somePoints(result)), addLandmarks(scene, "M", {})
     if under:
         movingList.SetAndObserveTransformNodeID(result.transformNode.GetID())

@@ -10,7 +10,7 @@ import slicer.util
 
 from UnsupervisedRegistrationLib.scene.geometry.planes import shiftedPlane
 from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
-from UnsupervisedRegistrationLib.scene.registration.slice import showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
 
 GREY = 1.0  # A thousandth of the intensity range.
 RING = 8  # Pixels around the slice in which these displacements fall to zero, at most.
@@ -20,7 +20,7 @@ FLIP = np.diag([-1.0, -1, 1, 1])
 
 @pytest.fixture
 def result(pair, handmade):
-    return showSliceResult(pair, handmade(pair.plane.shape))
+    return showSliceResult(pair, handmade(pair.plane.shape), SliceOutputs())
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_the_displacement_falls_smoothly_to_the_next_slice(result, pixelPosition
 
 @pytest.mark.parametrize("slices", [-2, -0.5, 1, 2])
 def test_without_this_slice_only_all_slices_move_alike(pair, handmade, pixelPositions, displacementMm, slices):
-    result = showSliceResult(pair, handmade(pair.plane.shape), thisSliceOnly=False)
+    result = showSliceResult(pair, handmade(pair.plane.shape), SliceOutputs(thisSliceOnly=False))
     other = pixelPositions(shiftedPlane(pair.plane, slices * pair.plane.ijkToRas[:3, 2]))
     expected = displacementMm(pair.plane, result.registration)
     np.testing.assert_allclose(moved(result.transformNode, other), expected, atol=MM)
@@ -139,7 +139,7 @@ def test_nothing_moves_outside_the_slice_in_slicer_and_in_itk(result, pixelPosit
 @pytest.mark.parametrize("pixels", [0.5, 6.0])
 def test_nothing_folds_where_the_displacement_falls_to_zero_around_the_slice(obliquePair, handmade, pixels):
     """Slicer's inverse leads back to the start only where nothing folds."""
-    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape, pixels, pixels))
+    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape, pixels, pixels), SliceOutputs())
     plane, transform = obliquePair.plane, result.transformNode.GetTransformFromParent()
     rows, columns = np.meshgrid(np.arange(-12, plane.shape[0] + 12, 0.7), [-9, -1.5, -0.5, plane.shape[1] - 0.3])
     points = np.stack([columns, rows], -1).reshape(-1, 2) @ plane.ijkToRas[:3, :2].T + plane.ijkToRas[:3, 3]
@@ -165,7 +165,7 @@ def test_nothing_is_hardened(pair, handmade):
     volume = pair.movingVolume
     voxels = slicer.util.arrayFromVolume(volume).copy()
     before = [volume.GetOrigin(), volume.GetSpacing(), directions(volume)]
-    showSliceResult(pair, handmade(pair.plane.shape))
+    showSliceResult(pair, handmade(pair.plane.shape), SliceOutputs())
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(volume), voxels)
     assert [volume.GetOrigin(), volume.GetSpacing(), directions(volume)] == before
 
@@ -180,12 +180,12 @@ def test_the_result_is_told_once(scene, obliquePair, handmade):
     """Every event redraws all views."""
     node, events = scene.AddNewNodeByClass("vtkMRMLTransformNode"), []
     node.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent, lambda *_: events.append(1))
-    showSliceResult(obliquePair, handmade(obliquePair.plane.shape), node)
+    showSliceResult(obliquePair, handmade(obliquePair.plane.shape), SliceOutputs(node))
     assert len(events) == 1
 
 
 def test_new_nodes_are_named_after_the_volumes(obliquePair, handmade):
-    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
+    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape), SliceOutputs())
     assert result.transformNode.GetName() == "Moving to Fixed"
     assert result.warpedVolume.GetName() == "Moving warped"
 
@@ -193,7 +193,7 @@ def test_new_nodes_are_named_after_the_volumes(obliquePair, handmade):
 def test_given_nodes_are_filled_and_no_others_made(scene, obliquePair, handmade):
     transform = scene.AddNewNodeByClass("vtkMRMLTransformNode")
     warped = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
-    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape), transform, warped)
+    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape), SliceOutputs(transform, warped))
     assert result.transformNode is transform
     assert result.warpedVolume is warped
     assert scene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 1
@@ -213,12 +213,12 @@ def ijkToRas(volume):
 
 
 def test_source_positions_are_where_the_pixels_come_from(obliquePair, handmade):
-    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
+    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape), SliceOutputs())
     rows, columns = result.sourcePositions
     displacement = result.registration.displacement[0].numpy()
     np.testing.assert_allclose([rows[3, 7], columns[3, 7]], np.array([3, 7]) + displacement[:, 3, 7], rtol=1e-6)
 
 
 def test_the_jacobian_of_no_displacement_is_one(obliquePair, handmade):
-    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape, 0, 0))
+    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape, 0, 0), SliceOutputs())
     np.testing.assert_allclose(result.jacobian, np.ones(obliquePair.plane.shape), atol=1e-6)

@@ -10,7 +10,8 @@ from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
 from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks
 from UnsupervisedRegistrationLib.scene.landmarks.pairing import pairingProblems, pairLandmarks
 from UnsupervisedRegistrationLib.scene.landmarks.tre_table import TreTable, targetRegistrationError
-from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs, samplePair
 
 MM = 1e-4  # float32 displacements of a few mm.
 SHIFT = np.array([2.0, -1.0, 0.0])  # From fixed to moving, mm, in the axial plane.
@@ -25,10 +26,10 @@ def translated(makeVolume, handmade):
         fixed, moving = (makeVolume(np.eye(4), name, seed=seed) for seed, name in enumerate(("Fixed", "Moving")))
         if initial is not None:
             moving.SetAndObserveTransformNodeID(initial.GetID())
-        pair = samplePair(fixed, moving, planeFromIndex(fixed))
+        pair = samplePair(SliceInputs(fixed, moving, planeFromIndex(fixed)))
         registration = handmade(pair.plane.shape)
         registration.displacement[0, 0], registration.displacement[0, 1] = SHIFT[1], SHIFT[0]
-        return showSliceResult(pair, registration)
+        return showSliceResult(pair, registration, SliceOutputs())
 
     return make
 

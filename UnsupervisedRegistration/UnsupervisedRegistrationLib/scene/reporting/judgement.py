@@ -1,4 +1,4 @@
-"""A traffic light for an result, with what to do about it."""
+"""A traffic light for a result, with what to do about it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SEVERITY: tuple[Colour, ...] = ("green", "amber", "red")
 
 @dataclass(frozen=True)
 class Judgement:
-    """What to think of an result.
+    """What to think of a result.
 
     Attributes:
         colour: ``"green"``, ``"amber"``: look closely, or ``"red"``: do not use.
