@@ -53,6 +53,10 @@ LAYERS = {
 MORE_PACKAGES = {f"UnsupervisedRegistration/{LIBRARY}/core/registration/prealignment.py": {"SimpleITK"}}
 
 
+# Modules of core that load no torch.
+WITHOUT_TORCH = ("images.phantom", "models.selection", "registration.options")
+
+
 def filesOf(layer: str) -> list[Path]:
     place = LAYERS[layer][0]
     return [place] if place.is_file() else sorted(place.rglob("*.py"))
@@ -102,7 +106,7 @@ def test_slicer_loads_no_torch_before_apply() -> None:
     """Only ``scene.registration`` and what stands on it may need torch at file scope, and nothing imports it early."""
     names = (
         *(
-            "registration.model_choice",
+            "registration.candidate_models",
             "registration.foreground_mask",
             "reporting.judgement",
             "registration.result_nodes",
@@ -119,7 +123,7 @@ def test_slicer_loads_no_torch_before_apply() -> None:
             if name.split(".")[0] == "torch"
             or (
                 layerOf(name) == "core"
-                and not name.startswith((f"{LIBRARY}.core.images.phantom", f"{LIBRARY}.core.models.selection"))
+                and not name.startswith(tuple(f"{LIBRARY}.core.{free}" for free in WITHOUT_TORCH))
             )
             or name.startswith(tuple(f"{LIBRARY}.scene.{late}." for late in names))
         ]
