@@ -43,11 +43,39 @@ def test_apply_waits_for_two_volumes(loaded: host.Loaded) -> None:
     picture(loaded, "empty")
 
 
-def test_the_hint_goes_once_nothing_is_missing_and_an_outcome_stays(loaded: host.Loaded, ui: Any) -> None:
+def test_the_hint_disappears_once_nothing_is_missing(ui: Any) -> None:
     assert ui.statusLabel.text == ""
+    ui.movingSelector.setCurrentNode(slicer.util.getNode("HeadFixed"))
+    assert "two different volumes" in ui.statusLabel.text
+    ui.movingSelector.setCurrentNode(slicer.util.getNode("HeadMoving"))
+    assert ui.statusLabel.text == ""
+
+
+@pytest.mark.parametrize("selector", ["fixedSelector", "movingSelector"])
+def test_another_volume_removes_the_grade_of_the_former_pair(loaded: host.Loaded, ui: Any, selector: str) -> None:
     ui.applyButton.click()
+    assert ui.qualityLabel.visible
+    assert ui.statusLabel.text.startswith("Axial slice")
+    getattr(ui, selector).setCurrentNode(host.clickSample("RegistrationAbdomen")[0])
+    assert not ui.qualityLabel.visible
+    assert (ui.statusLabel.text, ui.modelReasonLabel.text) == ("", "")
+    assert loaded.widget.result is None
+
+
+def test_a_closed_scene_removes_the_grade(loaded: host.Loaded, ui: Any) -> None:
+    ui.applyButton.click()
+    slicer.mrmlScene.Clear(0)
+    assert not ui.qualityLabel.visible
+    assert ui.statusLabel.text == "Choose a fixed and a moving volume."
+    assert loaded.widget.result is None
+
+
+def test_a_message_that_is_not_about_the_result_stays(ui: Any) -> None:
+    ui.applyButton.click()
+    ui.undoButton.click()
     said = ui.statusLabel.text
     ui.movingSelector.setCurrentNode(slicer.util.getNode("HeadFixed"))
+    assert said
     assert ui.statusLabel.text == said
 
 
@@ -79,7 +107,7 @@ def test_landmarks_are_measured_into_a_table(loaded: host.Loaded, ui: Any) -> No
     chooseLandmarks(ui)
     ui.applyButton.click()
     assert "landmarks" in ui.statusLabel.text
-    assert ui.errorTableSelector.currentNode().GetNumberOfRows() == 12
+    assert ui.treTableSelector.currentNode().GetNumberOfRows() == 12
     picture(loaded, "landmarks")
 
 

@@ -65,30 +65,30 @@ def test_results_can_be_handled_without_chosen_volumes(applied: Any, button: str
 
 
 def test_side_by_side_stays_when_the_slice_is_registered_again(applied: Any) -> None:
-    applied.linkedButton.click()
+    applied.sideBySideButton.click()
     applied.applyButton.click()
     shown = [layers(name).GetBackgroundVolumeID() for name in ("RegistrationFixed", "RegistrationWarped")]
     assert shown == [slicer.util.getNode("HeadFixed").GetID(), moving().GetID()]
     assert layers("RegistrationFixed").GetForegroundVolumeID() is None
-    applied.linkedButton.click()  # The layout outlives the scene.
+    applied.sideBySideButton.click()  # The layout outlives the scene.
 
 
 def test_side_by_side_that_was_refused_is_not_on(ui: Any) -> None:
     ui.fixedSelector.setCurrentNode(None)
-    ui.linkedButton.click()
+    ui.sideBySideButton.click()
     assert "Choose" in ui.statusLabel.text
-    assert not ui.linkedButton.checked
+    assert not ui.sideBySideButton.checked
 
 
 def test_a_closed_scene_gives_layout_and_buttons_back(applied: Any) -> None:
     layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     before = layout.GetViewArrangement()
-    applied.linkedButton.click()
+    applied.sideBySideButton.click()
     applied.warpedCheckBox.click()
     slicer.mrmlScene.Clear(0)
     assert layout.GetViewArrangement() == before
     assert applied.warpedCheckBox.checked
-    assert not applied.linkedButton.checked
+    assert not applied.sideBySideButton.checked
 
 
 def test_a_result_shown_while_unwarped_stays_when_the_overlay_is_switched_off(applied: Any) -> None:
@@ -185,9 +185,9 @@ def test_a_scene_saved_unwarped_opens_unwarped_and_says_so(loaded: host.Loaded, 
 def test_side_by_side_that_was_left_by_the_menu_of_layouts(loaded: host.Loaded, applied: Any) -> None:
     layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     chosen = applied.sliceViewSelector.currentNode()
-    applied.linkedButton.click()
+    applied.sideBySideButton.click()
     layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
-    assert not applied.linkedButton.checked
+    assert not applied.sideBySideButton.checked
     assert applied.sliceViewSelector.currentNode() is chosen
     applied.overlaySelector.setCurrentText("Off")
     assert layout.GetViewArrangement() == layout.SlicerLayoutFourUpView

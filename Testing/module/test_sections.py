@@ -25,7 +25,7 @@ def moving() -> Any:
 
 
 @pytest.mark.parametrize(
-    "mode", ["Red and cyan", "Flicker", "Checkerboard", "Swipe", "Difference", "Edges", "Change of area", "Trust"]
+    "mode", ["Red and cyan", "Flicker", "Checkerboard", "Swipe", "Difference", "Edges", "Change of area", "Trust map"]
 )
 def test_every_mode_is_drawn_and_off_gives_the_views_back(applied: Any, mode: str) -> None:
     applied.overlaySelector.setCurrentText("Off")
@@ -79,15 +79,15 @@ def test_unwarped_shows_the_image_as_it_lay(applied: Any) -> None:
 def test_side_by_side_and_back(applied: Any) -> None:
     layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     before = layout.GetViewArrangement()
-    applied.linkedButton.click()
+    applied.sideBySideButton.click()
     assert layout.GetViewArrangement() != before
-    applied.linkedButton.click()
+    applied.sideBySideButton.click()
     assert layout.GetViewArrangement() == before
 
 
 def test_side_by_side_is_followed_by_live_and_gives_the_chosen_view_back(loaded: host.Loaded, applied: Any) -> None:
     chosen = applied.sliceViewSelector.currentNode()
-    applied.linkedButton.click()
+    applied.sideBySideButton.click()
     left = applied.sliceViewSelector.currentNode()
     assert left.GetLayoutName() == "RegistrationFixed"
     applied.liveButton.click()
@@ -96,7 +96,7 @@ def test_side_by_side_is_followed_by_live_and_gives_the_chosen_view_back(loaded:
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
     assert applied.statusLabel.text.startswith("Axial slice 10")
     applied.liveButton.click()
-    applied.linkedButton.click()
+    applied.sideBySideButton.click()
     assert applied.sliceViewSelector.currentNode() is chosen
 
 
@@ -145,7 +145,7 @@ def test_a_placed_point_gets_a_partner_to_correct(ui: Any) -> None:
     fixed.AddControlPointWorld(5.0, 6.0, 0.0)
     assert partners.GetNumberOfControlPoints() == 1
     assert interaction.GetCurrentInteractionMode() != interaction.Place
-    assert "partner of point 1" in ui.placeLabel.text
+    assert "point that corresponds to 1" in ui.placeLabel.text
     ui.nextPointButton.click()
     assert interaction.GetCurrentInteractionMode() == interaction.Place
     ui.placeButton.click()
@@ -170,7 +170,7 @@ def test_a_point_off_the_slice_is_marked(applied: Any) -> None:
     points = slicer.util.getNode("HeadFixedLandmarks")
     points.SetNthControlPointPositionWorld(0, *np.add(points.GetNthControlPointPositionWorld(0), [0, 0, 9.0]))
     host.waitUntil(lambda: applied.landmarkTable.item(0, 0).text().startswith("⚠"))
-    assert "1 of 8 lie off the slice" in applied.landmarkLabel.text
+    assert "1 of 8 are not on the slice" in applied.landmarkLabel.text
 
 
 def test_the_distances_are_written_to_a_file(applied: Any, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_result_whose_model_vanished_is_restored_without_it(loaded: host.Loade
     file.unlink()
     loaded.widget.parameters.model = "Automatic"
     ui.resultTable.selectRow(0)
-    assert "is no longer there" in ui.resultLabel.text
+    assert "is missing" in ui.resultLabel.text
     ui.restoreResultButton.click()
     assert loaded.widget.parameters.model == "Automatic"
     assert moving().GetParentTransformNode() is not None
@@ -322,7 +322,7 @@ def test_a_model_that_vanished_after_the_scene_was_saved_is_a_sentence(
     assert slicer.mrmlScene.GetNumberOfNodes() == count
     assert moving().GetParentTransformNode() is shown
     ui.resultTable.selectRow(0)
-    assert "is no longer there" in ui.resultLabel.text
+    assert "is missing" in ui.resultLabel.text
 
 
 def test_an_initial_transform_is_taken_and_given_back_on_failure(ui: Any) -> None:
@@ -365,7 +365,7 @@ def test_cards_and_devices_are_read_when_someone_looks(ui: Any) -> None:
     ui.modelSelector.setCurrentIndex(ui.modelSelector.findText("any-contrast"))
     assert ui.modelCardLabel.text == ""
     ui.modelsButton.collapsed = False
-    assert "Terms: Apache-2.0" in ui.modelCardLabel.text
+    assert "Licence: Apache-2.0" in ui.modelCardLabel.text
     assert any("threads" in ui.deviceSelector.itemText(index) for index in range(ui.deviceSelector.count))
 
 

@@ -33,7 +33,7 @@ def press(loaded: host.Loaded) -> Callable[[str], None]:
 
 @pytest.mark.parametrize(
     ("key", "mode"),
-    [("0", "Off"), ("2", "Red and cyan"), ("4", "Checkerboard"), ("8", "Change of area"), ("9", "Trust")],
+    [("0", "Off"), ("2", "Red and cyan"), ("4", "Checkerboard"), ("8", "Change of area"), ("9", "Trust map")],
 )
 def test_a_number_chooses_the_mode(applied: Any, press: Callable[[str], None], key: str, mode: str) -> None:
     press(key)

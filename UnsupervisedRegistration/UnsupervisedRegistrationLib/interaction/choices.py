@@ -20,7 +20,7 @@ AUTOMATIC = "Automatic"
 
 OFF, BLEND, RED_CYAN, FLICKER = "Off", "Blend", "Red and cyan", "Flicker"
 CHECKERBOARD, SWIPE, DIFFERENCE, EDGES = "Checkerboard", "Swipe", "Difference", "Edges"
-JACOBIAN, TRUST = "Change of area", "Trust"
+JACOBIAN, TRUST = "Change of area", "Trust map"
 OVERLAYS = [OFF, BLEND, RED_CYAN, FLICKER, CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST]
 
 HIDDEN, GRID, ARROWS = "Hidden", "Grid", "Arrows"

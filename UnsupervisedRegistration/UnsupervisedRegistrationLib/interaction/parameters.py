@@ -5,10 +5,13 @@ from typing import Annotated, Any
 import slicer
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
-from .choices import AUTOMATIC, DEFORMATIONS, IN_VIEW, ORIENTATIONS, OVERLAYS, PREALIGNMENTS, SIMILARITIES
+from .choices import AUTOMATIC, DEFORMATIONS, IN_VIEW, ORIENTATIONS, OVERLAYS, PREALIGNMENTS, SIMILARITIES, TRUST
 
-FORMER_NAMES = {"confined": "thisSliceOnly"}
+FORMER_NAMES = {"confined": "thisSliceOnly", "errorTable": "treTable"}
 """Names that parameters had in scenes of earlier versions, with today's names."""
+
+FORMER_VALUES = {"overlay": {"Trust": TRUST}}
+"""Values that parameters had in scenes of earlier versions, with today's values."""
 
 
 @parameterNodeWrapper
@@ -42,7 +45,7 @@ class RegistrationParameters:
         warpedVolume: Receives the warped slice.
         fixedLandmarks: Points on the fixed image, paired by label with ..
         movingLandmarks: .. those on the moving image.
-        errorTable: Receives their target registration errors.
+        treTable: Receives their target registration errors.
         sequence: Its frames are registered to the first.
         device: Where the network runs.
         thisSliceOnly: Warp the registered slice only.
@@ -74,7 +77,7 @@ class RegistrationParameters:
     warpedVolume: slicer.vtkMRMLScalarVolumeNode
     fixedLandmarks: slicer.vtkMRMLMarkupsFiducialNode
     movingLandmarks: slicer.vtkMRMLMarkupsFiducialNode
-    errorTable: slicer.vtkMRMLTableNode
+    treTable: slicer.vtkMRMLTableNode
     sequence: slicer.vtkMRMLSequenceNode
     device: str = "auto"
     thisSliceOnly: bool = True
@@ -82,14 +85,20 @@ class RegistrationParameters:
 
 def readParameters(node: slicer.vtkMRMLScriptedModuleNode) -> RegistrationParameters:
     """The parameters in a node, which may come from a scene of an earlier version."""
-    _takeFormerNames(node)
+    _renameFormer(node)
     wrapper: Any = RegistrationParameters
     return wrapper(node)  # type: ignore[no-any-return]
 
 
-def _takeFormerNames(node: slicer.vtkMRMLScriptedModuleNode) -> None:
-    """Moves each value that is stored under a former name to today's name."""
+def _renameFormer(node: slicer.vtkMRMLScriptedModuleNode) -> None:
+    """Stores each value or node under today's name, and replaces former values."""
     for former, name in FORMER_NAMES.items():
         if node.HasParameter(former):
             node.SetParameter(name, node.GetParameter(former))
             node.UnsetParameter(former)
+        if node.GetNodeReferenceID(former):
+            node.SetNodeReferenceID(name, node.GetNodeReferenceID(former))
+            node.RemoveNodeReferenceIDs(former)
+    for name, values in FORMER_VALUES.items():
+        if node.GetParameter(name) in values:
+            node.SetParameter(name, values[node.GetParameter(name)])

@@ -129,8 +129,8 @@ class RegistrationLogic:
             trust=True,
             progress=progress,
         )
-        if inputs.landmarkErrors(parameters, applied.result.transformNode) and not parameters.errorTable:
-            parameters.errorTable = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors")
+        if inputs.landmarkErrors(parameters, applied.result.transformNode) and not parameters.treTable:
+            parameters.treTable = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark TRE")
         return applied
 
     def applyVolume(self, parameters: RegistrationParameters, first: int, last: int, progress: Any = None) -> Applied:

@@ -24,6 +24,7 @@ from .sections.model_section import ModelSection
 from .sections.overlay_section import OverlaySection
 from .sections.quality_section import QualitySection
 from .sections.section import connect
+from .sections.side_by_side_section import SideBySideSection
 from .sections.volume_section import VolumeSection
 
 _FIRST = 100.0  # Priority above that of the node selectors.
@@ -48,7 +49,7 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
     def __init__(self) -> None:
         VTKObservationMixin.__init__(self)
         self.logic = self.parameters = self.result = self._guiTag = None
-        self._hint = ""
+        self._hint = self._description = ""
 
     def build(self, ui: Any, logic: Any) -> None:
         """Connects the controls and follows the scene."""
@@ -56,10 +57,11 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         self.longWork = LongWork(self)
         self.inputs, self.models, self.live = InputSection(self), ModelSection(self), LiveSection(self)
         self.quality, self.overlay = QualitySection(self), OverlaySection(self)
+        self.sideBySide = SideBySideSection(self)
         self.landmarks, self.history, self.volume = LandmarkSection(self), HistorySection(self), VolumeSection(self)
         self.sections = (
             *(self.inputs, self.models, self.live, self.quality),
-            *(self.overlay, self.landmarks, self.history, self.volume),
+            *(self.overlay, self.sideBySide, self.landmarks, self.history, self.volume),
         )
         connect(ui.applyButton, "clicked(bool)", self.onApply)
         scene = slicer.mrmlScene
@@ -92,8 +94,9 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
                 widget.setCurrentNode(None)
 
     def onSceneStartClose(self, caller: Any, event: str) -> None:
-        """Restores the views and releases nodes that are about to be removed."""
+        """Restores the views, and releases the result and the nodes that are about to be removed."""
         self.overlay.restore()
+        self.forgetResult()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller: Any, event: str) -> None:
@@ -135,11 +138,11 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         missing = inputs.missing(self.parameters)
         self.ui.applyButton.enabled = not missing
         self.ui.applyButton.toolTip = missing or _("Register the moving slice to the fixed slice, and keep the result")
+        for section in self.sections:
+            section.update()
         if self.ui.statusLabel.text == self._hint:  # Nothing has been said since.
             self._hint = f"{missing}." if missing else ""
             self.say(self._hint)
-        for section in self.sections:
-            section.update()
         self.longWork.holdButtons()
 
     def onApply(self, checked: bool = False) -> None:
@@ -152,18 +155,35 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         self.ui.warpedCheckBox.checked = True
         applied = self.longWork.run(job)
         if applied:
-            self.showResult(applied.result, applied.reason)
-            self.say(applied.sentence)
+            self.showResult(applied.result, applied.sentence, applied.reason)
 
-    def showResult(self, result: Any, reason: str = "") -> None:
-        """Shows a new result in all sections."""
-        self.result = result
+    def showResult(self, result: Any, sentence: str, reason: str = "") -> None:
+        """Shows a new result in all sections.
+
+        Args:
+            result: The registration.
+            sentence: Describes it.
+            reason: Why its model was chosen.
+        """
+        self.result, self._description = result, sentence
+        self.say(sentence)
         self.models.explain(reason)
         self.quality.show(result)
         self.overlay.show(result)
         self.landmarks.measure()
         if not self.live.isOn:
             self.history.update()
+
+    def forgetResult(self) -> None:
+        """Releases the last result, and removes its grade and all sentences about it."""
+        self.result = self.overlay.result = None
+        self.quality.clear()
+        self.models.explain("")
+        self.ui.keepButton.enabled = False
+        if self._description and self.ui.statusLabel.text == self._description:
+            self._hint = ""
+            self.say("")
+        self._description = ""
 
     def showScene(self) -> None:
         """Shows what the scene holds now, after a stored result was shown, deleted or undone."""

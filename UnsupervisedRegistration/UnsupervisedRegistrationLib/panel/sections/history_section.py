@@ -1,4 +1,4 @@
-"""Earlier outcomes: show one again, compare two, rename, delete, take the last one back."""
+"""Stored results: show one again, compare two, rename, delete, undo the last one."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ if TYPE_CHECKING:
     from ..panel import RegistrationPanel
 
 _MASKS = ("mask", "moving mask")
-_KEPT = ("prealignment", "similarity", "smoothnessWeight", "refineSeconds")  # As the parameters are called.
+_RESTORED = (
+    "prealignment",
+    "similarity",
+    "smoothnessWeight",
+    "refineSeconds",
+)  # Names of parameters, and of settings of a result.
 
 
 class HistorySection(Section):
-    """A list of results, the newest first."""
+    """The list of results, newest first."""
 
     def __init__(self, panel: RegistrationPanel) -> None:
         super().__init__(panel)
         self._results: list[StoredResult] = []
-        section.prepareTable(self.ui.resultTable, [_("Result"), _("TRE"), _("Alike")])
+        section.prepareTable(self.ui.resultTable, [_("Result"), _("TRE (mm)"), _("Similarity")])
         connect(self.ui.resultTable, "itemSelectionChanged()", self.onSelection)
         connect(self.ui.resultTable, "cellChanged(int,int)", self.onRename)
         connect(self.ui.showResultButton, "clicked(bool)", self.onShow)
@@ -36,7 +41,7 @@ class HistorySection(Section):
         connect(self.ui.undoButton, "clicked(bool)", self.onUndo)
 
     def update(self) -> None:
-        """Lists what the scene keeps."""
+        """Lists the results that the scene stores."""
         self._results = history.storedResults(slicer.mrmlScene)[::-1]
         rows, tips = [], []
         for result in self._results:
@@ -49,7 +54,7 @@ class HistorySection(Section):
         self.onSelection()
 
     def onSelection(self) -> None:
-        """Offers what can be done with the selected results, and says what they are."""
+        """Enables the actions for the selected results, and describes the result."""
         chosen, ui = self._chosen(), self.ui
         for button in (ui.showResultButton, ui.restoreResultButton, ui.deleteResultButton):
             button.enabled = len(chosen) == 1
@@ -60,50 +65,50 @@ class HistorySection(Section):
         self.panel.longWork.holdButtons()
 
     def onShow(self, checked: bool = False) -> None:
-        """Puts the moving volume under the selected result."""
+        """Sets the selected result as the parent transform of the moving volume."""
         result = self._chosen()[0]
         with self.panel.attempt():
-            self._beginWarped()
+            self._leaveLive()
             history.showStoredResult(result)
             self.panel.say(_("'{name}' is shown.").format(name=result.name))
         self.panel.showScene()
 
     def onRestore(self, checked: bool = False) -> None:
-        """Shows the selected result and takes over what it was made with, so that Apply goes on from there."""
+        """Shows the selected result and restores its settings, so that Apply uses them."""
         result = self._chosen()[0]
         with self.panel.attempt():
-            self._beginWarped()
+            self._leaveLive()
             history.showStoredResult(result)
             self._takeSettings(result)
-            self.panel.say(_("'{name}' is shown, and its settings are back.").format(name=result.name))
+            self.panel.say(_("'{name}' is shown, and its settings are restored.").format(name=result.name))
         self.panel.showScene()
 
     def onCompare(self, checked: bool = False) -> None:
-        """Says how far two results are apart."""
+        """Shows the distance between two results."""
         first, second = self._chosen()
         with self.panel.attempt():
             apart = compareResults(first, second)
-            sentence = _("The two are {mean:.1f} mm apart in the mean and {most:.1f} mm at most.").format(
+            sentence = _("Distance between the two results: mean {mean:.1f} mm, maximum {most:.1f} mm.").format(
                 mean=apart.mean, most=apart.maximum
             )
             if None not in apart.tre:
-                sentence += " " + _("Landmarks: {first:.1f} mm ({one}) and {second:.1f} mm ({two}).").format(
+                sentence += " " + _("Mean TRE: {first:.1f} mm ({one}) and {second:.1f} mm ({two}).").format(
                     first=apart.tre[0], second=apart.tre[1], one=first.name, two=second.name
                 )
             self.ui.resultLabel.text = sentence
 
     def onDelete(self, checked: bool = False) -> None:
-        """Removes the selected result."""
+        """Deletes the selected result."""
         result = self._chosen()[0]
         name = result.name
         with self.panel.attempt():
-            self._beginWarped()
+            self._leaveLive()
             history.deleteResult(result)
             self.panel.say(_("'{name}' was deleted.").format(name=name))
         self.panel.showScene()
 
     def onRename(self, row: int, column: int) -> None:
-        """Takes the name that was typed into the list."""
+        """Renames a result as typed into the list."""
         result = self._results[row]
         with self.panel.attempt():
             if column == 0:
@@ -111,26 +116,26 @@ class HistorySection(Section):
         self.update()
 
     def onUndo(self, checked: bool = False) -> None:
-        """Shows what was there before the last Apply."""
+        """Shows the state before the last Apply."""
         with self.panel.attempt():
-            self._beginWarped()
+            self._leaveLive()
             self.panel.say(history.undoLastApply(slicer.mrmlScene))
         self.panel.showScene()
 
-    def _beginWarped(self) -> None:
-        """Ends Live, and the look at the unwarped image, which would later come back under the outcome it had."""
+    def _leaveLive(self) -> None:
+        """Ends Live, and shows the image warped; hidden, the former result would come back later."""
         self.panel.live.stop()
         self.ui.warpedCheckBox.checked = True
 
     def _takeSettings(self, result: StoredResult) -> None:
-        """A model that is gone is not taken; the line below the list tells of it."""
+        """Restores the settings of a result; a missing model is skipped, and the line below the list says so."""
         parameters, settings = self.parameters, result.settings
         parameters.movingVolume = result.movingVolume
         if result.fixedVolume is not None:
             parameters.fixedVolume = result.fixedVolume
         if not history.isModelMissing(result):
             parameters.model = result.model
-        for name in _KEPT:
+        for name in _RESTORED:
             if name in settings:
                 setattr(parameters, name, settings[name])
         parameters.refine, parameters.steer = bool(settings.get("refined")), bool(settings.get("steered"))
@@ -140,7 +145,7 @@ class HistorySection(Section):
 
 
 def _describe(result: StoredResult) -> str:
-    """A result in words."""
+    """A result in one sentence."""
     parts = [
         result.name,
         f"{result.time:%Y-%m-%d %H:%M:%S}",
@@ -152,12 +157,12 @@ def _describe(result: StoredResult) -> str:
 
 
 def _settingsInWords(settings: dict[str, Any]) -> list[str]:
-    """What was asked for beyond the network, each in a few words."""
+    """The settings beyond the network, a few words each."""
     prealignment = settings.get("prealignment", "none")
     return [
         _("on {device}").format(device=settings["device"]) if settings.get("device") else "",
         _("{kind} pre-alignment").format(kind=prealignment) if prealignment in ("rigid", "affine") else "",
         _("refined") if settings.get("refined") else "",
-        _("steered by landmarks") if settings.get("steered") else "",
+        _("guided by landmarks") if settings.get("steered") else "",
         *(_("{what} '{name}'").format(what=what, name=settings[what]) for what in _MASKS if settings.get(what)),
     ]

@@ -1,4 +1,4 @@
-"""Landmarks: placed in turn on both images, measured while they move, written to a file."""
+"""Landmarks: placed on both images, measured while they move, written to a file."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 _COALESCE_MS = 30  # A drag moves a point many times a second.
 _POINT_EVENTS = ("PointModifiedEvent", "PointAddedEvent", "PointRemovedEvent", "PointPositionDefinedEvent")
-_CHART = "Landmark distances"
+_CHART = "Landmark TRE"
 
 
-class LandmarkSection(Section, slicer.util.VTKObservationMixin):
-    """Two point lists, their distances, and the guided placing."""
+class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore[misc]
+    """Two landmark lists, their target registration errors, and the guided placement."""
 
     def __init__(self, panel: RegistrationPanel) -> None:
         Section.__init__(self, panel)
@@ -38,7 +38,10 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         self._plane: Any = None
         self._observed: tuple[Any, ...] = ()
         self._refresh = QtTimer(_COALESCE_MS, self.measure)
-        section.prepareTable(self.ui.landmarkTable, [_("Point"), _("Before"), _("After"), "R", "A", "S"])
+        section.prepareTable(
+            self.ui.landmarkTable,
+            [_("Landmark"), _("Before (mm)"), _("After (mm)"), _("R (mm)"), _("A (mm)"), _("S (mm)")],
+        )
         connect(self.ui.landmarkTable, "cellClicked(int,int)", self.onRow)
         connect(self.ui.createLandmarksButton, "clicked(bool)", self.onCreate)
         connect(self.ui.placeButton, "toggled(bool)", self.onPlace)
@@ -47,7 +50,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         connect(self.ui.exportButton, "clicked(bool)", self.onExport)
 
     def update(self) -> None:
-        """Follows the chosen lists, volume and view."""
+        """Observes the chosen lists, volume and view."""
         p = self.parameters
         nodes = (p.fixedLandmarks, p.movingLandmarks, p.movingVolume, p.sliceView)
         self.ui.placeButton.enabled = all(nodes[:3])
@@ -56,13 +59,13 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
             self.measure()
 
     def release(self) -> None:
-        """Ends the placing and lets go of the lists."""
+        """Ends the placement and releases the lists."""
         self._refresh.stop()
         self.ui.placeButton.checked = False
         self._observe(())
 
     def measure(self) -> None:
-        """Fills the table, the plot's chart and the MRML table with the distances as they are now."""
+        """Fills the table, the chart and the table node with the current errors."""
         p = self.panel.parameters
         if p is None or not (p.fixedLandmarks and p.movingLandmarks and p.movingVolume):
             self._show(None, "")
@@ -74,37 +77,37 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         problems = " ".join(pairingProblems(p.fixedLandmarks, p.movingLandmarks))
         transform = inputs.shownTransform(p)
         if transform is None:
-            self._show(None, problems or _("Press Apply to see the distances before and after."))
+            self._show(None, problems or _("Press Apply to measure the TRE before and after the registration."))
             return
         try:
             errors = inputs.landmarkErrors(p, transform)
-        except ValueError as error:  # What placed the moving volume was deleted.
+        except ValueError as error:  # The initial transform of the moving volume was deleted.
             self._show(None, str(error))
             return
         try:
             self._plane = inputs.chosenPlane(p)
-        except ValueError:  # The view has left the volume; the distances hold even so.
+        except ValueError:  # The view shows no slice of the volume; the errors are valid even so.
             self._plane = None
         self._show(errors, problems)
-        if p.errorTable and errors:
-            fillTreTableNode(p.errorTable, errors, self._plane)
+        if p.treTable and errors:
+            fillTreTableNode(p.treTable, errors, self._plane)
         if errors and _chart():
             fillTrePlot(_chart(), errors)
 
     def onRow(self, row: int, column: int) -> None:
-        """Jumps to the landmark of a row."""
+        """Shows the landmark of a row in the slice views."""
         if self._errors is not None and row < len(self._errors.labels):
             slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *self._errors.fixed[row])
 
     def onCreate(self, checked: bool = False) -> None:
-        """Makes a list for each image; the old ones stay in the scene."""
+        """Creates a list for each image; the former lists stay in the scene."""
         p = self.parameters
         p.fixedLandmarks, p.movingLandmarks = createLandmarkPair(slicer.mrmlScene)
         if p.movingVolume:
             followVolume(p.movingLandmarks, p.movingVolume)
 
     def onPlace(self, place: bool) -> None:
-        """Begins or ends the guided placing."""
+        """Begins or ends the guided placement."""
         self.ui.nextPointButton.enabled = False
         self.ui.placeLabel.visible = place
         if place:
@@ -113,13 +116,15 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
             _setPlacing(None)
 
     def onNextPoint(self, checked: bool = False) -> None:
-        """Lets the next click put a point on the fixed image."""
+        """Lets the next click place a point on the fixed image."""
         self.ui.nextPointButton.enabled = False
         self.ui.placeLabel.text = _("Click a point on the fixed image.")
         _setPlacing(self.parameters.fixedLandmarks)
 
     def onPlot(self, checked: bool = False) -> None:
-        """Draws the distances in Slicer's plot view."""
+        """Shows the errors in Slicer's plot view."""
+        if self._errors is None:
+            return
         chart = _chart() or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _CHART)
         fillTrePlot(chart, self._errors)
         slicer.util.getNode("vtkMRMLSelectionNodeSingleton").SetReferenceActivePlotChartID(chart.GetID())
@@ -128,12 +133,14 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         slicer.app.applicationLogic().PropagatePlotChartSelection()
 
     def onExport(self, checked: bool = False) -> None:
-        """Writes the distances to a CSV file."""
-        path = qt.QFileDialog.getSaveFileName(self.panel.parent, _("Save the distances"), "errors.csv", "CSV (*.csv)")
-        if path:
+        """Writes the errors to a CSV file."""
+        path = qt.QFileDialog.getSaveFileName(
+            self.panel.parent, _("Save the target registration errors"), "tre.csv", "CSV (*.csv)"
+        )
+        if path and self._errors is not None:
             with self.panel.attempt():
                 exportTreCsv(self._errors, path, self._plane)
-                self.panel.say(_("The distances were written to '{path}'.").format(path=path))
+                self.panel.say(_("The target registration errors were written to '{path}'.").format(path=path))
 
     def _observe(self, nodes: tuple[Any, ...]) -> None:
         self.removeObservers()
@@ -159,13 +166,13 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
             self._propose()
 
     def _onInteraction(self, caller: Any, event: str) -> None:
-        """The placing of a point was broken off, by Esc or by another tool; it can be taken up again."""
+        """The placement was interrupted, by Esc or by another tool; it can be continued."""
         if self.ui.placeButton.checked and caller.GetCurrentInteractionMode() != slicer.vtkMRMLInteractionNode.Place:
             self.ui.nextPointButton.enabled = True
             self.ui.placeLabel.text = _("Press Next point to place another one.")
 
     def _propose(self) -> None:
-        """Puts the partner of a new fixed point where the registration takes it, for the user to correct."""
+        """Proposes the point that corresponds to a new fixed point, for the user to correct."""
         p = self.parameters
         placed = placeProposals(p.fixedLandmarks, p.movingLandmarks, inputs.shownTransform(p), p.movingVolume)
         if not placed:
@@ -174,37 +181,46 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):
         self.ui.nextPointButton.enabled = True
         label = p.movingLandmarks.GetNthControlPointLabel(placed[-1])
         self.ui.placeLabel.text = _(
-            "The partner of point {label} is proposed on the moving image: drag it where it belongs, then press"
-            " Next point."
+            "The point that corresponds to {label} is proposed on the moving image. Drag it to the right position, then"
+            " press Next point."
         ).format(label=label)
 
     def _show(self, errors: TreTable | None, problems: str) -> None:
+        """Fills the table, and the line below it with a summary or with what is wrong."""
         ui, self._errors = self.ui, errors
-        there = errors is not None
-        ui.plotButton.enabled = ui.exportButton.enabled = there
-        if not there:
+        ui.plotButton.enabled = ui.exportButton.enabled = errors is not None
+        if errors is None:
             section.fillTable(ui.landmarkTable, [])
             ui.landmarkLabel.text = problems
             return
-        off = np.zeros(len(errors.labels), bool) if self._plane is None else errors.offPlane(self._plane)
-        rows, tips = [], []
-        for label, before, after, isOff in zip(errors.labels, errors.before, errors.after, off, strict=True):
-            numbers = (np.linalg.norm(before), np.linalg.norm(after), *after)
-            rows.append(
-                [f"⚠ {label}" if isOff else label, *(f"{round(number, 1) + 0.0:.1f}" for number in numbers)]
-            )  # No -0.0.
-            tips.append(_("Lies off the slice, so its distance says little about it") if isOff else "")
-        section.fillTable(ui.landmarkTable, rows, tips)
-        before, after = (summarise(np.linalg.norm(vectors, axis=1)) for vectors in (errors.before, errors.after))
-        summary = _("Mean {before:.1f} mm before, {after:.1f} mm after (SD {sd:.1f}, largest {most:.1f}).").format(
-            before=before["mean"], after=after["mean"], sd=after["SD"], most=after["max"]
+        count = len(errors.labels)
+        isOff = [False] * count if self._plane is None else [bool(off) for off in errors.offPlane(self._plane)]
+        tip = _("Not on the slice, so the registration of the slice does not apply to it")
+        section.fillTable(ui.landmarkTable, _rows(errors, isOff), [tip if off else "" for off in isOff])
+        away = _("{count} of {all} are not on the slice (⚠).").format(count=sum(isOff), all=count)
+        ui.landmarkLabel.text = " ".join(
+            text for text in (_summary(errors), away if any(isOff) else "", problems) if text
         )
-        away = _("{count} of {all} lie off the slice (⚠).").format(count=off.sum(), all=len(off)) if off.any() else ""
-        ui.landmarkLabel.text = " ".join(text for text in (summary, away, problems) if text)
+
+
+def _rows(errors: TreTable, isOff: list[bool]) -> list[list[str]]:
+    """Label, error before and after, and its components after; mm."""
+    rows = []
+    for label, before, after, off in zip(errors.labels, errors.before, errors.after, isOff, strict=True):
+        numbers = (np.linalg.norm(before), np.linalg.norm(after), *after)
+        texts = [f"{round(float(number), 1) + 0.0:.1f}" for number in numbers]  # No -0.0.
+        rows.append([f"⚠ {label}" if off else label, *texts])
+    return rows
+
+
+def _summary(errors: TreTable) -> str:
+    before, after = (summarise(np.linalg.norm(vectors, axis=1)) for vectors in (errors.before, errors.after))
+    sentence = _("Mean TRE {before:.1f} mm before, {after:.1f} mm after (SD {sd:.1f} mm, maximum {most:.1f} mm).")
+    return sentence.format(before=before["mean"], after=after["mean"], sd=after["SD"], most=after["max"])
 
 
 def _chart() -> Any:
-    """The chart of the distances, once it was asked for."""
+    """The chart of the errors; ``None`` before it was asked for."""
     return slicer.mrmlScene.GetFirstNode(_CHART, "vtkMRMLPlotChartNode")
 
 
@@ -213,7 +229,7 @@ def _interaction() -> Any:
 
 
 def _setPlacing(markupsNode: Any) -> None:
-    """The next click in a view places a point of a list; ``None`` gives the mouse back to the views."""
+    """The next click in a view places a point of a list; with ``None`` clicks place nothing."""
     interaction = _interaction()
     if markupsNode is None:
         if interaction.GetCurrentInteractionMode() == slicer.vtkMRMLInteractionNode.Place:

@@ -77,8 +77,8 @@ class LiveSection(Section):
 
     def onShown(self, result: Any, milliseconds: float) -> None:
         """Shows a result of Live in all sections, and how long it took."""
-        self.panel.showResult(result, self.controller.reason if self.controller else "")
-        self.panel.say(self.logic.describe(self.parameters, result))
+        reason = self.controller.reason if self.controller else ""
+        self.panel.showResult(result, self.logic.describe(self.parameters, result), reason)
         self.ui.liveLabel.visible = self.ui.keepButton.enabled = True
         self.ui.liveLabel.text = _("{all} after the slice changed, {registration} of it for the registration.").format(
             all=describeTime(milliseconds), registration=describeTime(sum(result.registration.milliseconds.values()))

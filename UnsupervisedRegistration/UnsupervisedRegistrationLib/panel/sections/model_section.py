@@ -1,8 +1,7 @@
-"""Which models there are, what they were made of, and where they run."""
+"""The models with their descriptions, and the devices."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from slicer.i18n import tr as _
 
 from ...interaction.choices import AUTOMATIC
 from ...scene.registration.model_folders import modelNames
+from ..pytorch import isTorchInstalled
 from .section import Section, connect
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ class ModelSection(Section):
             self.parameters.device = self.ui.deviceSelector.itemData(index)
 
     def onCollapsed(self, collapsed: bool) -> None:
-        """Reads cards and devices once someone looks; until then PyTorch is not needed."""
+        """Reads cards and devices when the section is opened; until then PyTorch is not needed."""
         if collapsed or not self.isShown:
             return
-        if _isTorchThere():
+        if isTorchInstalled():
             from ...scene.registration.devices import deviceNames
 
             _fill(self.ui.deviceSelector, deviceNames())
@@ -80,26 +80,26 @@ class ModelSection(Section):
         if files:
             self._add(files)
         else:
-            self.panel.say(_("'{folder}' holds no model file (.pt); choose another folder.").format(folder=folder))
+            self.panel.say(_("'{folder}' contains no model file (.pt); choose another folder.").format(folder=folder))
 
     def onRemove(self, checked: bool = False) -> None:
-        """Takes an added model off the list; the file stays."""
+        """Removes an added model from the list; the file is not deleted."""
         gone = self.parameters.model
         qt.QSettings().setValue(_SETTING, json.dumps([path for path in _added() if path != gone]))
         self._listModels()
         self.parameters.model = AUTOMATIC
 
     def explain(self, reason: str) -> None:
-        """Says why the model was chosen."""
+        """Shows why the model was chosen."""
         self.ui.modelReasonLabel.text = reason
         self.ui.modelReasonLabel.visible = bool(reason)
 
     def _add(self, paths: list[str]) -> None:
         with self.panel.attempt():
-            if _isTorchThere():
+            if isTorchInstalled():
                 from ...scene.registration.slice import openModel
 
-                for path in paths:  # What is no model is refused now rather than at Apply.
+                for path in paths:  # A file that is not a model is refused now rather than at Apply.
                     openModel(path)
             qt.QSettings().setValue(_SETTING, json.dumps(list(dict.fromkeys([*_added(), *paths]))))
             self._listModels()
@@ -114,12 +114,12 @@ class ModelSection(Section):
         if self.ui.modelsButton.collapsed or self._card == name:
             return
         if name == AUTOMATIC:
-            label.text = _("The model is chosen for each pair; the reason is given below the list of models.")
-        elif not _isTorchThere():
-            label.text = _("Cards can be read once PyTorch is installed; Apply asks for it.")
+            label.text = _("The model is chosen for each pair of images. The reason is shown below the list of models.")
+        elif not isTorchInstalled():
+            label.text = _("Model descriptions need PyTorch; Apply offers to install it.")
             return
         else:
-            label.text = ""  # Not that of another model, if this one cannot be read.
+            label.text = ""  # In case this model cannot be read.
             with self.panel.attempt():
                 label.text = _cardText(name)
         self._card = name
@@ -130,18 +130,13 @@ def _added() -> list[str]:
     return json.loads(qt.QSettings().value(_SETTING, "[]") or "[]")
 
 
-def _isTorchThere() -> bool:
-    """Whether torch can be imported, without importing it."""
-    return importlib.util.find_spec("torch") is not None
-
-
 def _cardText(name: str) -> str:
-    """What a user should know of a model before trusting it."""
+    """Description, training data, licence and scores of a model."""
     from ...scene.registration.slice import openModel
 
     card = openModel(name).card
     scores = ", ".join(f"{key} {value:.3g}" for key, value in card.scores.items())
-    parts = {_("Data"): card.data, _("Terms"): card.licence, _("Scores"): scores}
+    parts = {_("Training data"): card.data, _("Licence"): card.licence, _("Scores"): scores}
     return "\n".join([card.description, *(f"{key}: {text}" for key, text in parts.items() if text)])
 
 

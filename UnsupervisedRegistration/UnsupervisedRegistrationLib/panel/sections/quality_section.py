@@ -16,6 +16,15 @@ _COLOURS = {"green": "#2e9e4f", "amber": "#d98e04", "red": "#d03030"}
 class QualitySection(Section):
     """Says whether the last result can be used."""
 
+    def update(self) -> None:
+        """Forgets the result once another fixed or moving volume is chosen."""
+        result, p = self.panel.result, self.parameters
+        if result is not None and (result.pair.fixedVolume, result.pair.movingVolume) != (
+            p.fixedVolume,
+            p.movingVolume,
+        ):
+            self.panel.forgetResult()
+
     def show(self, result: Any) -> None:
         """Checks a result and shows the grade."""
         self.ui.qualityLabel.text = self._describe(result)

@@ -12,7 +12,7 @@ from ...interaction.parameters import RegistrationParameters
 if TYPE_CHECKING:
     from ..panel import RegistrationPanel
 
-_ROWS = 8  # A table shows so many rows before it scrolls.
+_ROWS = 8  # Of a table; with more it scrolls.
 
 
 class Section:
@@ -45,7 +45,7 @@ class Section:
         """Shows the parameters; called whenever one of them changed."""
 
     def release(self) -> None:
-        """Lets go of nodes and timers; called when the panel is left or the scene is closed."""
+        """Releases nodes and timers; called when the panel is left or the scene is closed."""
 
 
 def connect(sender: Any, signal: str, slot: Callable[..., Any]) -> None:
@@ -59,7 +59,7 @@ def connect(sender: Any, signal: str, slot: Callable[..., Any]) -> None:
 
 
 def prepareTable(table: Any, headers: Sequence[str]) -> None:
-    """Columns as wide as the panel, the first one taking what the others leave."""
+    """Sets the headings; the first column takes the width that the others leave."""
     table.setColumnCount(len(headers))
     table.setHorizontalHeaderLabels(list(headers))
     table.verticalHeader().setVisible(False)
@@ -71,8 +71,8 @@ def prepareTable(table: Any, headers: Sequence[str]) -> None:
 
 
 def fillTable(table: Any, rows: Sequence[Sequence[str]], tips: Sequence[str] = ()) -> None:
-    """Writes texts into the cells, and one tooltip a row; signals of the table are quiet meanwhile."""
-    quiet = table.blockSignals(True)
+    """Writes texts into the cells, and one tooltip per row, without signals of the table."""
+    blocked = table.blockSignals(True)
     table.setRowCount(len(rows))
     for row, texts in enumerate(rows):
         for column, text in enumerate(texts):
@@ -82,7 +82,7 @@ def fillTable(table: Any, rows: Sequence[Sequence[str]], tips: Sequence[str] = (
                 table.setItem(row, column, item)
             item.setText(text)
             item.setToolTip(tips[row] if tips else "")
-    table.blockSignals(quiet)
+    table.blockSignals(blocked)
     line = table.fontMetrics().height() + 8
     table.verticalHeader().setDefaultSectionSize(line)
     table.setFixedHeight(line * (min(max(len(rows), 1), _ROWS) + 1) + 8)
@@ -91,3 +91,10 @@ def fillTable(table: Any, rows: Sequence[Sequence[str]], tips: Sequence[str] = (
 def selectedRows(table: Any) -> list[int]:
     """Rows with a selected cell, from the top."""
     return sorted({item.row() for item in table.selectedItems()})
+
+
+def setCheckedQuietly(control: Any, checked: bool) -> None:
+    """Checks or unchecks a control without a signal, because the scene is in that state already."""
+    blocked = control.blockSignals(True)
+    control.checked = checked
+    control.blockSignals(blocked)

@@ -1,4 +1,4 @@
-"""Many slices at once: a whole volume, or the frames of a sequence."""
+"""A whole volume, or the frames of a sequence."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class VolumeSection(Section):
         ui.registerSequenceButton.enabled = bool(parameters.sequence)
 
     def onVolume(self, checked: bool = False) -> None:
-        """Registers the slices and shows the volume under the one transform."""
+        """Registers the slices and shows the volume with the resulting transform."""
         first, last = self.ui.firstSliceSpinBox.value, self.ui.lastSliceSpinBox.value
         self.panel.apply(lambda progress: self.logic.applyVolume(self.parameters, first, last, progress))
 

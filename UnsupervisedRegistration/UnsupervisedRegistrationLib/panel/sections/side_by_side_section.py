@@ -1,0 +1,82 @@
+"""Fixed and moving image in two linked views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import slicer
+import slicer.util
+import vtk
+
+from ...interaction import inputs
+from ...scene.display import overlays, side_by_side, view_state
+from ..timers import QtTimer
+from .section import Section, connect, setCheckedQuietly
+
+if TYPE_CHECKING:
+    from ..panel import RegistrationPanel
+
+
+class SideBySideSection(Section, slicer.util.VTKObservationMixin):  # type: ignore[misc]
+    """Opens and closes the side-by-side layout, and follows Slicer's own choice of layout."""
+
+    def __init__(self, panel: RegistrationPanel) -> None:
+        Section.__init__(self, panel)
+        slicer.util.VTKObservationMixin.__init__(self)
+        self._viewBefore: Any = None  # The view that was chosen before the layout was opened.
+        self._fit = QtTimer(0, self._fitViews)
+        connect(self.ui.sideBySideButton, "toggled(bool)", self.onToggled)
+
+    def update(self) -> None:
+        """Shows whether the layout is open, and observes the layout."""
+        setCheckedQuietly(self.ui.sideBySideButton, side_by_side.isSideBySide(slicer.mrmlScene))
+        layoutNode = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        if layoutNode and not self.hasObserver(layoutNode, vtk.vtkCommand.ModifiedEvent, self._onLayout):
+            self.addObserver(layoutNode, vtk.vtkCommand.ModifiedEvent, self._onLayout)
+
+    def release(self) -> None:
+        """Releases the timer and the layout."""
+        self._fit.stop()
+        self.removeObservers()
+
+    def leave(self) -> None:
+        """Registers the view from before again, after the layout was closed."""
+        self._restoreView()
+        setCheckedQuietly(self.ui.sideBySideButton, False)
+
+    def onToggled(self, isOn: bool) -> None:
+        """Opens or closes the layout."""
+        if not isOn:
+            self.panel.overlay.restore()
+            self.panel.overlay.show(self.panel.overlay.result)
+            return
+        with self.panel.attempt():
+            parameters = self.parameters
+            inputs.check(parameters)
+            overlay = overlays.enterOverlay(parameters.fixedVolume, parameters.movingVolume)
+            side_by_side.showSideBySide(overlay, inputs.chosenPlane(parameters))
+            # Live, landmarks and overlays follow the view in which the user scrolls now.
+            self._viewBefore = parameters.sliceView
+            parameters.sliceView = side_by_side.fixedView(slicer.mrmlScene)
+            self._fit.start()
+            return
+        setCheckedQuietly(self.ui.sideBySideButton, False)
+
+    def _onLayout(self, caller: Any, event: str) -> None:
+        """Another layout was chosen in Slicer: it stays, and the view from before is registered again."""
+        isOn = side_by_side.isSideBySide(slicer.mrmlScene)
+        if self.isShown and self.ui.sideBySideButton.checked and not isOn:
+            view_state.forget(caller)
+            self._restoreView()
+        setCheckedQuietly(self.ui.sideBySideButton, isOn)
+
+    def _fitViews(self) -> None:
+        """Fits the slice into the views, once these have their size."""
+        if self.isShown and self.ui.sideBySideButton.checked:
+            with self.panel.attempt():
+                side_by_side.fitSideBySide(slicer.mrmlScene, inputs.chosenPlane(self.parameters))
+
+    def _restoreView(self) -> None:
+        if self.isShown and self.parameters.sliceView is side_by_side.fixedView(slicer.mrmlScene):
+            isThere = self._viewBefore is not None and self._viewBefore.GetScene() is not None
+            self.parameters.sliceView = self._viewBefore if isThere else slicer.util.getNode("vtkMRMLSliceNodeRed")
