@@ -23,7 +23,6 @@ from UnsupervisedRegistrationLib.core.networks.network import NetworkConfigurati
 CONFIGURATION = ModelConfiguration(
     network=NetworkConfiguration(width=4, integration_steps=5),
     preprocessing=PreprocessingConfiguration(working_spacing=1.5, intensity="window", lower=-160, upper=240),
-    passes=2,
     training={"steps": 10, "synthesis": {"size": 64}},
 )
 CARD = Card(description="Small.", data="None.", licence="Apache-2.0", command="make", commit="abc", scores={"tre": 1.5})

@@ -119,7 +119,13 @@ def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
 
 def test_another_version_is_refused(file: Path) -> None:
     change(file, lambda c: c.update(version=99))
-    with pytest.raises(ValueError, match="model version 99; this release reads 2"):
+    with pytest.raises(ValueError, match="model version 99; this release reads 3"):
+        load_model(file)
+
+
+def test_the_former_version_is_refused_with_the_command_that_converts_it(file: Path) -> None:
+    change(file, lambda c: c.update(version=2))
+    with pytest.raises(ValueError, match=rf"model version 2; .*python -m training convert {file} NEW\.pt"):
         load_model(file)
 
 
