@@ -23,6 +23,11 @@ TRAINING_PACKAGES = {
     "ants",
     "itk",
     "nibabel",
+    "convexAdam",
+    "cv2",
+    "fireants",
+    "picsl_greedy",
+    "skimage",
 }
 
 # Layer: (files, layers of ours it may import, other packages it may import at all).

@@ -141,6 +141,7 @@ def _add_pairs(command: argparse.ArgumentParser) -> None:
 
 
 def _fit(options: argparse.Namespace) -> None:
+    from training.benchmark.voxelmorph import build_network
     from training.configuration import read_run
     from training.fit.trainer import fit
 
@@ -148,28 +149,31 @@ def _fit(options: argparse.Namespace) -> None:
     if options.devices is not None and options.devices < 1:
         raise ValueError(f"--devices is 1 or more, not {options.devices}; without it all are used.")
     output = options.output or Path("out/train") / options.configuration.stem
-    fit(run, output, devices=options.devices or "auto", nodes=options.nodes)
+    fit(run, output, devices=options.devices or "auto", nodes=options.nodes, build=build_network)
 
 
 def _export(options: argparse.Namespace) -> None:
+    from training.benchmark.voxelmorph import build_network
     from training.export import export
 
-    export(options.checkpoints, options.output, options.half)
+    export(options.checkpoints, options.output, options.half, build_network)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from training.benchmark.voxelmorph import build_network
     from training.data.labelled_pairs import find_pairs
     from training.evaluation.evaluate import evaluate
     from training.export import set_scores
     from UnsupervisedRegistrationLib.core.models.model_file import load_model
 
     pairs = find_pairs(options.pairs, options.slices, options.pixel, options.data)
-    score = evaluate(load_model(options.model), pairs, options.device)
+    score = evaluate(load_model(options.model, build_network), pairs, options.device)
     print(score)
     if options.write:
         for name, value in score.after.items():
             title = options.write if name == "Dice" else f"{options.write}, {name}"
-            set_scores(options.model, {f"{title}, unregistered": score.before[name], title: value})
+            scores = {f"{title}, unregistered": score.before[name], title: value}
+            set_scores(options.model, scores, build_network)
 
 
 def _table(options: argparse.Namespace) -> None:
@@ -230,10 +234,11 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _card(options: argparse.Namespace) -> None:
+    from training.benchmark.voxelmorph import build_network
     from training.export import describe
     from UnsupervisedRegistrationLib.core.models.model_file import load_model
 
-    print(describe(load_model(options.model)))
+    print(describe(load_model(options.model, build_network)))
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ from UnsupervisedRegistrationLib.core.models.model_file import (
     read_archive,
     save_model,
 )
-from UnsupervisedRegistrationLib.core.networks.architectures import build_network
+from UnsupervisedRegistrationLib.core.networks.architectures import Build, build_network
 
 _PREFIX = "network."
 
 
-def export(checkpoints: Sequence[Path], output: Path, half: bool = False) -> Model:
+def export(checkpoints: Sequence[Path], output: Path, half: bool = False, build: Build = build_network) -> Model:
     """Write the averaged weights of a checkpoint, or the mean over several checkpoints, as a model file.
 
     Args:
@@ -32,6 +32,7 @@ def export(checkpoints: Sequence[Path], output: Path, half: bool = False) -> Mod
             of unrelated weights is useless. The settings in the card are those of the first.
         output: Model file; its stem is the name of the model.
         half: Store the weights as float16, which halves the size of the file.
+        build: Makes the network from its configuration.
 
     Raises:
         OSError: A file cannot be read or written.
@@ -40,7 +41,7 @@ def export(checkpoints: Sequence[Path], output: Path, half: bool = False) -> Mod
     Source:
         Wortsman et al., Model soups, ICML 2022.
     """
-    states = [read_checkpoint(path) for path in checkpoints]
+    states = [read_checkpoint(path, build) for path in checkpoints]
     runs = [run_from(state["run"]) for state in states]
     run = runs[0]
     for path, other in zip(checkpoints, runs, strict=True):
@@ -49,17 +50,17 @@ def export(checkpoints: Sequence[Path], output: Path, half: bool = False) -> Mod
                 f"'{path}' has another network or preprocessing than '{checkpoints[0]}', so their weights have no"
                 " mean; export each alone."
             )
-    network = build_network(run.network)
+    network = build(run.network)
     network.load_state_dict(
         {name: torch.stack([s["state_dict"][_PREFIX + name] for s in states]).mean(0) for name in network.state_dict()}
     )
     configuration = ModelConfiguration(run.network, run.data.preprocessing, training=states[0]["run"])
     model = Model(output.stem, network.eval(), configuration, _card(run, states))
     save_model(dataclasses.replace(model, network=network.half()) if half else model, output)
-    return load_model(output)
+    return load_model(output, build)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, build: Build = build_network) -> dict[str, Any]:
     """Read what ``fit`` saved: ``state_dict``, ``run``, ``global_step``, ``provenance`` and the state of the trainer.
 
     Raises:
@@ -72,7 +73,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise ValueError(f"The checkpoint '{path}' cannot be read: {error}") from error
     if not isinstance(state, dict) or not {"state_dict", "run", "global_step"} <= state.keys():
         raise ValueError(f"'{path}' is no checkpoint of 'fit'; give its last.ckpt or best.ckpt.")
-    wanted = {_PREFIX + name for name in build_network(run_from(state["run"]).network).state_dict()}
+    wanted = {_PREFIX + name for name in build(run_from(state["run"]).network).state_dict()}
     if wanted != {name for name in state["state_dict"] if name.startswith(_PREFIX)}:
         raise ValueError(
             f"The checkpoint '{path}' was made by another release, with another network;"
@@ -81,9 +82,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def set_scores(path: Path, scores: dict[str, float]) -> None:
+def set_scores(path: Path, scores: dict[str, float], build: Build = build_network) -> None:
     """Add scores to the card of a model file; the weights stay as they are stored."""
-    model = load_model(path)
+    model = load_model(path, build)
     card = dataclasses.replace(model.card, scores={**model.card.scores, **scores})
     weights = list(model.network.state_dict().values())
     half = all(torch.equal(values, values.half().to(values)) for values in weights)

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from UnsupervisedRegistrationLib.core.networks import pyramid
 from UnsupervisedRegistrationLib.core.networks.architectures import build_network
-from UnsupervisedRegistrationLib.core.networks.network import Architecture, Network, NetworkConfiguration
+from UnsupervisedRegistrationLib.core.networks.network import Network, NetworkConfiguration
 from UnsupervisedRegistrationLib.core.networks.pyramid import (
     InstanceNorm,
     correlate,
@@ -24,7 +24,7 @@ architectures = pytest.mark.parametrize("architecture", ["fcn", "pyramid"])
 dimensions = pytest.mark.parametrize("dimension", [2, 3])
 
 
-def small(architecture: Architecture, dimension: int, width: int = 4) -> Network:
+def small(architecture: str, dimension: int, width: int = 4) -> Network:
     torch.manual_seed(11)
     return build_network(NetworkConfiguration(architecture, dimension, width))
 
@@ -52,7 +52,7 @@ def size_of(network: Network) -> tuple[int, ...]:
 
 @architectures
 @dimensions
-def test_the_outcomes_double_from_coarse_to_fine(architecture: Architecture, dimension: int) -> None:
+def test_the_outcomes_double_from_coarse_to_fine(architecture: str, dimension: int) -> None:
     network = small(architecture, dimension)
     size = size_of(network)
     with torch.no_grad():
@@ -82,13 +82,13 @@ def test_the_pyramid_takes_sides_that_only_its_finest_level_divides(dimension: i
 
 
 @architectures
-def test_the_width_is_a_setting(architecture: Architecture) -> None:
+def test_the_width_is_a_setting(architecture: str) -> None:
     narrow, wide = (sum(w.numel() for w in small(architecture, 2, width).parameters()) for width in (4, 8))
     assert narrow < wide
 
 
 @architectures
-def test_the_fresh_network_starts_almost_at_the_identity(architecture: Architecture) -> None:
+def test_the_fresh_network_starts_almost_at_the_identity(architecture: str) -> None:
     network = small(architecture, 2)
     with torch.no_grad():
         displacement = network.displacement(network(*images(64, 64))[-1], (64, 64))
@@ -96,7 +96,7 @@ def test_the_fresh_network_starts_almost_at_the_identity(architecture: Architect
 
 
 @architectures
-def test_one_pair_of_a_batch_does_not_see_the_others(architecture: Architecture) -> None:
+def test_one_pair_of_a_batch_does_not_see_the_others(architecture: str) -> None:
     network = small(architecture, 2)
     fixed, moving = images(64, 64, batch=3)
     with torch.no_grad():
@@ -106,7 +106,7 @@ def test_one_pair_of_a_batch_does_not_see_the_others(architecture: Architecture)
 
 @architectures
 @dimensions
-def test_the_gradient_reaches_every_weight(architecture: Architecture, dimension: int) -> None:
+def test_the_gradient_reaches_every_weight(architecture: str, dimension: int) -> None:
     network = small(architecture, dimension)
     sum(outcome.square().sum() for outcome in network(*images(*size_of(network)))).backward()
     without = [n for n, w in network.named_parameters() if w.grad is None or not bool(torch.isfinite(w.grad).all())]
@@ -114,7 +114,7 @@ def test_the_gradient_reaches_every_weight(architecture: Architecture, dimension
 
 
 @architectures
-def test_the_same_pair_gives_the_same_outcome(architecture: Architecture) -> None:
+def test_the_same_pair_gives_the_same_outcome(architecture: str) -> None:
     network, pair = small(architecture, 2), images(64, 64)
     assert torch.equal(network(*pair)[-1], network(*pair)[-1])
 
@@ -267,7 +267,7 @@ def test_a_network_that_cannot_be_built_is_an_error(name: str, value: int) -> No
 
 
 @pytest.mark.parametrize(("architecture", "levels"), [("pyramid", 0), ("pyramid", 5), ("fcn", 3)])
-def test_levels_that_there_are_not_are_an_error(architecture: Architecture, levels: int) -> None:
+def test_levels_that_there_are_not_are_an_error(architecture: str, levels: int) -> None:
     with pytest.raises(ValueError, match="levels is 1 to 4, and only the pyramid can have fewer"):
         NetworkConfiguration(architecture, levels=levels)
 
@@ -283,15 +283,9 @@ def test_a_pyramid_of_fewer_levels_has_the_weights_of_the_finer_ones(dimension: 
     assert [tuple(v.shape[2:]) for v in whole(*pair)] == [(size,) * dimension for size in (1, 2, 4, 8)]
 
 
-def test_voxelmorph_has_the_published_number_of_weights() -> None:
-    network = build_network(NetworkConfiguration("voxelmorph", width=16, integration_steps=0))
-    assert sum(parameter.numel() for parameter in network.parameters()) == 109_170
-    assert network(*images(32, 48))[0].shape == (1, 2, 32, 48)
-
-
-def test_an_unknown_architecture_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"no architecture 'unet'; choose fcn, pyramid, voxelmorph"):
-        NetworkConfiguration(architecture="unet")  # type: ignore[arg-type]
+def test_an_unknown_architecture_is_an_error_of_the_builder() -> None:
+    with pytest.raises(ValueError, match=r"no architecture 'voxelmorph'; choose fcn, pyramid\."):
+        build_network(NetworkConfiguration(architecture="voxelmorph"))
 
 
 def test_a_network_without_a_forward_pass_says_so() -> None:

@@ -22,6 +22,7 @@ from training.benchmark.phantoms import phantom_pairs
 from training.benchmark.results import REFERENCE
 from training.benchmark.sections import section_pairs
 from training.benchmark.trained_networks import trained_network
+from training.benchmark.voxelmorph import build_network
 from training.data.labelled_pairs import LabelledPair, find_pairs
 from UnsupervisedRegistrationLib.core.models.model_file import load_model
 from UnsupervisedRegistrationLib.core.models.selection import SUFFIX
@@ -131,4 +132,4 @@ def _installed() -> dict[str, Method]:
 
 def _trained(folder: Path, name: str) -> dict[str, Method]:
     paths = {title: folder / f"{word}-{name}{SUFFIX}" for title, word in _NETWORKS.items()}
-    return {title: trained_network(load_model(path)) for title, path in paths.items() if path.is_file()}
+    return {title: trained_network(load_model(path, build_network)) for title, path in paths.items() if path.is_file()}

@@ -26,7 +26,7 @@ from training.provenance import provenance
 from UnsupervisedRegistrationLib.core.images.crop import LEAST
 from UnsupervisedRegistrationLib.core.models.card import Card
 from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration, load_model
-from UnsupervisedRegistrationLib.core.networks.architectures import build_network
+from UnsupervisedRegistrationLib.core.networks.architectures import Build, build_network
 from UnsupervisedRegistrationLib.core.networks.pyramid import Pyramid
 from UnsupervisedRegistrationLib.core.similarity.losses import endpoint_error
 from UnsupervisedRegistrationLib.core.spatial.folding import folding
@@ -40,17 +40,18 @@ class Learner(lightning.LightningModule):
     Args:
         run: All settings.
         folder: Receives a batch whose loss is not finite.
+        build: Makes the network from its configuration.
 
     Raises:
         OSError: The model to start from cannot be read.
         ValueError: The network does not fit images of that size, or the network of the model to start from.
     """
 
-    def __init__(self, run: RunConfiguration, folder: Path) -> None:
+    def __init__(self, run: RunConfiguration, folder: Path, build: Build = build_network) -> None:
         super().__init__()
         self.run = run
         self._folder = folder
-        self.network = build_network(run.network)
+        self.network = build(run.network)
         least = max(2 * self.network.multiple, LEAST)
         if any(side % self.network.multiple or side < least for side in run.synthesis.size):
             raise ValueError(
@@ -58,7 +59,7 @@ class Learner(lightning.LightningModule):
                 f" multiples of {self.network.multiple}, {least} at least."
             )
         if run.optimisation.start:
-            self._start_from(load_model(Path(run.optimisation.start)))
+            self._start_from(load_model(Path(run.optimisation.start), build))
         self.batch_times = (0.0, 0.0)  # Start and end of making the batch of the step, s.
         self._batches: Batches | None = None
         self._validation: list[Batch] = []

@@ -17,6 +17,7 @@ from training.export import read_checkpoint
 from training.fit.learner import Learner
 from training.fit.throughput import Throughput
 from UnsupervisedRegistrationLib.core.models.model_file import save_whole
+from UnsupervisedRegistrationLib.core.networks.architectures import Build, build_network
 
 LAST = "last.ckpt"
 _STEPS = "optimisation.steps"  # The one setting that may change, so that a run can be prolonged.
@@ -30,6 +31,7 @@ def fit(
     devices: int | str = "auto",
     nodes: int = 1,
     throughput: Throughput | None = None,
+    build: Build = build_network,
 ) -> Path:
     """Train, or continue from the last checkpoint of the folder.
 
@@ -39,6 +41,7 @@ def fit(
         devices: Number on each machine; ``"auto"`` takes all.
         nodes: Number of machines.
         throughput: Receives the times of the steps, if the caller needs them.
+        build: Makes the network from its configuration.
 
     Returns:
         The last checkpoint.
@@ -50,7 +53,7 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     last = folder / LAST
     if last.exists():
-        check_same_run(last, run)
+        check_same_run(last, run, build)
     lightning.seed_everything(run.seed, verbose=False)
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists")  # The run continues there.
     warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning's use of PyTorch.
@@ -70,18 +73,18 @@ def fit(
         plugins=[AtomicCheckpointIO()],
         enable_model_summary=False,
     )
-    trainer.fit(Learner(run, folder), ckpt_path=str(last) if last.exists() else None, weights_only=False)
+    trainer.fit(Learner(run, folder, build), ckpt_path=str(last) if last.exists() else None, weights_only=False)
     return last
 
 
-def check_same_run(checkpoint: Path, run: RunConfiguration) -> None:
+def check_same_run(checkpoint: Path, run: RunConfiguration, build: Build = build_network) -> None:
     """Refuse to continue a checkpoint with other settings; only the number of steps may change.
 
     Raises:
         OSError: The checkpoint cannot be read.
         ValueError: The checkpoint is damaged, or settings differ; the message names them.
     """
-    saved, wanted = plain(run_from(read_checkpoint(checkpoint)["run"])), plain(run)
+    saved, wanted = plain(run_from(read_checkpoint(checkpoint, build)["run"])), plain(run)
     different = [name for name in _flat(wanted) if _flat(saved)[name] != _flat(wanted)[name] and name != _STEPS]
     if different:
         raise ValueError(

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 
 from ..images.preprocessing import PreprocessingConfiguration
-from ..networks.architectures import build_network
+from ..networks.architectures import Build, build_network
 from ..networks.network import Network, NetworkConfiguration
 from .card import Card
 from .selection import SUFFIX
@@ -103,8 +103,12 @@ def _first_cause(error: BaseException) -> BaseException:
     return _first_cause(cause) if cause else error
 
 
-def load_model(path: Path) -> Model:
+def load_model(path: Path, build: Build = build_network) -> Model:
     """Reads a model file; no code in it is executed.
+
+    Args:
+        path: Model file.
+        build: Makes the network from its configuration.
 
     Raises:
         OSError: The file cannot be read.
@@ -121,7 +125,7 @@ def load_model(path: Path) -> Model:
     try:
         configuration = read_configuration(ModelConfiguration, content["configuration"])
         card = read_configuration(Card, content["card"])
-        network = build_network(configuration.network)
+        network = build(configuration.network)
         network.load_state_dict({name: weight.float() for name, weight in content["weights"].items()})
     except ValueError as error:  # An unknown setting or an invalid value.
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The network of VoxelMorph, to compare with."""
+"""The network of VoxelMorph, a baseline, and the builder that knows it beside the networks of core."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .network import Network, NetworkConfiguration, convolution
+from UnsupervisedRegistrationLib.core.networks import architectures
+from UnsupervisedRegistrationLib.core.networks.architectures import fast_in_memory
+from UnsupervisedRegistrationLib.core.networks.network import Network, NetworkConfiguration, convolution
 
 _LEVELS = 4
+
+
+def build_network(configuration: NetworkConfiguration) -> Network:
+    """VoxelMorph, or a network of core.
+
+    Raises:
+        ValueError: There is no such architecture.
+    """
+    if configuration.architecture == "voxelmorph":
+        return fast_in_memory(VoxelMorph(configuration))
+    return architectures.build_network(configuration)
 
 
 class VoxelMorph(Network):
