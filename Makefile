@@ -1,4 +1,4 @@
-# Everything happens in .venv; outcomes go to out/.
+# Everything happens in .venv; results go to out/.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
