@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -78,3 +79,11 @@ def test_every_rule_and_threshold_of_the_plan_is_listed() -> None:
 def test_every_stage_of_the_pipeline_has_a_section_in_order() -> None:
     text = list_rules.DOCUMENT.read_text(encoding="utf-8")
     assert re.findall(r"^## .* \(`(\w+)`\)$", text, re.MULTILINE) == list_rules.stages()
+
+
+def test_the_table_of_the_options_is_that_of_the_code() -> None:
+    from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
+
+    text = (ROOT / "Resources" / "Documentation" / "scripting.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(\w+)` \| `?([^`|]+?)`? \|", text, re.MULTILINE))
+    assert {name: ast.literal_eval(value) for name, value in listed.items()} == vars(RegistrationOptions())

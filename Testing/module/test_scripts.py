@@ -22,4 +22,4 @@ def test_the_scripts_of_a_document_run(loaded: host.Loaded, name: str) -> None:
     names = {"fixedVolume": slicer.util.getNode("HeadFixed"), "movingVolume": slicer.util.getNode("HeadMoving")}
     for script in scripts:
         exec(script, names)
-        assert names["outcome"].transformNode.GetScene() is slicer.mrmlScene
+        assert names["result"].transformNode.GetScene() is slicer.mrmlScene
