@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -20,6 +24,27 @@ def read(folder: Path, text: str, *overrides: str) -> RunConfiguration:
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
 def test_every_configuration_of_the_repository_can_be_read(path: Path) -> None:
     assert isinstance(read_run(path, []), RunConfiguration)
+
+
+def settings_of(part: type, name: str = "") -> Iterator[str]:
+    """Names of all settings of a dataclass, without those of ``core``."""
+    for field, kind in get_type_hints(part).items():
+        if not dataclasses.is_dataclass(kind):
+            yield f"{name}{field}"
+        elif kind.__module__.startswith("training"):
+            yield from settings_of(kind, f"{name}{field}.")  # type: ignore[arg-type]
+
+
+def test_every_setting_is_set_by_a_configuration_a_run_or_the_readme() -> None:
+    files = [
+        *CONFIGURATIONS,
+        *CONFIGURATIONS[0].parents[1].glob("runs/*.sh"),
+        CONFIGURATIONS[0].parents[1] / "README.md",
+    ]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    names = list(settings_of(RunConfiguration))
+    assert "augmentation.translation" in names
+    assert [name for name in names if not re.search(rf"\b{name.split('.')[-1]}(:|`| )", text)] == []
 
 
 def test_plain_values_restore_the_run() -> None:
