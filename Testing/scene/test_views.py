@@ -161,7 +161,7 @@ def test_views_remembered_in_an_imported_scene_get_their_own_volumes_back(scene,
     assert own.GetID() == first.GetID()
     other.SetURL(str(tmp_path / "scene.mrml"))
     other.Import()
-    view_state.restore(other)
+    view_state.restoreViewState(other)
     shown = other.GetNodeByID("vtkMRMLSliceCompositeNodeRed").GetBackgroundVolumeID()
     assert shown == other.GetFirstNodeByName("first").GetID()
     assert shown != own.GetID()

@@ -1,4 +1,4 @@
-"""Fits what the trust map makes of the signs of doubt, on drawn pairs whose true displacement is known."""
+"""Fits what the trust map makes of the signs of doubt, on synthetic pairs whose true displacement is known."""
 
 from __future__ import annotations
 

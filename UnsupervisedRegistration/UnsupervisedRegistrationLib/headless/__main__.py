@@ -1,4 +1,4 @@
-"""The command ``unsupervised-registration``: registers two slices, or shows how with a drawn patient."""
+"""The command ``unsupervised-registration``: registers two slices, files or phantoms."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     register.add_argument("--moving-landmarks", type=Path, metavar="M.mrk.json", help=".. these, for the error in mm")
     register.set_defaults(run=_register)
 
-    demo = commands.add_parser("demo", help="register a drawn patient with known landmarks")
+    demo = commands.add_parser("demo", help="register a synthetic patient with known landmarks")
     _addCommon(demo)
     demo.add_argument("--phantom", choices=("head", "abdomen"), default="head", help="which patient (default: head)")
     demo.set_defaults(run=_demo)
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _addCommon(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the outcome")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
     defaults = {field.name: field for field in dataclasses.fields(RegistrationOptions)}
     for name, text in _OPTIONS.items():
         field = defaults[name]
@@ -119,7 +119,7 @@ def _demo(options: argparse.Namespace) -> str:
     from . import session
 
     progress = _Progress()
-    progress("draw the patient", 0.0)
+    progress("create the phantom", 0.0)
     inputs = session.phantomInputs(session.newScene(), options.phantom)
     return progress.until(session.run(inputs, _chosen(options), options.output, progress))
 

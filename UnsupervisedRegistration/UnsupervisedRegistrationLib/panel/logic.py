@@ -11,7 +11,7 @@ from ..interaction import inputs
 from ..interaction.choices import AUTOMATIC
 from ..interaction.device_fallback import DeviceFallback
 from ..interaction.parameters import RegistrationParameters
-from ..interaction.words import describeResult
+from ..interaction.sentences import statusSentence
 from ..scene.history.result_history import storeResult
 from ..scene.landmarks.pairing import pairLandmarks
 from .engine import SceneEngine
@@ -201,7 +201,7 @@ class RegistrationLogic:
     def describe(self, parameters: RegistrationParameters, result: Any) -> str:
         """One sentence about a result."""
         errors = inputs.landmarkErrors(parameters, result.transformNode)
-        return describeResult(result, errors, self.device.usedCpu)
+        return statusSentence(result, errors, self.device.usedCpu)
 
     def _chosenModel(self, parameters: RegistrationParameters, fixed: Any, moving: Any) -> tuple[str, str]:
         return self.chooseModel(fixed, moving) if parameters.model == AUTOMATIC else (parameters.model, "")

@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..interaction import inputs
-from ..interaction.words import describeStep
+from ..interaction.sentences import describeStep
 from .sections.section import connect
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
 
     def onSceneStartClose(self, caller: Any, event: str) -> None:
         """Restores the views, and releases the result and the nodes that are about to be removed."""
-        self.overlay.restore()
+        self.overlay.restoreViews()
         self.forgetResult()
         self.setParameterNode(None)
 

@@ -34,7 +34,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
     def __init__(self, panel: RegistrationPanel) -> None:
         Section.__init__(self, panel)
         slicer.util.VTKObservationMixin.__init__(self)
-        self._errors: TreTable | None = None  # Of the pairs; there is one at least.
+        self._tre: TreTable | None = None  # Of the pairs; there is one at least.
         self._plane: Any = None
         self._observed: tuple[Any, ...] = ()
         self._refresh = QtTimer(_COALESCE_MS, self.measure)
@@ -80,7 +80,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
             self._show(None, problems or _("Press Apply to measure the TRE before and after the registration."))
             return
         try:
-            errors = inputs.landmarkErrors(p, transform)
+            tre = inputs.landmarkErrors(p, transform)
         except ValueError as error:  # The initial transform of the moving volume was deleted.
             self._show(None, str(error))
             return
@@ -88,16 +88,16 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
             self._plane = inputs.chosenPlane(p)
         except ValueError:  # The view shows no slice of the volume; the errors are valid even so.
             self._plane = None
-        self._show(errors, problems)
-        if p.treTable and errors:
-            fillTreTableNode(p.treTable, errors, self._plane)
-        if errors and _chart():
-            fillTrePlot(_chart(), errors)
+        self._show(tre, problems)
+        if p.treTable and tre:
+            fillTreTableNode(p.treTable, tre, self._plane)
+        if tre and _chart():
+            fillTrePlot(_chart(), tre)
 
     def onRow(self, row: int, column: int) -> None:
         """Shows the landmark of a row in the slice views."""
-        if self._errors is not None and row < len(self._errors.labels):
-            slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *self._errors.fixed[row])
+        if self._tre is not None and row < len(self._tre.labels):
+            slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *self._tre.fixed[row])
 
     def onCreate(self, checked: bool = False) -> None:
         """Creates a list for each image; the former lists stay in the scene."""
@@ -123,10 +123,10 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
 
     def onPlot(self, checked: bool = False) -> None:
         """Shows the errors in Slicer's plot view."""
-        if self._errors is None:
+        if self._tre is None:
             return
         chart = _chart() or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _CHART)
-        fillTrePlot(chart, self._errors)
+        fillTrePlot(chart, self._tre)
         slicer.util.getNode("vtkMRMLSelectionNodeSingleton").SetReferenceActivePlotChartID(chart.GetID())
         layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
         layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
@@ -137,9 +137,9 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
         path = qt.QFileDialog.getSaveFileName(
             self.panel.parent, _("Save the target registration errors"), "tre.csv", "CSV (*.csv)"
         )
-        if path and self._errors is not None:
+        if path and self._tre is not None:
             with self.panel.attempt():
-                exportTreCsv(self._errors, path, self._plane)
+                exportTreCsv(self._tre, path, self._plane)
                 self.panel.say(_("The target registration errors were written to '{path}'.").format(path=path))
 
     def _observe(self, nodes: tuple[Any, ...]) -> None:
@@ -185,36 +185,34 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
             " press Next point."
         ).format(label=label)
 
-    def _show(self, errors: TreTable | None, problems: str) -> None:
+    def _show(self, tre: TreTable | None, problems: str) -> None:
         """Fills the table, and the line below it with a summary or with what is wrong."""
-        ui, self._errors = self.ui, errors
-        ui.plotButton.enabled = ui.exportButton.enabled = errors is not None
-        if errors is None:
+        ui, self._tre = self.ui, tre
+        ui.plotButton.enabled = ui.exportButton.enabled = tre is not None
+        if tre is None:
             section.fillTable(ui.landmarkTable, [])
             ui.landmarkLabel.text = problems
             return
-        count = len(errors.labels)
-        isOff = [False] * count if self._plane is None else [bool(off) for off in errors.offPlane(self._plane)]
+        count = len(tre.labels)
+        isOff = [False] * count if self._plane is None else [bool(off) for off in tre.offPlane(self._plane)]
         tip = _("Not on the slice, so the registration of the slice does not apply to it")
-        section.fillTable(ui.landmarkTable, _rows(errors, isOff), [tip if off else "" for off in isOff])
+        section.fillTable(ui.landmarkTable, _rows(tre, isOff), [tip if off else "" for off in isOff])
         away = _("{count} of {all} are not on the slice (⚠).").format(count=sum(isOff), all=count)
-        ui.landmarkLabel.text = " ".join(
-            text for text in (_summary(errors), away if any(isOff) else "", problems) if text
-        )
+        ui.landmarkLabel.text = " ".join(text for text in (_summary(tre), away if any(isOff) else "", problems) if text)
 
 
-def _rows(errors: TreTable, isOff: list[bool]) -> list[list[str]]:
+def _rows(tre: TreTable, isOff: list[bool]) -> list[list[str]]:
     """Label, error before and after, and its components after; mm."""
     rows = []
-    for label, before, after, off in zip(errors.labels, errors.before, errors.after, isOff, strict=True):
+    for label, before, after, off in zip(tre.labels, tre.before, tre.after, isOff, strict=True):
         numbers = (np.linalg.norm(before), np.linalg.norm(after), *after)
         texts = [f"{round(float(number), 1) + 0.0:.1f}" for number in numbers]  # No -0.0.
         rows.append([f"⚠ {label}" if off else label, *texts])
     return rows
 
 
-def _summary(errors: TreTable) -> str:
-    before, after = (summarise(np.linalg.norm(vectors, axis=1)) for vectors in (errors.before, errors.after))
+def _summary(tre: TreTable) -> str:
+    before, after = (summarise(np.linalg.norm(vectors, axis=1)) for vectors in (tre.before, tre.after))
     sentence = _("Mean TRE {before:.1f} mm before, {after:.1f} mm after (SD {sd:.1f} mm, maximum {most:.1f} mm).")
     return sentence.format(before=before["mean"], after=after["mean"], sd=after["SD"], most=after["max"])
 

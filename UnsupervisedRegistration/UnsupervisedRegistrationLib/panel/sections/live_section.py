@@ -10,7 +10,7 @@ from ...interaction import inputs
 from ...interaction.choices import IN_VIEW
 from ...interaction.live_controller import LiveController
 from ...interaction.live_steps import LiveSteps
-from ...interaction.words import describeTime
+from ...interaction.sentences import describeTime
 from ..timers import QtTimer
 from .section import Section, connect
 

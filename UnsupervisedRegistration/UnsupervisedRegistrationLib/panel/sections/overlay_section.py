@@ -64,7 +64,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
         resumed = asked is None and mode in _RESUMED and view_state.isOverlayShown(slicer.mrmlScene)
         changed = asked not in (None, self._asked) or (self._drawn and self._drawn != self._settings())
         if chosen and mode == OFF:
-            self.restore()
+            self.restoreViews()
         elif resumed or changed:
             self.draw()
 
@@ -102,7 +102,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
         except ValueError as error:
             self.panel.say(str(error))
 
-    def restore(self) -> None:
+    def restoreViews(self) -> None:
         """Restores the views as they were before the overlay."""
         self._flicker.stop()
         self._follow.stop()

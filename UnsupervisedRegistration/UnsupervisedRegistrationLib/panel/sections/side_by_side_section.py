@@ -47,7 +47,7 @@ class SideBySideSection(Section, slicer.util.VTKObservationMixin):  # type: igno
     def onToggled(self, isOn: bool) -> None:
         """Opens or closes the layout."""
         if not isOn:
-            self.panel.overlay.restore()
+            self.panel.overlay.restoreViews()
             self.panel.overlay.show(self.panel.overlay.result)
             return
         with self.panel.attempt():

@@ -82,7 +82,7 @@ def restoreViews(scene: slicer.vtkMRMLScene) -> None:
     """Restore views, colours and transform display to the state before the first ``enterOverlay``."""
     for volume in nodesByClass(scene, "vtkMRMLVolumeNode"):
         _showWarpedAgain(volume)
-    view_state.restore(scene)
+    view_state.restoreViewState(scene)
 
 
 def overlayImages(

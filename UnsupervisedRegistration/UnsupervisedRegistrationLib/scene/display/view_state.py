@@ -52,7 +52,7 @@ def remember(nodes: Iterable[slicer.vtkMRMLNode]) -> None:
         memory.SetAttribute(_CONTENT, json.dumps(content))
 
 
-def restore(scene: slicer.vtkMRMLScene) -> None:
+def restoreViewState(scene: slicer.vtkMRMLScene) -> None:
     """Restore the state of all stored nodes that still exist, and remove the nodes that overlays created."""
     memory = _memory(scene)
     if memory is None:
@@ -100,7 +100,7 @@ def forget(node: slicer.vtkMRMLNode) -> None:
 
 
 def ownedNode(scene: slicer.vtkMRMLScene, className: str, purpose: str) -> tuple[slicer.vtkMRMLNode, bool]:
-    """The hidden overlay node for a purpose, and whether it is new; ``restore`` removes it."""
+    """The hidden overlay node for a purpose, and whether it is new; ``restoreViewState`` removes it."""
     known = findOwned(scene, purpose)
     if known is not None:
         return known, False
@@ -122,7 +122,7 @@ def findOwned(scene: slicer.vtkMRMLScene, purpose: str) -> slicer.vtkMRMLNode | 
 
 
 def own(node: slicer.vtkMRMLNode, purpose: str) -> None:
-    """Mark a node that an overlay created, so that ``restore`` removes it."""
+    """Mark a node that an overlay created, so that ``restoreViewState`` removes it."""
     node.SetAttribute(_PURPOSE, purpose)
     _createdMemory(node.GetScene()).AddNodeReferenceID(_OWNED, node.GetID())
 

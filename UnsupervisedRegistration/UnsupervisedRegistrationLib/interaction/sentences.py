@@ -26,13 +26,13 @@ def describeTime(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
-def describeResult(result: Any, errors: TreTable | None, usedCpuInstead: bool) -> str:
+def statusSentence(result: Any, tre: TreTable | None, usedCpuInstead: bool) -> str:
     """One sentence about a result: slice, landmarks, similarity, folding, time and device."""
     from ..scene.reporting import summary
 
     sentence = _("{slice}: {measures}; {time} on {device}.").format(
         slice=result.pair.plane.name.capitalize(),
-        measures=summary.describeResult(result, errors),
+        measures=summary.describeResult(result, tre),
         time=describeTime(sum(result.registration.milliseconds.values())),
         device=result.registration.device,
     )
