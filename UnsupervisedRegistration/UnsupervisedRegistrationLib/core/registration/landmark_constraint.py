@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..spatial.deformation import compose, sample_at
 from ..spatial.folding import folded_cells
+from .plan import LANDMARK_WEIGHT
 
 _REACH = 1 / 16  # Of the longest side: standard deviation of the bump by which a landmark pulls.
 _LONGEST = 1.0  # Voxels that a step goes at most.
@@ -89,3 +90,25 @@ class LandmarkConstraint:
                 break
             displacement = further
         return displacement
+
+
+def leave_one_out_errors(landmarks: LandmarkPairs, displacement: Tensor, spacing: tuple[float, ...]) -> Tensor:
+    """Distance at each landmark, ``(N,)`` mm, after the others alone have pulled the displacement.
+
+    A landmark that steers is reached by construction, so its own distance is no evidence; this one is.
+
+    Args:
+        landmarks: In voxels of the displacement's grid.
+        displacement: ``(1, d, *spatial)`` voxels, found without landmarks.
+        spacing: mm of a voxel along each axis.
+    """
+    count, errors = len(landmarks.fixed), []
+    for left_out in range(count):
+        others = [number for number in range(count) if number != left_out]
+        led = displacement
+        if others:
+            kept = LandmarkPairs(landmarks.fixed[others], landmarks.moving[others])
+            led = LandmarkConstraint(kept, displacement, spacing).reach(displacement, LANDMARK_WEIGHT)
+        one = LandmarkPairs(landmarks.fixed[[left_out]], landmarks.moving[[left_out]])
+        errors.append(one.distances(led, torch.tensor(spacing)))
+    return torch.cat(errors)

@@ -19,7 +19,7 @@ from ..spatial.deformation import Mapping, warp
 from ..spatial.folding import folding, repair_folds
 from ..spatial.grid import ImageGrid
 from .instance_optimisation import optimise
-from .landmark_constraint import LandmarkPairs
+from .landmark_constraint import LandmarkPairs, leave_one_out_errors
 from .model_trial import choose_by_trial, normalised_mutual_information
 from .options import RegistrationOptions
 from .plan import Plan, make_plan
@@ -155,6 +155,7 @@ class State:
     field: Mapping | None = None
     """On the grid of the images, on the CPU."""
     expected_error: Tensor | None = None
+    landmark_errors: Tensor | None = None
     similarity: tuple[float, float] = (math.nan, math.nan)
     notes: tuple[str, ...] = ()
     model_reason: str = ""
@@ -298,6 +299,28 @@ class Optimise:
         return optimise(pair.only(number), start, part.plan.optimisation, images.grid, points, tell)
 
 
+class LeaveOneOut:
+    """The error at each steering landmark if the others alone had steered."""
+
+    name, share = "leave landmarks out", 0.75
+
+    def applies(self, state: State) -> bool:
+        wanted = state.options.transform == "deformable" and state.options.preset != "fast"
+        return wanted and state.images.landmarks is not None
+
+    def __call__(self, state: State) -> State:
+        (part,) = state.parts
+        points = state.images.landmarks
+        assert points is not None
+        assert part.plan.optimisation is not None
+        spacing = part.pair.spacing(state.images.grid)
+        start = predict(part.matched, state.model, part.plan, state.images.grid)
+        mapping, _ = optimise(part.pair, start, part.plan.optimisation, state.images.grid)
+        working = points.on_grid(state.images.grid.shape, part.pair.shape)
+        errors = leave_one_out_errors(working, mapping.forward, spacing)
+        return replace(state, landmark_errors=errors)
+
+
 class ToImageGrid:
     """Displacements on the grid of the images, smoothed along a stack; a pair that shows nothing stays."""
 
@@ -417,6 +440,7 @@ STAGES: tuple[Stage, ...] = (
     MatchIntensities(),
     Predict(),
     Optimise(),
+    LeaveOneOut(),
     ToImageGrid(),
     KeepIfMoreSimilar(),
     Uncertainty(),
@@ -604,6 +628,7 @@ def _result(state: State) -> RegistrationResult:
         milliseconds=state.clock.milliseconds,
         device=str(state.device),
         expected_error=state.expected_error,
+        landmark_errors=state.landmark_errors,
         plan=state.plan,
         model=state.model.name,
         model_reason=state.model_reason,

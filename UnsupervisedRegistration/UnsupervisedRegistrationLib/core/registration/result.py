@@ -39,6 +39,8 @@ class RegistrationResult:
         licence: Terms of use of the model.
         prealignment: ``(4, 4)`` RAS mm, from fixed to moving; ``None`` if the images stayed as they lay.
         registered: Indices of the pairs in which both images show something; the others stay as they lie.
+        landmark_errors: ``(N,)`` mm, the error at each steering landmark if the others alone had steered; ``None`` if
+            none steered.
         notes: What else was done to the images or should be known, a sentence each.
     """
 
@@ -57,6 +59,7 @@ class RegistrationResult:
     licence: str
     prealignment: Matrix | None = None
     registered: tuple[int, ...] = (0,)
+    landmark_errors: Tensor | None = None
     notes: tuple[str, ...] = ()
 
 
