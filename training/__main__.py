@@ -116,6 +116,14 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--configuration", type=Path, metavar="YAML", help="run whose card replaces that of the file")
     convert.add_argument("--half", action="store_true", help="store the weights in half precision")
     convert.set_defaults(run=_convert)
+    ablate = commands.add_parser("ablate", help="switch off one rule of the plan at a time, and print what it loses")
+    ablate.add_argument("--models", type=Path, default=Path("UnsupervisedRegistration/Resources/Models"), metavar="DIR")
+    ablate.add_argument("--data", type=Path, default=Path("../shared/data"), metavar="DIR")
+    ablate.add_argument("--pairs", type=int, default=100, help="largest number of pairs of each data set")
+    ablate.add_argument("--preset", default="standard", help="fast, standard (default) or thorough")
+    ablate.add_argument("--only", nargs="+", default=[], metavar="NAME", help="data sets to measure (default: all)")
+    ablate.set_defaults(run=_ablate)
+
     card = commands.add_parser("card", help="show data, licence, scores and settings of a model")
     card.add_argument("model", type=Path)
     card.set_defaults(run=_card)
@@ -231,6 +239,17 @@ def _convert(options: argparse.Namespace) -> None:
 
     model = convert(options.former, options.output, options.configuration, options.half)
     print(f"'{options.output}' holds the model {model.name} in the present format.")
+
+
+def _ablate(options: argparse.Namespace) -> None:
+    from training.benchmark.ablation import report, run_ablation
+    from training.benchmark.our_methods import load_models
+    from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
+
+    if options.pairs < 1:
+        raise ValueError(f"--pairs is 1 or more, not {options.pairs}.")
+    settings = RegistrationOptions(preset=options.preset, device="cpu")
+    print(report(run_ablation(options.data, load_models(options.models), settings, options.pairs, options.only)))
 
 
 def _card(options: argparse.Namespace) -> None:

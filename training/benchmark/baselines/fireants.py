@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 from torch import Tensor
 
@@ -25,6 +27,8 @@ def greedy_cc(pair: LabelledPair) -> tuple[Call, Read]:
     from fireants.io import BatchedImages, Image  # type: ignore[import-untyped, import-not-found]
     from fireants.registration.greedy import GreedyRegistration  # type: ignore[import-untyped, import-not-found]
 
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("fireants")]:
+        logging.getLogger(name).setLevel(logging.ERROR)  # It warns in every call that its CUDA kernels are missing.
     images = [BatchedImages([Image(to_sitk(i, pair), device="cpu")]) for i in (pair.fixed, pair.moving)]
 
     def call() -> Tensor:
