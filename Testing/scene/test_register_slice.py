@@ -23,7 +23,7 @@ from UnsupervisedRegistrationLib.scene.registration.slice import (
     samplePair,
     showSliceResult,
 )
-from UnsupervisedRegistrationLib.scene.reporting.summary import describeResult, resultReport
+from UnsupervisedRegistrationLib.scene.reporting.summary import resultReport, resultSentence
 
 SHAPE = (3, 64, 64)
 
@@ -75,11 +75,11 @@ class TestPhantom:
         np.testing.assert_allclose(outcome.warpedPixels[inner], warped[inner], atol=0.01 * np.ptp(warped))
 
     def test_the_outcome_in_words_names_landmarks_and_folds(self, phantom):
-        assert describeResult(phantom[1], phantom[2]).startswith("mean TRE of 8 landmarks 5.0 mm before, ")
-        assert describeResult(phantom[1], phantom[2]).endswith("no folding")
+        assert resultSentence(phantom[1], phantom[2]).startswith("mean TRE of 8 landmarks 5.0 mm before, ")
+        assert resultSentence(phantom[1], phantom[2]).endswith("no folding")
 
     def test_without_landmarks_the_words_name_the_similarity_alone(self, phantom):
-        assert describeResult(phantom[1], None).startswith("similarity ")
+        assert resultSentence(phantom[1], None).startswith("similarity ")
 
     def test_the_report_has_the_figures_of_the_run(self, phantom):
         figures = resultReport(phantom[1], phantom[2], "any-contrast")
@@ -97,7 +97,7 @@ class TestPhantom:
 
 def test_folding_is_said_as_a_share(obliquePair, handmade):
     registration = replace(handmade(obliquePair.plane.shape), folding=0.031)
-    assert "3.1 % of the area folds" in describeResult(showSliceResult(obliquePair, registration), None)
+    assert "3.1 % of the area folds" in resultSentence(showSliceResult(obliquePair, registration), None)
 
 
 def test_every_step_is_told(volumes, model):
@@ -174,7 +174,7 @@ def test_colour_images_are_registered_and_noted(scene, oblique, model):
     outcome = registerSlice(*volumes, model=model, device="cpu")
     notes = [f"'{name}' is a colour image; its luminance was registered" for name in ("Photo", "Film")]
     assert list(outcome.pair.notes) == notes
-    assert describeResult(outcome, None).endswith(", ".join(notes))
+    assert resultSentence(outcome, None).endswith(", ".join(notes))
 
 
 def test_the_same_note_is_said_once(scene, oblique):

@@ -9,7 +9,7 @@ from UnsupervisedRegistrationLib.scene.registration.phantom_nodes import Phantom
 from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs
 from UnsupervisedRegistrationLib.scene.registration.slice import RegistrationOptions, registerSlice
 from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs
-from UnsupervisedRegistrationLib.scene.reporting.summary import describeResult
+from UnsupervisedRegistrationLib.scene.reporting.summary import resultSentence
 
 FAST = RegistrationOptions(preset="fast", model="any-contrast")
 
@@ -50,4 +50,4 @@ def test_landmarks_off_the_slice_are_counted(scene, head):
     head.fixedLandmarks.SetNthControlPointPosition(0, 0, 0, 20)
     result = registerSlice(inputs(head), FAST)
     errors = targetRegistrationError(head.fixedLandmarks, head.movingLandmarks, result.transformNode, head.movingVolume)
-    assert "1 of 8 landmarks lie off the slice" in describeResult(result, errors)
+    assert "1 of 8 landmarks lie off the slice" in resultSentence(result, errors)

@@ -22,7 +22,7 @@ from UnsupervisedRegistrationLib.scene.registration import volume as stack
 from UnsupervisedRegistrationLib.scene.registration.sequence import registerSequence
 from UnsupervisedRegistrationLib.scene.registration.slice import openModel
 from UnsupervisedRegistrationLib.scene.registration.volume import registerVolume
-from UnsupervisedRegistrationLib.scene.reporting.summary import describeResult
+from UnsupervisedRegistrationLib.scene.reporting.summary import resultSentence
 from UnsupervisedRegistrationLib.scene.scene_nodes import nodesByClass
 
 MM = 1e-4
@@ -140,7 +140,7 @@ def test_slices_that_show_nothing_do_not_hold_the_others_back(obliqueVolumes, kn
     outcome = registerVolume(*obliqueVolumes, smoothing=3, model=model)
     found = [downRows(outcome, index, obliqueVolumes[0], "axial") for index in range(4)]
     np.testing.assert_allclose(found, 1, atol=MM)
-    assert "2 of 6 slices show nothing" in describeResult(outcome, None)
+    assert "2 of 6 slices show nothing" in resultSentence(outcome, None)
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_outside_the_mask_nothing_moves(obliqueVolumes, model, maskOn):
     plane = planeFromIndex(obliqueVolumes[0], "axial", 3)
     inside = plane.pixelPositions()[20:44, 20:52].reshape(-1, 3)
     assert np.abs(mapToMoving(outcome.transformNode, inside) - inside).max() > 0.5
-    assert "3 of 6 slices lie outside the mask and stay" in describeResult(outcome, None)
+    assert "3 of 6 slices lie outside the mask and stay" in resultSentence(outcome, None)
 
 
 def test_a_mask_that_misses_the_middle_slice_is_no_error(obliqueVolumes, model, maskOn):
@@ -207,7 +207,7 @@ def test_a_slice_that_the_window_of_a_model_leaves_constant_is_skipped(obliqueVo
         slicer.util.arrayFromVolume(volume)[:] /= 5
     slicer.util.arrayFromVolume(obliqueVolumes[1])[4] += 300
     outcome = registerVolume(*obliqueVolumes, model=windowed, device="cpu")
-    assert "1 of 6 slices show nothing in one of the volumes" in describeResult(outcome, None)
+    assert "1 of 6 slices show nothing in one of the volumes" in resultSentence(outcome, None)
 
 
 def test_an_initial_transform_and_a_placement_stay_part_of_the_outcome(obliqueVolumes, known, model, makeParent):
@@ -225,7 +225,7 @@ def test_an_initial_transform_and_a_placement_stay_part_of_the_outcome(obliqueVo
 def test_the_outcome_can_be_kept_and_described(scene, obliqueVolumes, known, model):
     known([0.0] * 6)
     outcome = registerVolume(*obliqueVolumes, model=model)
-    assert "no folding" in describeResult(outcome, None)
+    assert "no folding" in resultSentence(outcome, None)
     result = history.storeResult(scene, outcome, {"model": "any-contrast"})
     assert result.plane.name == "axial slices 0 to 5"
     assert slicer.util.arrayFromVolume(result.warpedVolume).shape == SHAPE

@@ -21,7 +21,7 @@ from ..scene.registration.result_nodes import SliceRegistration
 from ..scene.registration.slice import Progress, RegistrationOptions, registerSlice
 from ..scene.registration.slice_pair import SliceInputs
 from ..scene.reporting.judgement import judge
-from ..scene.reporting.summary import describeResult, resultReport
+from ..scene.reporting.summary import resultReport, resultSentence
 from ..scene.scene_nodes import nodesByClass
 from .figure import saveFigure
 from .readers import readLandmarks, readMask, readTransform, readVolume
@@ -149,7 +149,7 @@ def run(inputs: Inputs, options: RegistrationOptions, folder: Path, progress: Pr
         errors = targetRegistrationError(
             inputs.fixedLandmarks, inputs.movingLandmarks, outcome.transformNode, inputs.moving
         )
-    closer = describeResult(outcome, errors)
+    closer = resultSentence(outcome, errors)
     progress("draw the overlay", 0.65)
     saveFigure(outcome, folder / "overlay.png", f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer}")
     progress("write the files", 0.8)

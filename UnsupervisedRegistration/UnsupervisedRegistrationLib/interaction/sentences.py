@@ -32,7 +32,7 @@ def statusSentence(result: Any, tre: TreTable | None, usedCpuInstead: bool) -> s
 
     sentence = _("{slice}: {measures}; {time} on {device}.").format(
         slice=result.pair.plane.name.capitalize(),
-        measures=summary.describeResult(result, tre),
+        measures=summary.resultSentence(result, tre),
         time=describeTime(sum(result.registration.milliseconds.values())),
         device=result.registration.device,
     )

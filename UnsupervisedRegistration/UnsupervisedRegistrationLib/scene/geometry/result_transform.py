@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
 import slicer
 import slicer.util
 import vtk
@@ -16,6 +19,7 @@ INITIAL_ROLE = "unsupervisedRegistrationInitial"
 _RESULT_ATTRIBUTE = "UnsupervisedRegistration.Outcome"  # Scenes that were saved before have this name.
 STORED_RESULT_ATTRIBUTE = "UnsupervisedRegistration.Result"
 """Attribute of a transform node that the history stores; see ``history.stored_result``."""
+_FITTED_ATTRIBUTE = "UnsupervisedRegistration.FittedLandmarks"
 _WITH_INITIAL, _WITHOUT_INITIAL = "placed", "alone"  # Values of _RESULT_ATTRIBUTE.
 
 
@@ -100,6 +104,7 @@ def setResultTransform(
     """Store the transform of ``composedTransform`` in a node, and put the moving volume under it."""
     with slicer.util.NodeModify(transformNode):
         transformNode.SetAndObserveTransformFromParent(fromParent)
+        transformNode.SetAttribute(_FITTED_ATTRIBUTE, None)
         transformNode.SetAttribute(_RESULT_ATTRIBUTE, _WITHOUT_INITIAL if initial is None else _WITH_INITIAL)
         transformNode.SetNodeReferenceID(fixedRole(), fixedVolume.GetID())
         transformNode.SetNodeReferenceID(movingRole(), movingVolume.GetID())
@@ -119,9 +124,26 @@ def copyResultTransform(source: slicer.vtkMRMLTransformNode, target: slicer.vtkM
     """Copy a result from one node to another; no volume is moved."""
     with slicer.util.NodeModify(target):
         target.SetAndObserveTransformFromParent(copiedTransform(source.GetTransformFromParent()))
-        target.SetAttribute(_RESULT_ATTRIBUTE, source.GetAttribute(_RESULT_ATTRIBUTE))
+        for attribute in (_RESULT_ATTRIBUTE, _FITTED_ATTRIBUTE):
+            target.SetAttribute(attribute, source.GetAttribute(attribute))
         for role in (fixedRole(), movingRole(), INITIAL_ROLE):
             target.SetNodeReferenceID(role, source.GetNodeReferenceID(role))
+
+
+def setFittedLandmarks(transformNode: slicer.vtkMRMLTransformNode, errors: Mapping[str, float | None]) -> None:
+    """Store the labels of the landmarks that steered a result.
+
+    Args:
+        transformNode: Result transform.
+        errors: Label to the error of the landmark when it is left out, mm; ``None`` where it was not estimated.
+    """
+    transformNode.SetAttribute(_FITTED_ATTRIBUTE, json.dumps(errors) if errors else None)
+
+
+def fittedLandmarks(transformNode: slicer.vtkMRMLTransformNode) -> dict[str, float | None]:
+    """The landmarks that steered a result, as they were stored; empty if none steered it."""
+    stored: dict[str, float | None] = json.loads(transformNode.GetAttribute(_FITTED_ATTRIBUTE) or "{}")
+    return stored
 
 
 def fixedRole() -> str:

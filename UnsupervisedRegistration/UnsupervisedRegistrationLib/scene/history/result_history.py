@@ -56,7 +56,7 @@ def storeResult(
         "time": now.isoformat(),
         "model": str(settings.get("model", "")),
         "settings": settings,
-        "tre": None if tre is None else tre.summary(),
+        **_storedTre(tre),
         "similarity": [measured.similarity_before, measured.similarity_after],
         "folding": measured.folding,
         "plane": {"shape": pair.plane.shape, "ijkToRas": pair.plane.ijkToRas.tolist(), "name": pair.plane.name},
@@ -163,6 +163,14 @@ def undoLastApply(scene: slicer.vtkMRMLScene) -> str:
         sentence = f"'{moving.GetName()}' is shown as it was before the registration."
     changeStoredResult(last.transformNode, undone=True)
     return sentence
+
+
+def _storedTre(tre: TreTable | None) -> dict[str, Any]:
+    """The TRE of the independent landmarks, or that of the fitted ones if all landmarks steered."""
+    if tre is None:
+        return {"tre": None, "treFitted": False}
+    isFitted = not tre.independent.labels
+    return {"tre": (tre if isFitted else tre.independent).summary(), "treFitted": isFitted}
 
 
 def _sceneOf(source: Any) -> slicer.vtkMRMLScene:

@@ -27,6 +27,7 @@ class StoredResult:
         model: Name or file.
         settings: Settings of the registration, as plain values.
         tre: Mean, SD, median and max of the TRE in mm, ``before`` and ``after``; ``None`` without landmarks.
+        treFitted: Whether ``tre`` is that of landmarks that steered the registration, and so no evidence of accuracy.
         similarity: Before and after, 0 to 1.
         folding: Folded share of the area, 0 to 1.
         plane: Plane of the fixed slice.
@@ -38,6 +39,7 @@ class StoredResult:
     model: str
     settings: dict[str, Any]
     tre: dict[str, dict[str, float]] | None
+    treFitted: bool
     similarity: tuple[float, float]
     folding: float
     plane: SlicePlane
@@ -80,6 +82,7 @@ def readStoredResult(node: slicer.vtkMRMLTransformNode) -> StoredResult:
         content["model"],
         content["settings"],
         content["tre"],
+        content["tre"] is not None and content.get("treFitted", bool(content["settings"].get("steered"))),
         (content["similarity"][0], content["similarity"][1]),
         content["folding"],
         SlicePlane((plane["shape"][0], plane["shape"][1]), np.array(plane["ijkToRas"]), plane["name"]),

@@ -14,6 +14,7 @@ from ..geometry.planes import SlicePlane
 from .tre_table import TreTable, summarise
 
 _OFF = "off the slice"
+_USE = {True: "fitted", False: "measured"}  # A fitted landmark steered the registration.
 _SERIES = {"Landmarks": ("Before (mm)", "After (mm)"), "No change": ("Equal before (mm)", "Equal after (mm)")}
 _COLOURS = {"Landmarks": (0.1, 0.55, 0.75), "No change": (0.5, 0.5, 0.5)}
 _TABLE_ROLE = "unsupervisedRegistrationPlot"
@@ -27,14 +28,14 @@ def fillTreTableNode(tableNode: slicer.vtkMRMLTableNode, tre: TreTable, plane: S
         tre: Table to write.
         plane: If given, the distance of each landmark from the slice and a remark are added.
     """
-    labels, columns, remarks = _content(tre, plane)
+    labels, numbers, texts = _content(tre, plane)
     with slicer.util.NodeModify(tableNode):
         tableNode.RemoveAllColumns()
         tableNode.AddColumn(_textColumn("Landmark", labels))
-        for name, values in columns.items():
+        for name, values in numbers.items():
             tableNode.AddColumn(_numberColumn(name, values))
-        if remarks:
-            tableNode.AddColumn(_textColumn("Remark", remarks))
+        for name, words in texts.items():
+            tableNode.AddColumn(_textColumn(name, words))
         tableNode.SetUseColumnTitleAsColumnHeader(True)
         tableNode.Modified()
 
@@ -67,10 +68,10 @@ def exportTreCsv(tre: TreTable, path: Path | str, plane: SlicePlane | None = Non
     Raises:
         OSError: The file cannot be written.
     """
-    labels, columns, remarks = _content(tre, plane)
-    header = ["Landmark", *columns, *(["Remark"] if remarks else [])]
-    numbers = [["" if np.isnan(value) else f"{value:.4f}" for value in values] for values in columns.values()]
-    rows = zip(labels, *numbers, *([remarks] if remarks else []), strict=True)
+    labels, numbers, texts = _content(tre, plane)
+    header = ["Landmark", *numbers, *texts]
+    written = [["" if np.isnan(value) else f"{value:.4f}" for value in values] for values in numbers.values()]
+    rows = zip(labels, *written, *texts.values(), strict=True)
     try:
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([header, *rows])
@@ -78,19 +79,36 @@ def exportTreCsv(tre: TreTable, path: Path | str, plane: SlicePlane | None = Non
         raise OSError(f"'{path}' cannot be written ({error.strerror}); choose another folder or name.") from error
 
 
-def _content(tre: TreTable, plane: SlicePlane | None) -> tuple[list[str], dict[str, np.ndarray], list[str]]:
-    """Labels, columns of numbers and remarks; the last rows are the summary. NaN where there is no value."""
+def _content(tre: TreTable, plane: SlicePlane | None) -> tuple[list[str], dict[str, np.ndarray], dict[str, list[str]]]:
+    """Labels, columns of numbers (NaN where there is no value) and columns of text; the last rows are the summary.
+
+    The summary is over the independent landmarks, or over the fitted ones if all landmarks steered.
+    """
+    summarised = tre.independent if tre.independent.labels else tre
     names = list(summarise(tre.before))
-    labels = [*tre.labels, *names]
-    columns = {}
-    for when, vectors in (("before", tre.before), ("after", tre.after)):
-        named = {"": np.linalg.norm(vectors, axis=1)} | {f" {axis}": vectors[:, i] for i, axis in enumerate("RAS")}
-        for name, values in named.items():
-            columns[f"TRE {when}{name} (mm)"] = np.array([*values, *summarise(values).values()])
-    if plane is None:
-        return labels, columns, []
-    columns["Distance from the slice (mm)"] = np.array([*tre.distances(plane), *[np.nan] * len(names)])
-    return labels, columns, [*(_OFF if off else "" for off in tre.offPlane(plane)), *[""] * len(names)]
+    empty = [np.nan] * len(names)
+    numbers: dict[str, np.ndarray] = {}
+    for when, vectors, counted in (
+        ("before", tre.before, summarised.before),
+        ("after", tre.after, summarised.after),
+    ):
+        for column, (values, basis) in _components(vectors, counted).items():
+            numbers[f"TRE {when}{column} (mm)"] = np.array([*values, *summarise(basis).values()])
+    texts = {}
+    if tre.isFitted.any():
+        numbers["TRE left out (mm)"] = np.array([*tre.leftOut, *empty])
+        summary = _USE[bool(summarised.isFitted.any())]
+        texts["Use"] = [*(_USE[isFitted] for isFitted in tre.isFitted), *[summary] * len(names)]
+    if plane is not None:
+        numbers["Distance from the slice (mm)"] = np.array([*tre.distances(plane), *empty])
+        texts["Remark"] = [*(_OFF if off else "" for off in tre.offPlane(plane)), *[""] * len(names)]
+    return [*tre.labels, *names], numbers, texts
+
+
+def _components(vectors: np.ndarray, summarised: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Length and R, A, S of two sets of vectors, by the end of the column's name."""
+    lengths = {"": (np.linalg.norm(vectors, axis=1), np.linalg.norm(summarised, axis=1))}
+    return lengths | {f" {axis}": (vectors[:, i], summarised[:, i]) for i, axis in enumerate("RAS")}
 
 
 def _textColumn(name: str, values: list[str] | tuple[str, ...]) -> vtk.vtkStringArray:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import slicer
 import slicer.util
 
 from ..geometry.planes import SlicePlane
-from ..geometry.result_transform import initialTransformOf
+from ..geometry.result_transform import fittedLandmarks, initialTransformOf
 from ..geometry.transforms import transformToWorld, worldToLocal
 from .pairing import pairedPoints, pairLandmarks
 
@@ -31,12 +31,38 @@ class TreTable:
         fixed: ``(N, 3)`` positions of the fixed landmarks, world RAS mm.
         before: ``(N, 3)`` vectors from the moving to the fixed landmark before the registration, RAS mm.
         after: ``(N, 3)`` vectors from the moving to the mapped fixed landmark after the registration, RAS mm.
+        fitted: Labels of the landmarks that steered the registration, each with its TRE in mm when it is left out, or
+            ``None`` where that was not estimated. The TRE of a fitted landmark is no evidence of accuracy.
     """
 
     labels: tuple[str, ...]
     fixed: np.ndarray
     before: np.ndarray
     after: np.ndarray
+    fitted: Mapping[str, float | None] = field(default_factory=dict)
+
+    @property
+    def isFitted(self) -> np.ndarray:
+        """``(N,)`` bool, true for landmarks that steered the registration."""
+        return np.array([label in self.fitted for label in self.labels], dtype=bool)
+
+    @property
+    def leftOut(self) -> np.ndarray:
+        """TRE of each fitted landmark when it is left out, ``(N,)`` mm; NaN where it was not estimated."""
+        errors = [self.fitted.get(label) for label in self.labels]
+        return np.array([np.nan if error is None else error for error in errors], dtype=float)
+
+    def select(self, wanted: np.ndarray) -> TreTable:
+        """The rows where ``wanted``, ``(N,)`` bool, is true."""
+        labels = tuple(label for label, isWanted in zip(self.labels, wanted, strict=True) if isWanted)
+        return replace(
+            self, labels=labels, fixed=self.fixed[wanted], before=self.before[wanted], after=self.after[wanted]
+        )
+
+    @property
+    def independent(self) -> TreTable:
+        """The landmarks that did not steer the registration."""
+        return self.select(~self.isFitted)
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Mean, SD, median and max of the TRE in mm, ``"before"`` and ``"after"``; NaN without a landmark."""
@@ -84,4 +110,5 @@ def targetRegistrationError(
     toInitial, fromWorld = transformToWorld(initial), worldToLocal(transformNode)
     mapped = [toInitial.TransformPoint(fromWorld.TransformPoint(point)) for point in fixed]
     labels = tuple(label for label, _, _ in pairLandmarks(fixedNode, movingNode, complete))
-    return TreTable(labels, fixed, fixed - moving, np.reshape(mapped, (-1, 3)) - moving)
+    after = np.reshape(mapped, (-1, 3)) - moving
+    return TreTable(labels, fixed, fixed - moving, after, fittedLandmarks(transformNode))

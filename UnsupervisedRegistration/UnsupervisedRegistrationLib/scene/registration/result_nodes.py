@@ -18,7 +18,7 @@ from ...core.registration.uncertainty import trust_from_error
 from ...core.spatial.deformation import jacobian_determinant
 from ..geometry.grid_transform import gridTransform
 from ..geometry.planes import SlicePlane
-from ..geometry.result_transform import checkOutputTransform, setResultTransform
+from ..geometry.result_transform import checkOutputTransform, setFittedLandmarks, setResultTransform
 from ..geometry.sampling import sampleStack, sampleVolume
 from ..geometry.transforms import composedTransform
 from ..geometry.volumes import fillSliceVolume
@@ -141,7 +141,10 @@ def showSliceResult(
             pixels = sampleVolume(pair.movingVolume, pair.plane, transform).pixels
     else:
         pixels = registration.warped[0, 0].numpy()
-    return SliceRegistration(*_fillNodes(pair, transform, pixels, pair.plane, outputs), pair, registration)
+    transformNode, warpedVolume = _fillNodes(pair, transform, pixels, pair.plane, outputs)
+    if registration.plan.optimisation is not None:  # Only the optimisation obeys landmarks.
+        setFittedLandmarks(transformNode, dict.fromkeys(pair.steeringLabels))
+    return SliceRegistration(transformNode, warpedVolume, pair, registration)
 
 
 def showStackResult(

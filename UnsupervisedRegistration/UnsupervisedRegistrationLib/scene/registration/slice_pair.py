@@ -18,7 +18,7 @@ from ..geometry.planes import SlicePlane, localIjkToRas, planeFromIndex, shifted
 from ..geometry.result_transform import initialTransformOf
 from ..geometry.sampling import SampledSlice, sampleMask, sampleVolume
 from ..geometry.transforms import transformPoints, withPrealignment, worldToLocal
-from ..landmarks.pairing import pairedPoints
+from ..landmarks.pairing import pairedPoints, pairLandmarks
 
 WIDE_PIXELS = 256  # Along the longer side of the image of the whole moving volume; pre-alignment compares 72.
 
@@ -69,6 +69,7 @@ class SlicePair:
         movingMask: Like ``mask``, of the moving image.
         prealignmentMatrix: ``(4, 4)``, applied before the initial transform, from fixed to moving; ``None`` if the
             images stay as they lie.
+        steeringLabels: Labels of the landmarks on the slice that may steer the optimisation.
     """
 
     plane: SlicePlane
@@ -81,6 +82,7 @@ class SlicePair:
     initial: slicer.vtkMRMLTransformNode | None
     movingMask: np.ndarray | None = None
     prealignmentMatrix: np.ndarray | None = None
+    steeringLabels: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -167,9 +169,11 @@ class SliceSource:
                 f"'{pair.fixedVolume.GetName()}' and '{pair.movingVolume.GetName()}' do not overlap on the"
                 f" {pair.plane.name}; place one over the other with a transform first."
             )
-        points, remarks = None, ()
+        points: LandmarkPairs | None = None
+        remarks: tuple[str, ...] = ()
         if self._inputs.landmarks is not None:
             points, remarks = landmarksInPlane(pair, *self._inputs.landmarks)
+            self.pair = replace(pair, steeringLabels=labelsInPlane(pair, *self._inputs.landmarks))
         return replace(imagesOf(pair), landmarks=points, notes=remarks)
 
 
@@ -240,13 +244,7 @@ def landmarksInPlane(
     Raises:
         ValueError: The landmarks do not pair.
     """
-    fixed, moving = pairedPoints(fixedNode, movingNode, pair.initial)
-    if pair.prealignmentMatrix is not None:
-        moving = transformPoints(np.linalg.inv(pair.prealignmentMatrix), moving)
-    moving = moving - pair.offset
-    near = (pair.plane.distances(fixed) <= pair.plane.thickness / 2) & (
-        pair.plane.distances(moving) <= pair.plane.thickness / 2
-    )
+    fixed, moving, near = _pointsInPlane(pair, fixedNode, movingNode)
     away = int((~near).sum())
     remarks = () if not away else (f"{away} of {len(near)} landmarks lie off the slice and did not steer",)
     if not near.any():
@@ -254,3 +252,28 @@ def landmarksInPlane(
     toVoxels = np.linalg.inv(pair.plane.ijkToRas)
     voxels = [transformPoints(toVoxels, points[near])[:, [1, 0]] for points in (fixed, moving)]
     return LandmarkPairs(*(torch.from_numpy(np.ascontiguousarray(v, dtype=np.float32)) for v in voxels)), remarks
+
+
+def labelsInPlane(
+    pair: SlicePair, fixedNode: slicer.vtkMRMLMarkupsNode, movingNode: slicer.vtkMRMLMarkupsNode
+) -> tuple[str, ...]:
+    """Labels of the landmark pairs on the slice.
+
+    Raises:
+        ValueError: The landmarks do not pair.
+    """
+    _fixed, _moving, near = _pointsInPlane(pair, fixedNode, movingNode)
+    pairs = pairLandmarks(fixedNode, movingNode)
+    return tuple(label for (label, _, _), isNear in zip(pairs, near, strict=True) if isNear)
+
+
+def _pointsInPlane(
+    pair: SlicePair, fixedNode: slicer.vtkMRMLMarkupsNode, movingNode: slicer.vtkMRMLMarkupsNode
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fixed and pre-aligned moving points, ``(N, 3)`` RAS mm, and which pairs lie on the slice."""
+    fixed, moving = pairedPoints(fixedNode, movingNode, pair.initial)
+    if pair.prealignmentMatrix is not None:
+        moving = transformPoints(np.linalg.inv(pair.prealignmentMatrix), moving)
+    moving = moving - pair.offset
+    distances = np.maximum(pair.plane.distances(fixed), pair.plane.distances(moving))
+    return fixed, moving, distances <= pair.plane.thickness / 2

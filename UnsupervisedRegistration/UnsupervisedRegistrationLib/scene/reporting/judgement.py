@@ -97,6 +97,7 @@ def _doubt(result: SliceRegistration) -> _Reasons:
 
 
 def _landmarks(errors: TreTable | None) -> _Reasons:
+    errors = None if errors is None else errors.independent
     if errors is None or not errors.labels:
         return []
     before, after = (errors.summary()[when]["mean"] for when in ("before", "after"))

@@ -9,10 +9,10 @@ from ..registration.result_nodes import SliceRegistration
 from .translation import tr as _
 
 
-def describeResult(result: SliceRegistration, tre: TreTable | None) -> str:
+def resultSentence(result: SliceRegistration, tre: TreTable | None) -> str:
     """TRE, similarity and folding before and after the registration, and the notes, in one sentence."""
     measured = result.registration
-    parts = [] if tre is None or not tre.labels else [landmarkSentence(tre)]
+    parts = [] if tre is None else landmarkSentences(tre)
     similarity = _("similarity {before:.2f} before, {after:.2f} after")
     parts.append(similarity.format(before=measured.similarity_before, after=measured.similarity_after))
     parts.append(foldingSentence(measured.folding))
@@ -23,11 +23,26 @@ def describeResult(result: SliceRegistration, tre: TreTable | None) -> str:
     return ", ".join([*parts, *result.notes])
 
 
+def landmarkSentences(tre: TreTable) -> list[str]:
+    """The mean TRE of the independent landmarks, and that of the landmarks that steered, if there are any."""
+    fitted = tre.select(tre.isFitted)
+    sentences = [landmarkSentence(tre.independent)] if tre.independent.labels else []
+    if fitted.labels:
+        sentence = _("mean TRE of {count} fitted landmarks {before:.1f} mm before, {after:.1f} mm after")
+        sentences.append(sentence.format(count=len(fitted.labels), **_meanTre(fitted)))
+    if np.isfinite(fitted.leftOut).any():
+        sentences.append(_("{error:.1f} mm if left out").format(error=float(np.nanmean(fitted.leftOut))))
+    return sentences
+
+
 def landmarkSentence(tre: TreTable) -> str:
     """The mean TRE before and after the registration."""
-    before, after = (tre.summary()[when]["mean"] for when in ("before", "after"))
     sentence = _("mean TRE of {count} landmarks {before:.1f} mm before, {after:.1f} mm after")
-    return sentence.format(count=len(tre.labels), before=before, after=after)
+    return sentence.format(count=len(tre.labels), **_meanTre(tre))
+
+
+def _meanTre(tre: TreTable) -> dict[str, float]:
+    return {when: figures["mean"] for when, figures in tre.summary().items()}
 
 
 def foldingSentence(folding: float) -> str:
@@ -49,9 +64,21 @@ def resultReport(result: SliceRegistration, tre: TreTable | None, modelName: str
         "folding": measured.folding,
         "inverse_consistency_mm": _distribution(result.inverseConsistency),
         "expected_error_mm": None if expectedError is None else _distribution(expectedError),
-        "tre_mm": None if tre is None else tre.summary(),
+        "tre_mm": None if tre is None else _summary(tre.independent),
+        "fitted_tre_mm": None if tre is None else _summary(tre.select(tre.isFitted)),
+        "left_out_tre_mm": None if tre is None else _leftOut(tre),
         "notes": list(result.notes),
     }
+
+
+def _summary(tre: TreTable) -> dict[str, dict[str, float]] | None:
+    return tre.summary() if tre.labels else None
+
+
+def _leftOut(tre: TreTable) -> dict[str, float] | None:
+    """The estimated TRE of the fitted landmarks, by label."""
+    known = {label: error for label, error in tre.fitted.items() if error is not None and label in tre.labels}
+    return known or None
 
 
 def _distribution(values: np.ndarray) -> dict[str, float]:
