@@ -58,7 +58,7 @@ def registerSequence(
         ValueError: There are fewer than two frames, one is no volume, or they do not fit.
     """
     options, frames = options or RegistrationOptions(), framesOf(sequenceNode)
-    if transformSequence is sequenceNode:
+    if transformSequence is not None and transformSequence is sequenceNode:
         raise ValueError(f"The transforms would overwrite '{sequenceNode.GetName()}'; choose another output sequence.")
     plane = plane or planeFromIndex(frames[0])
     pixels = torch.from_numpy(np.stack([sampleStack(frame, plane, 1, worldToLocal(None)) for frame in frames]))

@@ -134,6 +134,7 @@ class SliceSource:
     """
 
     def __init__(self, inputs: SliceInputs) -> None:
+        """Sample the slices as they lie."""
         self._inputs = inputs
         self.pair = samplePair(inputs)
 

@@ -65,6 +65,7 @@ class VolumeSlices:
     smoothing: float = SMOOTHING_MM
 
     def __post_init__(self) -> None:
+        """Refuse a smoothing that is no length."""
         if not (self.smoothing >= 0 and math.isfinite(self.smoothing)):
             raise ValueError(f"The smoothing between slices is a number of mm from 0, not {self.smoothing}.")
 
