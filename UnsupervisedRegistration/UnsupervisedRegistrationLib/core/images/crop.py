@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +36,8 @@ class PreparedPair:
         moving_mask: Like ``mask``.
         shape: Shape of the full working grid.
         start: First voxel of the box in the full working grid. The box may extend beyond its end.
+        fixed_inside: Like ``fixed``, 1 where the fixed volume covers the voxel; ``None`` if everywhere.
+        moving_inside: Coverage of the moving volume, on the grid of ``moving``.
     """
 
     fixed: Tensor
@@ -40,6 +46,8 @@ class PreparedPair:
     moving_mask: Tensor | None
     shape: tuple[int, ...]
     start: tuple[int, ...]
+    fixed_inside: Tensor | None = None
+    moving_inside: Tensor | None = None
 
     @property
     def region(self) -> Tensor | None:
@@ -52,24 +60,36 @@ class PreparedPair:
 
     def to(self, device: torch.device) -> PreparedPair:
         """A copy on ``device``."""
-        mask, moving_mask = (m if m is None else m.to(device) for m in (self.mask, self.moving_mask))
-        return PreparedPair(self.fixed.to(device), self.moving.to(device), mask, moving_mask, self.shape, self.start)
+        return self._mapped(lambda part: part.to(device))
 
     def only(self, number: int) -> PreparedPair:
         """One pair of the batch."""
-        one = slice(number, number + 1)
-        mask, moving_mask = (m if m is None or len(m) == 1 else m[one] for m in (self.mask, self.moving_mask))
-        return replace(self, fixed=self.fixed[one], moving=self.moving[one], mask=mask, moving_mask=moving_mask)
+        return self._mapped(lambda part: part if len(part) == 1 else part[number : number + 1])
+
+    def _mapped(self, change: Callable[[Tensor], Tensor]) -> PreparedPair:
+        """A copy with all images changed."""
+        names = ("fixed", "moving", "mask", "moving_mask", "fixed_inside", "moving_inside")
+        parts = {name: getattr(self, name) for name in names}
+        changed: dict[str, Any] = {name: change(part) for name, part in parts.items() if part is not None}
+        return replace(self, **changed)
 
     def weight(self, displacement: Tensor | None) -> Tensor | None:
-        """Product of the fixed and the warped moving mask, ``(B, 1, *box)``; ``None`` without masks."""
-        if self.moving_mask is None:
-            return self.mask
-        inside = self.moving_mask if displacement is None else warp(self.moving_mask, displacement)
-        return inside if self.mask is None else inside * self.mask
+        """Product of both masks and coverages, those of the moving image warped; ``None`` if there are none.
+
+        Args:
+            displacement: ``(B, d, *box)``, voxels of the box; ``None`` is the identity.
+
+        Returns:
+            ``(B or 1, 1, *box)``.
+        """
+        counting = [part for part in (self.mask, self.fixed_inside) if part is not None]
+        for part in (self.moving_mask, self.moving_inside):
+            if part is not None:
+                counting.append(part if displacement is None else warp(part, displacement))
+        return math.prod(counting[1:], start=counting[0]) if counting else None
 
     def similarity(self, displacement: Tensor | None) -> float:
-        """Mean squared local correlation of the fixed and the warped image, 0..1, inside the masks."""
+        """Mean squared local correlation of the fixed and the warped image, 0..1, where both count."""
         warped = self.moving if displacement is None else warp(self.moving, displacement)
         images, weight = (self.to_full_grid(warped), self.to_full_grid(self.fixed)), self.weight(displacement)
         if weight is None:
@@ -110,6 +130,8 @@ def prepare(
     moving: Tensor,
     mask: Tensor | None = None,
     moving_mask: Tensor | None = None,
+    fixed_inside: Tensor | None = None,
+    moving_inside: Tensor | None = None,
     grid: ImageGrid,
     configuration: PreprocessingConfiguration,
     multiple: int,
@@ -125,33 +147,90 @@ def prepare(
         mask: Optional weights on the same grid, one for the batch or one per pair. Intensity bounds are measured
             inside it.
         moving_mask: The same for the moving image; without it ``mask`` is used.
-        grid: Grid of the images and masks.
+        fixed_inside: ``(B or 1, 1, *grid.shape)``, above 0 where the fixed volume covers the voxel; ``None`` if
+            everywhere. Other voxels of the image have no influence. Intensity bounds are measured where both volumes
+            cover the slice.
+        moving_inside: The same for the moving volume.
+        grid: Grid of images, masks and coverage.
         configuration: Preprocessing of the model.
         multiple: The side of the box is a multiple of this.
         keep_margins: Whether nothing is cropped.
     """
     shape = working_shape(grid, configuration)
-
-    images = [
-        torch.cat([to_unit_range(image, configuration, part, name) for image, part in _each(batch, inside)])
-        for batch, inside, name in (
-            (fixed, mask, "fixed"),
-            (moving, mask if moving_mask is None else moving_mask, "moving"),
-        )
-    ]
-    images = [resample(image, shape) for image in images]
+    coverage = _coverage(fixed_inside, fixed), _coverage(moving_inside, moving)
+    common = _common(coverage)
+    unit = (
+        _unit_ranges(fixed, configuration, _within(mask, common), coverage[0], "fixed"),
+        _unit_ranges(
+            moving, configuration, _within(mask if moving_mask is None else moving_mask, common), coverage[1], "moving"
+        ),
+    )
+    images = [resample(_filled(unit[at], coverage[at], unit[1 - at], coverage[1 - at]), shape) for at in (0, 1)]
     spans = [(0, size) for size in shape] if keep_margins else _spans(images)
     box = [_widened(span, size, multiple) for span, size in zip(spans, shape, strict=True)]
-    masks = [None if m is None else _boxed(resample(m.to(fixed), shape), box) for m in (mask, moving_mask)]
-    ready = [_boxed(image, box) for image in images]
-    return PreparedPair(ready[0], ready[1], masks[0], masks[1], shape, tuple(start for start, _ in box))
+    mask, moving_mask, fixed_inside, moving_inside = (
+        None if part is None else _boxed(resample(part.to(fixed), shape), box)
+        for part in (mask, moving_mask, *coverage)
+    )
+    fixed, moving = (_boxed(image, box) for image in images)
+    start = tuple(first for first, _ in box)
+    return PreparedPair(fixed, moving, mask, moving_mask, shape, start, fixed_inside, moving_inside)
 
 
-def _each(batch: Tensor, mask: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
-    """Pairs of image and mask, ``(1, C, *spatial)`` each."""
-    if mask is None:
-        return [(image, None) for image in batch.split(1)]
-    return list(zip(batch.split(1), mask.expand(len(batch), *mask.shape[1:]).split(1), strict=True))
+def _coverage(inside: Tensor | None, image: Tensor) -> Tensor | None:
+    """Coverage as bool, or ``None`` if every voxel is covered.
+
+    Raises:
+        ValueError: It does not lie on the grid of the image.
+    """
+    if inside is None or bool((inside > 0).all()):
+        return None
+    if inside.shape[1:] != (1, *image.shape[2:]) or len(inside) not in (1, len(image)):
+        raise ValueError(f"The coverage has the shape {tuple(inside.shape)}, its image {tuple(image.shape)}.")
+    return inside > 0
+
+
+def _common(coverage: tuple[Tensor | None, Tensor | None]) -> Tensor | None:
+    """Where both volumes cover the slice, bool; ``None`` if everywhere.
+
+    Raises:
+        ValueError: Nowhere, in one of the pairs.
+    """
+    partial = [part for part in coverage if part is not None]
+    if not partial:
+        return None
+    common = functools.reduce(torch.logical_and, partial)
+    if not bool(common.flatten(1).any(dim=1).all()):
+        raise ValueError("The fixed and the moving volume do not overlap on this slice; choose another slice.")
+    return common
+
+
+def _within(mask: Tensor | None, common: Tensor | None) -> Tensor | None:
+    """The part of a mask that both volumes cover."""
+    return common if mask is None else mask if common is None else mask * common
+
+
+def _unit_ranges(
+    batch: Tensor, configuration: PreprocessingConfiguration, mask: Tensor | None, inside: Tensor | None, name: str
+) -> Tensor:
+    """Every image of a batch mapped to 0..1 by itself."""
+    parts = zip(batch.split(1), _each(mask, len(batch)), _each(inside, len(batch)), strict=True)
+    return torch.cat([to_unit_range(image, configuration, part, name, covered) for image, part, covered in parts])
+
+
+def _each(mask: Tensor | None, count: int) -> list[Tensor | None]:
+    """The mask of every image of a batch, ``(1, C, *spatial)`` each."""
+    return [None] * count if mask is None else list(mask.expand(count, *mask.shape[1:]).split(1))
+
+
+def _filled(image: Tensor, inside: Tensor | None, other: Tensor, other_inside: Tensor | None) -> Tensor:
+    """An image that shows the other image where it is not covered itself, and 0 where neither is.
+
+    The border of the field of view then is no edge that a network would align.
+    """
+    if inside is None:
+        return image
+    return torch.where(inside, image, other if other_inside is None else other * other_inside)
 
 
 def _spans(images: list[Tensor]) -> list[tuple[int, int]]:

@@ -180,7 +180,7 @@ class _Level:
         shape = tuple(size // factor for size in full)
         self._fixed, self._moving = (_coarse(image, shape) for image in (pair.fixed, pair.moving))
         self._start = resize_displacement(start, shape)
-        weight = pair.weight(resize_displacement(start, full)) if pair.moving_mask is not None else pair.mask
+        weight = pair.weight(resize_displacement(start, full))
         self._weight = None if weight is None else _coarse(weight, shape)
         self._diffuse = _diffusion(len(full), plan.smoothness_weight)
         self._force = _FORCES[plan.similarity](self._fixed)

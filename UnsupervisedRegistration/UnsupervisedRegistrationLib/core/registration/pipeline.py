@@ -228,6 +228,8 @@ class Preprocess:
                 moving=part.moving.float(),
                 mask=part.mask,
                 moving_mask=part.moving_mask,
+                fixed_inside=part.fixed_inside,
+                moving_inside=part.moving_inside,
                 grid=images.grid,
                 configuration=model.configuration.preprocessing,
                 multiple=model.network.multiple,
@@ -499,7 +501,9 @@ def _one_pair(images: ImagePair, models: Sequence[Model]) -> ImagePair:
 
 def mutual_information(images: ImagePair, displacement: Tensor | None) -> float:
     """Normalised mutual information of the fixed and the warped moving image, where both count."""
-    fixed, moving = (to_unit_range(image.float(), _ANY_RANGE) for image in (images.fixed, images.moving))
+    sides = ((images.fixed, images.fixed_inside), (images.moving, images.moving_inside))
+    covered = ((image.float(), None if inside is None else inside > 0) for image, inside in sides)
+    fixed, moving = (to_unit_range(image, _ANY_RANGE, inside, inside=inside) for image, inside in covered)
     warped = moving if displacement is None else warp(moving, displacement)
     return normalised_mutual_information(fixed, warped, _counted(images, displacement))
 
