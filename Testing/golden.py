@@ -27,9 +27,9 @@ import vtk
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "UnsupervisedRegistration")]
 
-from training.benchmark.bench import phantom_pairs  # noqa: E402
 from training.benchmark.sections import section_pairs  # noqa: E402
 from training.data.labelled_pairs import LabelledPair, find_pairs  # noqa: E402
+from UnsupervisedRegistrationLib.core.images.phantom import PHANTOM_KINDS, draw_phantom  # noqa: E402
 from UnsupervisedRegistrationLib.core.models.model_file import Model, load_model  # noqa: E402
 from UnsupervisedRegistrationLib.core.models.selection import model_files  # noqa: E402
 from UnsupervisedRegistrationLib.core.registration.landmark_constraint import LandmarkPairs  # noqa: E402
@@ -82,13 +82,34 @@ def golden_places(field: np.ndarray) -> list[list[float]]:
 def golden_texts() -> dict[str, list[list[float]]]:
     """What the two phantoms give at 64 places, by pair, model and whether it is optimised."""
     fields = {"head": 0, "abdomen": 1}
-    pairs = list(phantom_pairs())
+    pairs = list(middle_slices())
     return {
         f"{name} {model.name} {'refined' if refined else 'fast'}": golden_places(_of(pairs[at])(model, refined))
         for name, at in fields.items()
         for model in _models()
         for refined in (False, True)
     }
+
+
+def middle_slices() -> Iterator[LabelledPair]:
+    """The middle slices of the two phantoms, with their landmarks."""
+    for kind in PHANTOM_KINDS:
+        phantom = draw_phantom(kind)
+        middle = phantom.fixed.shape[0] // 2
+        fixed, moving = (
+            torch.from_numpy(i[middle].astype("float32"))[None, None] for i in (phantom.fixed, phantom.moving)
+        )
+        grid = ImageGrid(tuple(fixed.shape[2:]), torch.from_numpy(phantom.ijk_to_ras).float())
+        to_ijk = torch.linalg.inv(torch.from_numpy(phantom.ijk_to_ras))
+        points = [
+            _voxels(torch.tensor(list(named.values()), dtype=torch.float64), to_ijk)
+            for named in (phantom.fixed_landmarks, phantom.moving_landmarks)
+        ]
+        yield LabelledPair(fixed, moving, grid, fixed_points=points[0], moving_points=points[1])
+
+
+def _voxels(points: torch.Tensor, to_ijk: torch.Tensor) -> torch.Tensor:
+    return (points @ to_ijk[:3, :3].T + to_ijk[:3, 3])[:, :2].flip(1).float()
 
 
 def _write_texts() -> int:
@@ -147,7 +168,7 @@ def _of(pair: LabelledPair, **further: Any) -> Field:
 
 
 def _pairs(data: Path) -> Iterator[tuple[str, Field]]:
-    head, abdomen = phantom_pairs()
+    head, abdomen = middle_slices()
     yield "head", _of(head)
     yield "abdomen", _of(abdomen)
     yield "large", _of(_resized(head, 400, 400))
