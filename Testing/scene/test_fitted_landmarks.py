@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from UnsupervisedRegistrationLib.core.registration.plan import OptimisationPlan, Plan
 from UnsupervisedRegistrationLib.scene.geometry.result_transform import (
@@ -53,6 +54,13 @@ def column(table, name):
 
 def test_a_steered_result_knows_its_fitted_landmarks(steered):
     assert fittedLandmarks(steered.transformNode) == {"a": None}
+
+
+def test_the_errors_of_landmarks_left_out_are_stored_with_their_labels(obliquePair, handmade):
+    pair = replace(obliquePair, steeringLabels=("a", "b"))
+    registration = replace(handmade(pair.plane.shape), plan=OPTIMISED, landmark_errors=torch.tensor([1.5, 0.25]))
+    result = showSliceResult(pair, registration, SliceOutputs())
+    assert fittedLandmarks(result.transformNode) == {"a": 1.5, "b": 0.25}
 
 
 def test_without_optimisation_no_landmark_is_fitted(obliquePair, handmade):
@@ -123,8 +131,7 @@ def test_without_fitted_landmarks_there_are_no_such_columns(scene):
 def test_the_sentence_tells_them_apart(mixed):
     assert landmarkSentences(mixed) == [
         "mean TRE of 2 landmarks 6.0 mm before, 2.0 mm after",
-        "mean TRE of 1 fitted landmarks 6.0 mm before, 0.5 mm after",
-        "2.0 mm if left out",
+        "mean TRE of 1 fitted landmarks 6.0 mm before, 0.5 mm after (2.0 mm if left out)",
     ]
 
 

@@ -143,7 +143,7 @@ def showSliceResult(
         pixels = registration.warped[0, 0].numpy()
     transformNode, warpedVolume = _fillNodes(pair, transform, pixels, pair.plane, outputs)
     if registration.plan.optimisation is not None:  # Only the optimisation obeys landmarks.
-        setFittedLandmarks(transformNode, dict.fromkeys(pair.steeringLabels))
+        setFittedLandmarks(transformNode, _landmarkErrors(pair, registration))
     return SliceRegistration(transformNode, warpedVolume, pair, registration)
 
 
@@ -165,6 +165,14 @@ def showStackResult(
     with _quick(grid):
         pixels = sampleStack(pair.movingVolume, plane, len(displacement), transform)
     return _fillNodes(pair, transform, pixels, plane, outputs)
+
+
+def _landmarkErrors(pair: SlicePair, registration: RegistrationResult) -> dict[str, float | None]:
+    """Label to leave-one-out error of the steering landmarks, mm; ``None`` where it was not estimated."""
+    if registration.landmark_errors is None:
+        return dict.fromkeys(pair.steeringLabels)
+    errors = [round(error, 4) for error in registration.landmark_errors.tolist()]
+    return dict(zip(pair.steeringLabels, errors, strict=True))
 
 
 def _fillNodes(

@@ -31,7 +31,8 @@ def landmarkSentences(tre: TreTable) -> list[str]:
         sentence = _("mean TRE of {count} fitted landmarks {before:.1f} mm before, {after:.1f} mm after")
         sentences.append(sentence.format(count=len(fitted.labels), **_meanTre(fitted)))
     if np.isfinite(fitted.leftOut).any():
-        sentences.append(_("{error:.1f} mm if left out").format(error=float(np.nanmean(fitted.leftOut))))
+        error = float(np.nanmean(fitted.leftOut))
+        sentences[-1] += " " + _("({error:.1f} mm if left out)").format(error=error)
     return sentences
 
 
