@@ -57,7 +57,7 @@ class Tour:
 
     def picture(self, name: str, *sections: str) -> Path:
         """Panel and slice view beside each other, with only some of the collapsed sections open."""
-        for section in ("landmarks", "results", "refine", "start", "volume", "outputs", "models"):
+        for section in ("landmarks", "results", "advanced", "start", "volume", "outputs", "models"):
             getattr(self.ui, f"{section}Button").collapsed = section not in sections
         self.pictures += 1
         path = self.folder / f"{self.pictures:02d}-{name}.png"
@@ -158,12 +158,13 @@ def placeLandmarks(tour: Tour) -> None:
 def refineTwice(tour: Tour) -> None:
     """Apply, refined, and then steered by the landmarks."""
     ui = tour.ui
+    ui.presetSelector.setCurrentText("fast")
     ui.applyButton.click()
     plain = _meanError(tour)
-    ui.refineCheckBox.checked = True
+    ui.presetSelector.setCurrentText("standard")
     ui.applyButton.click()
     refined = _meanError(tour)
-    tour.picture("refined", "results", "refine")
+    tour.picture("refined", "results", "advanced")
     ui.steerCheckBox.checked = True
     ui.applyButton.click()
     steered = _meanError(tour)
@@ -254,7 +255,7 @@ def registerWholeVolume(tour: Tour) -> None:
     for theme in ("light", "dark"):
         host.setDark(theme == "dark")
         tour.picture(f"start-and-volume-{theme}", "start", "volume")
-        tour.picture(f"refine-outputs-models-{theme}", "refine", "outputs", "models")
+        tour.picture(f"advanced-outputs-models-{theme}", "advanced", "outputs", "models")
     host.setDark(False)
 
 

@@ -35,11 +35,12 @@ def loaded() -> Iterator[host.Loaded]:
 
 @pytest.fixture
 def ui(loaded: host.Loaded) -> Any:
-    """The controls, with the head phantom loaded and chosen."""
+    """The controls, with the head phantom loaded and chosen, and the fast preset for short tests."""
     host.clickSample("RegistrationHead")
     controls = loaded.widget.ui
     controls.fixedSelector.setCurrentNode(slicer.util.getNode("HeadFixed"))
     controls.movingSelector.setCurrentNode(slicer.util.getNode("HeadMoving"))
+    controls.presetSelector.setCurrentText("fast")
     return controls
 
 

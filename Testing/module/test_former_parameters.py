@@ -15,7 +15,8 @@ def formerNode() -> Any:
     node.SetSingletonTag("UnsupervisedRegistration")
     node.SetAttribute("ModuleName", "UnsupervisedRegistration")
     table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors")
-    for name, value in {"confined": "False", "overlay": "Trust", "smoothnessWeight": "2.0", "errorTable": ""}.items():
+    values = {"confined": "False", "overlay": "Trust", "smoothnessWeight": "2.0", "errorTable": "", "refine": "False"}
+    for name, value in (values | {"model": "Automatic", "refineSeconds": "10.0"}).items():
         node.SetParameter(name, value)
     node.SetNodeReferenceID("errorTable", table.GetID())
     return node
@@ -31,6 +32,8 @@ def test_settings_under_former_names_are_shown(loaded: host.Loaded) -> None:
     assert not ui.thisSliceOnlyCheckBox.checked
     assert ui.overlaySelector.currentText == "Trust map"
     assert ui.smoothnessSlider.value == 2.0
+    assert ui.presetSelector.currentText == "fast"
+    assert (parameters.model, ui.modelSelector.currentText) == ("auto", "Automatic")
     assert parameters.treTable.GetName() == "Landmark errors"
 
 

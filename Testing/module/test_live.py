@@ -247,10 +247,12 @@ def test_a_dragged_landmark_bends_the_field_there(loaded: host.Loaded, ui: Any) 
 @pytest.fixture
 def prealignments(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The slices that were aligned in their plane, each time that was done."""
-    from UnsupervisedRegistrationLib.scene.registration import slice_pair as pairs
+    from UnsupervisedRegistrationLib.scene.registration import slice as registration
 
-    real, names = pairs.alignInPlane, []
-    monkeypatch.setattr(pairs, "alignInPlane", lambda plane, *rest: names.append(plane.name) or real(plane, *rest))
+    real, names = registration.prealign, []
+    monkeypatch.setattr(
+        registration, "prealign", lambda source, options: names.append(source.pair.plane.name) or real(source, options)
+    )
     return names
 
 
@@ -318,15 +320,15 @@ def test_too_little_gpu_memory_falls_back_to_the_cpu_once(
 ) -> None:
     from UnsupervisedRegistrationLib.scene.registration import slice as registration
 
-    real, devices = registration.registerPair, []
+    real, devices = registration.run, []
 
-    def crowded(pair: Any, model: Any, device: str, **settings: Any) -> Any:
-        devices.append(device)
-        if device != "cpu":
+    def crowded(images: Any, models: Any, options: Any, progress: Any) -> Any:
+        devices.append(options.device)
+        if options.device != "cpu":
             raise torch.OutOfMemoryError("too large")
-        return real(pair, model, device, **settings)
+        return real(images, models, options, progress)
 
-    monkeypatch.setattr(registration, "registerPair", crowded)
+    monkeypatch.setattr(registration, "run", crowded)
     ui.liveButton.click()
     host.waitUntil(lambda: not loaded.widget.live.isBusy)
     assert "memory of the GPU was too small" in ui.statusLabel.text
@@ -345,7 +347,7 @@ def test_another_failure_ends_live_with_a_sentence(
     def broken(*arguments: Any, **settings: Any) -> Any:
         raise RuntimeError("the driver is gone")
 
-    monkeypatch.setattr(registration, "registerPair", broken)
+    monkeypatch.setattr(registration, "run", broken)
     ui.liveButton.click()
     host.waitUntil(lambda: not loaded.widget.live.isOn)
     assert "the driver is gone" in ui.statusLabel.text
@@ -480,3 +482,61 @@ def test_lists_that_follow_the_moving_image_do_not_ask_for_the_next_outcome(load
         slicer.app.processEvents()
         time.sleep(0.01)
     assert loaded.widget.result is shown
+
+
+def refined(loaded: host.Loaded) -> Any:
+    """The result once Live has replaced the fast one."""
+    host.waitUntil(lambda: not loaded.widget.live.isBusy and not loaded.widget.live.isRefining, 60)
+    return loaded.widget.result.registration
+
+
+def test_at_rest_the_fast_result_is_replaced_by_that_of_the_preset(loaded: host.Loaded, ui: Any) -> None:
+    ui.presetSelector.setCurrentText("standard")
+    ui.liveButton.click()
+    host.waitUntil(lambda: loaded.widget.result is not None)
+    assert loaded.widget.result.registration.plan.optimisation is None
+    assert loaded.widget.live.isRefining
+    assert refined(loaded).plan.optimisation is not None
+    seen = grid().copy()
+    ui.applyButton.click()
+    assert np.array_equal(seen, grid())
+
+
+def test_moving_on_cancels_the_refinement(loaded: host.Loaded, ui: Any) -> None:
+    ui.presetSelector.setCurrentText("standard")
+    ui.liveButton.click()
+    host.waitUntil(lambda: loaded.widget.live.controller._worker.isBusy and loaded.widget.live.isRefining)
+    scroll(loaded, 8.0)
+    assert ui.statusLabel.text.startswith("Axial slice 9")
+    assert loaded.widget.result.registration.plan.optimisation is None
+    assert refined(loaded).plan.optimisation is not None
+    assert ui.statusLabel.text.startswith("Axial slice 9")
+
+
+def test_the_fast_preset_is_not_refined(loaded: host.Loaded, live: Any) -> None:
+    assert not loaded.widget.live.isRefining
+
+
+def test_the_model_is_chosen_once_for_two_volumes(
+    loaded: host.Loaded, ui: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from UnsupervisedRegistrationLib.scene.registration import candidate_models as candidates
+    from UnsupervisedRegistrationLib.scene.registration import slice as registration
+
+    monkeypatch.setattr(candidates, "isSynthetic", lambda *volumes: False)
+    real, counts = registration.run, []
+
+    def counted(images: Any, models: Any, *rest: Any) -> Any:
+        counts.append(len(models))
+        return real(images, models, *rest)
+
+    monkeypatch.setattr(registration, "run", counted)
+    ui.liveButton.click()
+    host.waitUntil(lambda: not loaded.widget.live.isBusy)
+    first = ui.planLabel.text
+    assert "best of" in first
+    for offset in (4.0, 8.0):
+        scroll(loaded, offset)
+        assert ui.planLabel.text == first
+    assert counts[0] > 1
+    assert counts[1:] == [1, 1]

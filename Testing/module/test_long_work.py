@@ -103,13 +103,16 @@ def test_masks_count_in_a_whole_volume(ui: Any, drawMask: Callable[..., Any]) ->
 
 
 def test_a_whole_volume_is_kept_as_what_it_is(loaded: host.Loaded, ui: Any) -> None:
-    """Refinement and steering are for single slices, and the history must not claim them."""
-    ui.refineCheckBox.checked = True
+    """Landmarks guide single slices only, and the history must not claim more."""
+    for which in ("fixed", "moving"):
+        selector = getattr(ui, f"{which}LandmarksSelector")
+        selector.setCurrentNode(slicer.util.getNode(f"Head{which.capitalize()}Landmarks"))
+    ui.steerCheckBox.checked = True
     ui.firstSliceSpinBox.value, ui.lastSliceSpinBox.value = 6, 8
     ui.registerVolumeButton.click()
     ui.resultTable.selectRow(0)
-    assert "refined" not in ui.resultLabel.text
-    assert "not refined" in ui.statusLabel.text
+    assert "guided" not in ui.resultLabel.text
+    assert "Landmarks do not guide" in ui.statusLabel.text
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_another_volume_removes_the_grade_of_the_former_pair(loaded: host.Loaded
     assert ui.statusLabel.text.startswith("Axial slice")
     getattr(ui, selector).setCurrentNode(host.clickSample("RegistrationAbdomen")[0])
     assert not ui.qualityLabel.visible
-    assert (ui.statusLabel.text, ui.modelReasonLabel.text) == ("", "")
+    assert (ui.statusLabel.text, ui.planLabel.visible) == ("", False)
     assert loaded.widget.result is None
 
 

@@ -224,7 +224,7 @@ def test_the_distances_stay_while_the_image_is_shown_unwarped(applied: Any) -> N
 def test_an_older_result_is_shown_again_renamed_and_deleted(applied: Any) -> None:
     applied.resultTable.item(0, 0).setText("first try")
     assert applied.resultTable.item(0, 0).text() == "first try"
-    applied.refineCheckBox.checked = True
+    applied.presetSelector.setCurrentText("standard")
     applied.applyButton.click()
     applied.resultTable.selectRow(1)
     assert "first try" in applied.resultLabel.text
@@ -240,18 +240,18 @@ def test_a_restored_result_brings_its_settings_back(loaded: host.Loaded, applied
     parameters = loaded.widget.parameters
     first = parameters.prealignment
     applied.prealignmentSelector.setCurrentText("rigid")
-    applied.refineCheckBox.checked = True
+    applied.presetSelector.setCurrentText("standard")
     applied.smoothnessSlider.value = 2.0
     applied.applyButton.click()
     applied.smoothnessSlider.value = 1.0
     applied.resultTable.selectRow(1)
     applied.restoreResultButton.click()
-    assert (parameters.prealignment, parameters.refine) == (first, False)
+    assert (parameters.prealignment, parameters.preset) == (first, "fast")
     assert applied.resultTable.item(1, 0).text().startswith("▸")
     applied.resultTable.clearSelection()
     applied.resultTable.selectRow(0)
     applied.restoreResultButton.click()
-    assert (parameters.prealignment, parameters.refine, parameters.smoothnessWeight) == ("rigid", True, 2.0)
+    assert (parameters.prealignment, parameters.preset, parameters.smoothnessWeight) == ("rigid", "standard", 2.0)
     assert parameters.model == "any-contrast"
 
 
@@ -260,11 +260,11 @@ def test_a_result_whose_model_vanished_is_restored_without_it(loaded: host.Loade
     loaded.widget.parameters.model = str(file)
     ui.applyButton.click()
     file.unlink()
-    loaded.widget.parameters.model = "Automatic"
+    loaded.widget.parameters.model = "auto"
     ui.resultTable.selectRow(0)
     assert "is missing" in ui.resultLabel.text
     ui.restoreResultButton.click()
-    assert loaded.widget.parameters.model == "Automatic"
+    assert loaded.widget.parameters.model == "auto"
     assert moving().GetParentTransformNode() is not None
 
 
@@ -348,7 +348,7 @@ def test_a_model_file_is_added_chosen_and_removed(loaded: host.Loaded, ui: Any, 
     ui.addModelButton.click()
     assert (ui.modelSelector.currentText, loaded.widget.parameters.model) == ("mine", str(file))
     ui.removeModelButton.click()
-    assert loaded.widget.parameters.model == "Automatic"
+    assert loaded.widget.parameters.model == "auto"
     assert ui.modelSelector.findText("mine") < 0
     assert Path(file).exists()
 

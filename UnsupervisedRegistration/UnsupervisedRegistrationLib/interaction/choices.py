@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from ..scene.geometry.planes import Orientation
+from ..scene.options import Prealignment, Preset, Similarity, TransformType
 
 IN_VIEW = "Shown in a slice view"
 ORIENTATIONS: dict[str, Orientation] = {
@@ -12,11 +15,10 @@ ORIENTATIONS: dict[str, Orientation] = {
 }
 """Ways to choose the slice without a view."""
 
-PREALIGNMENTS = ["auto", "none", "rigid", "affine"]
-SIMILARITIES = ["auto", "local_ncc", "mind"]
-
-AUTOMATIC = "Automatic"
-"""In place of a model: it is chosen for the pair."""
+PRESETS = list(get_args(Preset))
+TRANSFORM_TYPES = list(get_args(TransformType))
+PREALIGNMENTS = list(get_args(Prealignment))
+SIMILARITIES = list(get_args(Similarity))
 
 OFF, BLEND, RED_CYAN, FLICKER = "Off", "Blend", "Red and cyan", "Flicker"
 CHECKERBOARD, SWIPE, DIFFERENCE, EDGES = "Checkerboard", "Swipe", "Difference", "Edges"

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import TypeVar
+
+from ..scene.options import RegistrationOptions
+
+_T = TypeVar("_T")
 
 
 class DeviceFallback:
@@ -16,16 +21,16 @@ class DeviceFallback:
     def __init__(self) -> None:
         self.usedCpu = False
 
-    def run(self, work: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
-        """Returns what ``work`` returns; ``device`` is one of its keyword arguments."""
+    def run(self, work: Callable[[RegistrationOptions], _T], options: RegistrationOptions) -> _T:
+        """Returns what ``work`` returns, given the options."""
         import torch
 
         self.usedCpu = False
         try:
-            return work(*arguments, **settings)
+            return work(options)
         except RuntimeError as error:
             # Apple's GPU has no exception class of its own for this.
             if not isinstance(error, torch.cuda.OutOfMemoryError) and "out of memory" not in str(error):
                 raise
             self.usedCpu = True
-        return work(*arguments, **(settings | {"device": "cpu"}))  # Here the error and its tensors are released.
+        return work(replace(options, device="cpu"))  # Here the error and its tensors are released.

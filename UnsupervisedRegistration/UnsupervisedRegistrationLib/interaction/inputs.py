@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 
 from ..scene.geometry import planes
 from ..scene.geometry.planes import Orientation, SlicePlane
-from ..scene.geometry.result_transform import initialTransformOf, isResultTransformOf, resultTransformOf
+from ..scene.geometry.result_transform import isResultTransformOf, resultTransformOf
 from ..scene.landmarks.tre_table import TreTable, targetRegistrationError
+from ..scene.options import RegistrationOptions
 from .choices import IN_VIEW, ORIENTATIONS
-from .parameters import RegistrationParameters
+from .parameters import OPTION_PARAMETERS, RegistrationParameters
+
+if TYPE_CHECKING:
+    from ..scene.registration.result_nodes import SliceOutputs
+    from ..scene.registration.slice_pair import SliceInputs
 
 
 def missing(parameters: RegistrationParameters) -> str:
@@ -113,25 +116,42 @@ def releaseOtherOutputs(parameters: RegistrationParameters) -> None:
         parameters.transform = parameters.warpedVolume = None
 
 
-@contextlib.contextmanager
-def initialTransformSet(parameters: RegistrationParameters) -> Iterator[None]:
-    """Sets the chosen initial transform as the parent of the moving volume; an exception restores the former parent."""
-    moving, initial, isDone = parameters.movingVolume, parameters.initialTransform, False
-    before = moving.GetTransformNodeID()
-    if initial and initialTransformOf(moving) is not initial:
-        moving.SetAndObserveTransformNodeID(initial.GetID())
-    try:
-        yield
-        isDone = True
-    finally:
-        if not isDone and moving.GetScene():
-            moving.SetAndObserveTransformNodeID(before)
+def chosenOptions(parameters: RegistrationParameters, uncertainty: bool = False) -> RegistrationOptions:
+    """How the parameters ask for the registration."""
+    chosen: Any = {name: getattr(parameters, parameter) for name, parameter in OPTION_PARAMETERS.items()}
+    return RegistrationOptions(**chosen, uncertainty=uncertainty)
 
 
-def chosenRefinement(parameters: RegistrationParameters, seconds: float) -> Any:
-    """How the result is refined, in ``seconds`` at most; ``None`` if it is not."""
-    if not (parameters.refine or parameters.steer):
-        return None
-    from ..scene.registration.slice import Refinement
+def sliceInputs(parameters: RegistrationParameters) -> SliceInputs:
+    """The nodes and the slice to register; imports torch.
 
-    return Refinement(similarity=parameters.similarity, smoothness_weight=parameters.smoothnessWeight, seconds=seconds)
+    Raises:
+        ValueError: The plane does not cut the fixed volume, or something is not chosen.
+    """
+    from ..scene.registration.slice_pair import SliceInputs
+
+    return SliceInputs(plane=chosenPlane(parameters), landmarks=steeringLandmarks(parameters), **_volumes(parameters))
+
+
+def volumeInputs(parameters: RegistrationParameters) -> SliceInputs:
+    """The nodes to register as whole volumes; imports torch."""
+    from ..scene.registration.slice_pair import SliceInputs
+
+    return SliceInputs(**_volumes(parameters))
+
+
+def sliceOutputs(parameters: RegistrationParameters) -> SliceOutputs:
+    """The nodes that receive the result; imports torch."""
+    from ..scene.registration.result_nodes import SliceOutputs
+
+    return SliceOutputs(parameters.transform, parameters.warpedVolume, parameters.thisSliceOnly)
+
+
+def _volumes(parameters: RegistrationParameters) -> dict[str, Any]:
+    return {
+        "fixedVolume": parameters.fixedVolume,
+        "movingVolume": parameters.movingVolume,
+        "maskNode": parameters.mask,
+        "movingMaskNode": parameters.movingMask,
+        "initialTransform": parameters.initialTransform,
+    }

@@ -12,12 +12,14 @@ import vtk
 from slicer.i18n import tr as _
 
 from .latest_request import LatestRequestWorker
-from .live_steps import LiveSteps
+from .live_steps import LiveRequest, LiveSteps
 from .scheduling import Scheduler
 
 DEBOUNCE_MS = 5
-"""What changes the slice comes in several events at once. Of those that come later, as the wheel turns on, the newest
-wins; a longer wait would begin anew with each of them."""
+"""A change of the slice causes several events at once. Of later events, as the user scrolls on, the newest counts."""
+
+REST_MS = 400
+"""The view has to stay unchanged so long before the fast result is replaced by that of the chosen preset."""
 
 _FIRST = 200.0  # Priority above that of the panel, which no longer chooses a node that goes.
 _POINT_EVENTS = ("PointModifiedEvent", "PointAddedEvent", "PointRemovedEvent")
@@ -30,7 +32,7 @@ class LiveController(slicer.util.VTKObservationMixin):
 
     Args:
         steps: What is done in each thread.
-        shown: Told of each outcome, and the ms from the change of the slice to the finished overlay.
+        shown: Told of each result, and the ms from the change of the slice.
         problem: Told in a sentence why a slice could not be registered; the scene is as it was.
         ended: Told in a sentence that Live has stopped, because a node was deleted or the registration failed.
         scheduler: Makes the timers.
@@ -49,25 +51,23 @@ class LiveController(slicer.util.VTKObservationMixin):
         self._shown, self._problem, self._ended = shown, problem, ended
         self._worker = LatestRequestWorker(self._compute, self._show, self._fail, scheduler)
         self._timer = scheduler(DEBOUNCE_MS, self._ask)
+        self._rest = scheduler(REST_MS, self._refine)
+        self._refinable: LiveRequest | None = None  # What the rest timer waits for.
+        self._isRefining = False
         self._since = time.perf_counter()
         self._state: Any = None
         self._nodes: list[Any] = []
         self.changed()
 
     @property
-    def reason(self) -> str:
-        """Why the model was chosen."""
-        return self._steps.reason
-
-    @property
-    def modelName(self) -> str:
-        """Name or file of the model."""
-        return self._steps.modelName
-
-    @property
     def isBusy(self) -> bool:
-        """Whether something changed that is not shown yet."""
-        return self._timer.isActive() or self._worker.isBusy
+        """Whether something changed and its fast result is not shown yet."""
+        return self._timer.isActive() or (self._worker.isBusy and not self._isRefining)
+
+    @property
+    def isRefining(self) -> bool:
+        """Whether the fast result that is shown will be replaced by that of the chosen preset."""
+        return self._rest.isActive() or (self._worker.isBusy and self._isRefining)
 
     def changed(self, caller: Any = None, event: str = "") -> None:
         """Registers again if the slice, the settings or steering landmarks are no longer those of the last time."""
@@ -80,6 +80,7 @@ class LiveController(slicer.util.VTKObservationMixin):
     def stop(self) -> None:
         """Lets go of nodes, timers and the thread; what was shown stays."""
         self._timer.release()
+        self._rest.release()
         self._worker.stop()
         self.removeObservers()
 
@@ -90,6 +91,7 @@ class LiveController(slicer.util.VTKObservationMixin):
     def _restart(self) -> None:
         if not self._timer.isActive():
             self._since = time.perf_counter()
+        self._rest.stop()
         self._timer.start()
 
     def _observe(self) -> None:
@@ -124,22 +126,34 @@ class LiveController(slicer.util.VTKObservationMixin):
 
     def _ask(self) -> None:
         try:
-            self._worker.ask(self._steps.sample())
+            request = self._steps.sample()
         except (ValueError, OSError) as error:
             self._problem(str(error))
+            return
+        self._isRefining = False
+        self._worker.ask(request)
 
-    def _compute(self, request: Any) -> Any:
+    def _refine(self) -> None:
+        """Registers the slice that is shown with the chosen preset; another change of the slice cancels it."""
+        if self._refinable is not None and not self._worker.isBusy:
+            self._isRefining = True
+            self._worker.ask(self._refinable)
+
+    def _compute(self, request: LiveRequest) -> Any:
         return self._steps.compute(request, lambda: self._worker.isOvertaken)
 
-    def _show(self, request: Any, registration: Any) -> None:
+    def _show(self, request: LiveRequest, registration: Any) -> None:
         try:
-            outcome = self._steps.show(request, registration)
-        except ValueError as error:
+            result = self._steps.show(request, registration)
+            self._refinable = None if self._isRefining else self._steps.refined(request)
+        except (ValueError, OSError) as error:
             self._problem(str(error))
             return
-        self._shown(outcome, 1000 * (time.perf_counter() - self._since))
+        if self._refinable is not None and not self._timer.isActive():
+            self._rest.start()
+        self._shown(result, 1000 * (time.perf_counter() - self._since))
 
-    def _fail(self, request: Any, error: BaseException) -> None:
+    def _fail(self, request: LiveRequest, error: BaseException) -> None:
         if isinstance(error, ValueError):
             self._problem(str(error))
         else:

@@ -1,10 +1,10 @@
-"""What Live does with one slice: reads it from the scene, registers it, puts the result into the scene."""
+"""What Live does with one slice: samples it from the scene, registers it, puts the result into the scene."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import slicer.util
@@ -12,56 +12,55 @@ import slicer.util
 from ..scene.geometry.planes import localIjkToRas
 from ..scene.geometry.result_transform import initialTransformOf
 from ..scene.landmarks.markups import labelledPositions
+from ..scene.options import AUTOMATIC, RegistrationOptions
 from . import inputs
-from .choices import AUTOMATIC, TRUST
+from .choices import TRUST
 from .device_fallback import DeviceFallback
 from .parameters import RegistrationParameters
 
-ModelChooser = Callable[[Any, Any], tuple[str, str]]
-"""From a fixed and a moving volume to the name or file of a model and the reason."""
-
-_REFINE_SECONDS = 0.4  # While a landmark is dragged, the answer is worth more than the last bit of fit.
-_NOTHING: tuple[Any, Any, tuple[str, ...]] = (None, None, ())
-"""Of a pre-alignment: what it holds for, its matrix, and what it did in words."""
+_UNKNOWN: tuple[Any, Any, tuple[str, ...]] = (None, None, ())
+"""Of a pre-alignment: what it was computed for, its matrix, and its notes."""
 
 
-class LiveRequest(NamedTuple):
-    """All that the network needs for one slice, taken from the scene; and whether it has to do without the GPU."""
+@dataclass(frozen=True)
+class LiveRequest:
+    """All that the registration of one slice needs, without any node of the scene in use.
+
+    Attributes:
+        pair: The sampled slices, ``SlicePair``.
+        images: The same as the pipeline takes them, ``ImagePair``.
+        models: Admissible models.
+        modelKey: What the choice of the model depends on.
+        options: How the slice is registered.
+    """
 
     pair: Any
-    model: Any
-    settings: dict[str, Any]
-    onCpuInstead: bool
+    images: Any
+    models: Any
+    modelKey: tuple[Any, ...]
+    options: RegistrationOptions
 
 
 class LiveSteps:
-    """What Live does with the scene before and after the network, and with the network between them.
+    """What Live does with the scene before and after the registration, and the registration between them.
 
     Args:
         parameters: What to register; may change meanwhile.
-        chooseModel: Asked where the parameters leave the model to it.
         device: Runs the registration.
     """
 
-    def __init__(self, parameters: RegistrationParameters, chooseModel: ModelChooser, device: DeviceFallback) -> None:
-        self._parameters, self._chooseModel, self._device = parameters, chooseModel, device
-        self._model: tuple[str, Any] = ("", None)
-        self._choice: tuple[Any, str] = (None, "")
-        self._prealigned = _NOTHING
+    def __init__(self, parameters: RegistrationParameters, device: DeviceFallback) -> None:
+        self._parameters, self._device = parameters, device
+        self._choice: tuple[Any, str, str] = (None, "", "")  # What the model was chosen for, its name, the reason.
+        self._prealigned = _UNKNOWN
         self._fullDevice = ""
-        self.reason = ""
-
-    @property
-    def modelName(self) -> str:
-        """Name or file of the model in use."""
-        return self._model[0]
 
     def forget(self) -> None:
         """Drops the pre-alignment, because a mask or a transform changed."""
-        self._prealigned = _NOTHING
+        self._prealigned = _UNKNOWN
 
     def nodes(self) -> list[Any]:
-        """What is followed; Live ends when one of them is deleted."""
+        """What is observed; Live ends when one of them is deleted."""
         p = self._parameters
         chosen = [p.sliceView, p.fixedVolume, p.movingVolume, p.mask, p.movingMask]
         parents = [
@@ -71,103 +70,67 @@ class LiveSteps:
         return [node for node in (*chosen, *parents, *(inputs.steeringLandmarks(p) or ())) if node]
 
     def state(self) -> tuple[Any, ...]:
-        """What the outcome depends on; as long as it stays the same there is nothing to do."""
+        """All that the result depends on; while it is equal, there is nothing to do."""
         p = self._parameters
-        settings = (p.model, p.device, p.thisSliceOnly, p.prealignment, p.refine, p.similarity, p.smoothnessWeight)
         points = [tuple(labelledPositions(node)) for node in inputs.steeringLandmarks(p) or ()]
         view = None if p.sliceView is None else slicer.util.arrayFromVTKMatrix(p.sliceView.GetSliceToRAS()).tobytes()
-        shows = (p.overlay == TRUST, p.initialTransform)
-        return (view, settings, shows, tuple(points), tuple(self.nodes()), self._voxels())
-
-    def _voxels(self) -> tuple[Any, ...]:
-        """What changes with the voxels of the volumes and with the place of their grid."""
-        volumes = [node for node in self.nodes() if node.IsA("vtkMRMLVolumeNode") and node.GetImageData()]
-        scalars = [volume.GetImageData().GetPointData().GetScalars() for volume in volumes]
-        times = [0 if array is None else array.GetMTime() for array in scalars]
-        return (*times, *(localIjkToRas(volume).tobytes() for volume in volumes))
+        shown = (p.thisSliceOnly, p.initialTransform)
+        return (view, self._options(), shown, tuple(points), tuple(self.nodes()), self._voxels())
 
     def sample(self) -> LiveRequest:
-        """Takes the slice out of the scene; in the main thread.
+        """Samples the slice from the scene; in the main thread.
+
+        The request is for the fast preset, whatever is chosen; see ``refined``.
 
         Raises:
             OSError: The model cannot be read.
             ValueError: Something does not fit, such as a view that shows no slice of the volume.
         """
-        from ..scene.registration.slice_pair import landmarksInPlane
+        from ..scene.registration.slice import underInitialTransform
 
-        p = self._parameters
-        inputs.check(p)
-        with inputs.initialTransformSet(p):
-            pair = self._pair()
-            lists = inputs.steeringLandmarks(p)
-            points = landmarksInPlane(pair, *lists)[0] if lists else None
-            model = self._chosenModel()
-        onCpuInstead = p.device == self._fullDevice
-        settings = {
-            "device": "cpu" if onCpuInstead else p.device,
-            "refinement": inputs.chosenRefinement(p, _REFINE_SECONDS),
-            "landmarks": points,
-            "trust": p.overlay == TRUST,
-        }
-        return LiveRequest(pair, model, settings, onCpuInstead)
+        inputs.check(self._parameters)
+        chosen, options = inputs.sliceInputs(self._parameters), self._options()
+        if options.device == self._fullDevice:
+            options = replace(options, device="cpu")
+        with underInitialTransform(chosen):
+            pair, images = self._sampled(chosen)
+        key = self._modelKey()
+        return LiveRequest(pair, images, self._models(pair, options, key), key, replace(options, preset="fast"))
 
-    def _pair(self) -> Any:
-        """Both slices, pre-aligned as on the first slice while images, placement and orientation stay the same."""
-        from ..scene.registration.slice_pair import samplePair
-
-        p, plane = self._parameters, inputs.chosenPlane(self._parameters)
-        key = (p.prealignment, self.nodes(), self._voxels(), plane.ijkToRas[:3, :3].tobytes())
-        known, placement, remarks = self._prealigned
-        pair = samplePair(
-            p.fixedVolume,
-            p.movingVolume,
-            plane=plane,
-            maskNode=p.mask,
-            movingMaskNode=p.movingMask,
-            prealignment=p.prealignment if known != key else "none" if placement is None else placement,
+    def refined(self, request: LiveRequest) -> LiveRequest | None:
+        """The same slice with the chosen preset; ``None`` if that is the fast one."""
+        preset = self._options().preset
+        if preset == "fast":
+            return None
+        return replace(
+            request,
+            models=self._models(request.pair, request.options, request.modelKey),
+            options=replace(request.options, preset=preset),
         )
-        if known == key:
-            return replace(pair, remarks=remarks)
-        if p.prealignment != "none" and min(np.ptp(pair.fixed.pixels), np.ptp(pair.moving.pixels)) > 0:
-            self._prealigned = (key, pair.prealignmentMatrix, pair.remarks)
-        return pair
-
-    def _chosenModel(self) -> Any:
-        """The model, chosen and read once for the images."""
-        from ..scene.registration.slice import openModel
-
-        p = self._parameters
-        key = (p.model, p.fixedVolume, p.movingVolume, p.fixedVolume.GetName(), p.movingVolume.GetName())
-        key += self._voxels()
-        if self._choice[0] != key:
-            name, self.reason = (
-                self._chooseModel(p.fixedVolume, p.movingVolume) if p.model == AUTOMATIC else (p.model, "")
-            )
-            self._choice = (key, name)
-        if self._model[0] != self._choice[1]:
-            self._model = (self._choice[1], openModel(self._choice[1]))
-        return self._model[1]
 
     def compute(self, request: LiveRequest, isOvertaken: Callable[[], bool]) -> Any:
-        """Runs the network; in the other thread.
+        """Registers the slice; in the other thread.
 
         Raises:
-            Cancelled: A newer slice waits.
+            Cancelled: A newer request waits.
         """
-        from ..scene.registration.slice import Cancelled, registerPair
+        from ..scene.registration.slice import Cancelled, run
 
-        def progress(step: str, share: float) -> None:
+        def progress(stage: str, share: float) -> None:
             if isOvertaken():
                 raise Cancelled
 
-        result = self._device.run(registerPair, request.pair, request.model, progress=progress, **request.settings)
+        result = self._device.run(
+            lambda options: run(request.images, request.models, options, progress), request.options
+        )
         if self._device.usedCpu:  # The next slice would not fit either, and finding out takes long.
-            self._fullDevice = request.settings["device"]
-        self._device.usedCpu |= request.onCpuInstead
+            self._fullDevice = request.options.device
+        elif self._fullDevice and self._fullDevice == self._parameters.device:
+            self._device.usedCpu = True
         return result
 
     def show(self, request: LiveRequest, registration: Any) -> Any:
-        """Puts the outcome into the scene; in the main thread.
+        """Puts the result into the scene; in the main thread.
 
         Raises:
             ValueError: A node was deleted meanwhile, or the output cannot be used.
@@ -177,11 +140,60 @@ class LiveSteps:
         p = self._parameters
         inputs.check(p)
         inputs.releaseOtherOutputs(p)
-        checkOutputNodes(request.pair, p.transform, p.warpedVolume)
-        outcome = showSliceResult(request.pair, registration, p.transform, p.warpedVolume, p.thisSliceOnly, exact=False)
-        if (p.transform, p.warpedVolume) != (
-            outcome.transformNode,
-            outcome.warpedVolume,
-        ):  # A change updates the panel.
-            p.transform, p.warpedVolume = outcome.transformNode, outcome.warpedVolume
-        return outcome
+        outputs = inputs.sliceOutputs(p)
+        checkOutputNodes(request.pair, outputs)
+        registration = self._withReason(request, registration)
+        result = showSliceResult(request.pair, registration, outputs, exact=False)
+        if (p.transform, p.warpedVolume) != (result.transformNode, result.warpedVolume):  # A change updates the panel.
+            p.transform, p.warpedVolume = result.transformNode, result.warpedVolume
+        return result
+
+    def _options(self) -> RegistrationOptions:
+        return inputs.chosenOptions(self._parameters, uncertainty=self._parameters.overlay == TRUST)
+
+    def _voxels(self) -> tuple[Any, ...]:
+        """What changes with the voxels of the volumes and with the position of their grid."""
+        volumes = [node for node in self.nodes() if node.IsA("vtkMRMLVolumeNode") and node.GetImageData()]
+        scalars = [volume.GetImageData().GetPointData().GetScalars() for volume in volumes]
+        times = [0 if array is None else array.GetMTime() for array in scalars]
+        return (*times, *(localIjkToRas(volume).tobytes() for volume in volumes))
+
+    def _sampled(self, chosen: Any) -> tuple[Any, Any]:
+        """Both slices, pre-aligned as on the first slice while images, transforms and orientation stay the same."""
+        from ..scene.registration.slice import prealign
+        from ..scene.registration.slice_pair import SliceSource
+
+        options = self._options()
+        kind = options.prealignment if options.transform == "deformable" else options.transform
+        key = (kind, self.nodes(), self._voxels(), chosen.plane.ijkToRas[:3, :3].tobytes())
+        known, matrix, notes = self._prealigned
+        if known == key:
+            source = SliceSource(chosen, matrix)
+            images = source.sample(None)
+            return source.pair, replace(images, notes=(*images.notes, *notes))
+        source = SliceSource(chosen)
+        images = prealign(source, options)
+        if kind != "none" and min(np.ptp(source.pair.fixed.pixels), np.ptp(source.pair.moving.pixels)) > 0:
+            self._prealigned = (key, images.prealignment, images.notes[-1:])
+        return source.pair, images
+
+    def _modelKey(self) -> tuple[Any, ...]:
+        p = self._parameters
+        return (p.model, p.freeModelsOnly, p.fixedVolume, p.movingVolume, *self._voxels())
+
+    def _models(self, pair: Any, options: RegistrationOptions, key: tuple[Any, ...]) -> Any:
+        """The model that was chosen for the volumes, or all that are admissible, before the first result."""
+        from ..scene.registration.candidate_models import modelsFor
+
+        known, name, _reason = self._choice
+        return modelsFor(pair, replace(options, model=name) if known == key else options)
+
+    def _withReason(self, request: LiveRequest, registration: Any) -> Any:
+        """The result with the reason for its model, which is known from the first slice."""
+        known, name, reason = self._choice
+        if request.options.model != AUTOMATIC:
+            return registration
+        if known == request.modelKey and name == registration.model:
+            return replace(registration, model_reason=reason)
+        self._choice = (request.modelKey, registration.model, registration.model_reason)
+        return registration

@@ -5,13 +5,40 @@ from typing import Annotated, Any
 import slicer
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
-from .choices import AUTOMATIC, DEFORMATIONS, IN_VIEW, ORIENTATIONS, OVERLAYS, PREALIGNMENTS, SIMILARITIES, TRUST
+from ..scene.options import RegistrationOptions
+from .choices import (
+    DEFORMATIONS,
+    IN_VIEW,
+    ORIENTATIONS,
+    OVERLAYS,
+    PREALIGNMENTS,
+    PRESETS,
+    SIMILARITIES,
+    TRANSFORM_TYPES,
+    TRUST,
+)
+
+_DEFAULT = RegistrationOptions()
+
+OPTION_PARAMETERS = {
+    "transform": "transformType",
+    "preset": "preset",
+    "model": "model",
+    "prealignment": "prealignment",
+    "similarity": "similarity",
+    "smoothness_weight": "smoothnessWeight",
+    "free_models_only": "freeModelsOnly",
+    "device": "device",
+}
+"""Name of each option of a registration, and of the parameter that holds it."""
 
 FORMER_NAMES = {"confined": "thisSliceOnly", "errorTable": "treTable"}
 """Names that parameters had in scenes of earlier versions, with today's names."""
 
-FORMER_VALUES = {"overlay": {"Trust": TRUST}}
+FORMER_VALUES = {"overlay": {"Trust": TRUST}, "model": {"Automatic": _DEFAULT.model}}
 """Values that parameters had in scenes of earlier versions, with today's values."""
+
+_REFINE = "refine"  # Whether there was an instance optimisation, before there were presets.
 
 
 @parameterNodeWrapper
@@ -24,15 +51,16 @@ class RegistrationParameters:
         sliceSource: A view, or an orientation and an index.
         sliceView: The view.
         sliceIndex: Of the fixed slice, from 0.
-        model: Name or file, or ``AUTOMATIC``.
+        model: Name or file, or ``"auto"``.
         mask: Segmentation or labelmap of the region of interest in the fixed image.
         movingMask: The same in the moving image.
         initialTransform: Becomes the parent of the moving volume before the registration.
         prealignment: Linear in-plane alignment before the network.
-        refine: Instance optimisation of this pair.
+        preset: Network alone, with instance optimisation, or all that helps.
+        transformType: Linear alignment in the plane only, or deformable.
+        freeModelsOnly: Never choose a model for research use only.
         similarity: Measure that the optimisation maximises.
         smoothnessWeight: Weight of the regularisation, relative to the default.
-        refineSeconds: Time limit of the optimisation, s.
         steer: Landmarks constrain the deformation.
         overlay: How the two images are combined in the slice view.
         blend: Opacity of the moving image, 0..1.
@@ -56,15 +84,16 @@ class RegistrationParameters:
     sliceSource: Annotated[str, Choice([IN_VIEW, *ORIENTATIONS])] = IN_VIEW
     sliceView: slicer.vtkMRMLSliceNode
     sliceIndex: int = 0
-    model: str = AUTOMATIC
+    preset: Annotated[str, Choice(PRESETS)] = _DEFAULT.preset
+    model: str = _DEFAULT.model
+    freeModelsOnly: bool = _DEFAULT.free_models_only
     mask: slicer.vtkMRMLNode
     movingMask: slicer.vtkMRMLNode
     initialTransform: slicer.vtkMRMLTransformNode
-    prealignment: Annotated[str, Choice(PREALIGNMENTS)] = "auto"
-    refine: bool = False
-    similarity: Annotated[str, Choice(SIMILARITIES)] = "auto"
-    smoothnessWeight: Annotated[float, WithinRange(0.05, 5.0)] = 1.0
-    refineSeconds: Annotated[float, WithinRange(0.5, 60.0)] = 10.0
+    prealignment: Annotated[str, Choice(PREALIGNMENTS)] = _DEFAULT.prealignment
+    transformType: Annotated[str, Choice(TRANSFORM_TYPES)] = _DEFAULT.transform
+    similarity: Annotated[str, Choice(SIMILARITIES)] = _DEFAULT.similarity
+    smoothnessWeight: Annotated[float, WithinRange(0.05, 5.0)] = _DEFAULT.smoothness_weight
     steer: bool = False
     overlay: Annotated[str, Choice(OVERLAYS)] = "Blend"
     blend: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
@@ -79,7 +108,7 @@ class RegistrationParameters:
     movingLandmarks: slicer.vtkMRMLMarkupsFiducialNode
     treTable: slicer.vtkMRMLTableNode
     sequence: slicer.vtkMRMLSequenceNode
-    device: str = "auto"
+    device: str = _DEFAULT.device
     thisSliceOnly: bool = True
 
 
@@ -99,6 +128,9 @@ def _renameFormer(node: slicer.vtkMRMLScriptedModuleNode) -> None:
         if node.GetNodeReferenceID(former):
             node.SetNodeReferenceID(name, node.GetNodeReferenceID(former))
             node.RemoveNodeReferenceIDs(former)
+    if node.HasParameter(_REFINE):
+        node.SetParameter("preset", "standard" if node.GetParameter(_REFINE) == "True" else "fast")
+        node.UnsetParameter(_REFINE)
     for name, values in FORMER_VALUES.items():
         if node.GetParameter(name) in values:
             node.SetParameter(name, values[node.GetParameter(name)])

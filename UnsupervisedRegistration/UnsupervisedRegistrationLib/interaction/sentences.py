@@ -9,16 +9,20 @@ from slicer.i18n import tr as _
 from ..scene.landmarks.tre_table import TreTable
 
 
-def describeStep(step: str) -> str:
-    """The name of a step of the registration as a person reads it."""
+def describeStage(stage: str) -> str:
+    """The name of a stage of the registration as a person reads it."""
     return {
+        "prealign": _("Pre-aligning the images"),
+        "choose the model": _("Choosing the model"),
         "prepare": _("Preparing the images"),
+        "match intensities": _("Matching the intensities"),
         "network": _("Registering"),
-        "refine": _("Refining"),
-        "trust": _("Estimating the error"),
+        "optimise": _("Optimising"),
         "warp": _("Warping"),
+        "compare": _("Comparing"),
+        "uncertainty": _("Estimating the error"),
         "measure": _("Measuring"),
-    }.get(step, step)
+    }.get(stage, stage)
 
 
 def describeTime(milliseconds: float) -> str:
@@ -38,3 +42,23 @@ def statusSentence(result: Any, tre: TreTable | None, usedCpuInstead: bool) -> s
     )
     remark = _("The memory of the GPU was too small, so the CPU was used.")
     return f"{sentence} {remark}" if usedCpuInstead else sentence
+
+
+def describePlan(registration: Any) -> str:
+    """One line about what was done to the images, and why the model was chosen; ends with the licence of the model."""
+    plan = registration.plan
+    phrases = [
+        _("pre-aligned") if registration.prealignment is not None else "",
+        _("half resolution first") if plan.half_resolution_first else "",
+        _("intensities matched") if any(plan.match_intensities) else "",
+        _("flip ensemble") if plan.flip_ensemble else "",
+        _("model {reason}").format(reason=registration.model_reason or registration.model),
+        _("{count} levels optimised").format(count=len(plan.optimisation.iterations))
+        if plan.optimisation
+        else _("no optimisation"),
+        _("licence of the model: {licence}").format(licence=registration.licence) if registration.licence else "",
+    ]
+    if plan.transform != "deformable":
+        phrases = [_("{kind} alignment in the plane only").format(kind=plan.transform)]
+    line = "; ".join(phrase for phrase in phrases if phrase)
+    return f"{line[:1].upper()}{line[1:]}."

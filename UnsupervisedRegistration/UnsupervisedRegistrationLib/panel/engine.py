@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..scene.options import RegistrationOptions
+
 
 class SceneEngine:
     """Registers nodes of the scene; see ``logic.RegistrationEngine``."""
 
-    def registerSlice(self, fixedVolume: Any, movingVolume: Any, **settings: Any) -> Any:
+    def registerSlice(self, inputs: Any, options: RegistrationOptions, outputs: Any, progress: Any) -> Any:
         """See ``scene.registration.slice.registerSlice``."""
         from ..scene.registration.slice import registerSlice
 
-        return registerSlice(fixedVolume, movingVolume, **settings)
+        return registerSlice(inputs, options, outputs, progress)
 
-    def registerVolume(self, fixedVolume: Any, movingVolume: Any, **settings: Any) -> Any:
+    def registerVolume(
+        self, inputs: Any, slices: Any, options: RegistrationOptions, outputs: Any, progress: Any
+    ) -> Any:
         """See ``scene.registration.volume.registerVolume``."""
         from ..scene.registration.volume import registerVolume
 
-        return registerVolume(fixedVolume, movingVolume, **settings)
+        return registerVolume(inputs, slices, options, outputs, progress)
 
-    def registerSequence(self, sequenceNode: Any, **settings: Any) -> Any:
+    def registerSequence(self, sequenceNode: Any, plane: Any, options: RegistrationOptions, progress: Any) -> Any:
         """See ``scene.registration.sequence.registerSequence``."""
         from ..scene.registration.sequence import registerSequence
 
-        return registerSequence(sequenceNode, **settings)
-
-    def chooseModel(self, fixedVolume: Any, movingVolume: Any) -> tuple[str, str]:
-        """See ``scene.registration.model_choice.chooseModel``."""
-        from ..scene.registration.model_choice import chooseModel
-
-        return chooseModel(fixedVolume, movingVolume)
+        return registerSequence(sequenceNode, plane, options, progress=progress)
 
     def addForegroundMask(self, volumeNode: Any) -> Any:
         """See ``scene.registration.foreground_mask.addForeground``."""

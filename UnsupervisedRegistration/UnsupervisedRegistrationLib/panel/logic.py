@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import slicer
 from slicer.i18n import tr as _
 
-from ..interaction import inputs
-from ..interaction.choices import AUTOMATIC
+from ..interaction import inputs, sentences
 from ..interaction.device_fallback import DeviceFallback
-from ..interaction.parameters import RegistrationParameters
-from ..interaction.sentences import statusSentence
+from ..interaction.parameters import OPTION_PARAMETERS, RegistrationParameters
 from ..scene.history.result_history import storeResult
 from ..scene.landmarks.pairing import pairLandmarks
+from ..scene.options import RegistrationOptions
 from .engine import SceneEngine
 from .pytorch import PyTorchExtension
 
-_OPTIMISATION = ("similarity", "smoothnessWeight", "refineSeconds")  # Parameters that count where a result is refined.
+if TYPE_CHECKING:
+    from ..scene.geometry.planes import SlicePlane
+    from ..scene.registration.result_nodes import SliceOutputs
+    from ..scene.registration.volume import VolumeSlices
 
 
 class PyTorchProvider(Protocol):
@@ -30,28 +32,26 @@ class PyTorchProvider(Protocol):
 class RegistrationEngine(Protocol):
     """Registers nodes of the scene."""
 
-    def registerSlice(self, fixedVolume: Any, movingVolume: Any, **settings: Any) -> Any:
+    def registerSlice(self, inputs: Any, options: RegistrationOptions, outputs: Any, progress: Any) -> Any:
         """Registers a slice of one volume to a slice of another."""
 
-    def registerVolume(self, fixedVolume: Any, movingVolume: Any, **settings: Any) -> Any:
+    def registerVolume(
+        self, inputs: Any, slices: Any, options: RegistrationOptions, outputs: Any, progress: Any
+    ) -> Any:
         """Registers many slices as one transform."""
 
-    def registerSequence(self, sequenceNode: Any, **settings: Any) -> Any:
+    def registerSequence(self, sequenceNode: Any, plane: Any, options: RegistrationOptions, progress: Any) -> Any:
         """Registers the frames of a sequence to the first."""
-
-    def chooseModel(self, fixedVolume: Any, movingVolume: Any) -> tuple[str, str]:
-        """Returns the name or file of the model for two volumes, and the reason."""
 
     def addForegroundMask(self, volumeNode: Any) -> Any:
         """Adds a labelmap of the region where a volume shows the patient."""
 
 
 class Applied(NamedTuple):
-    """What Apply gives: the result, a sentence about it, and why its model was chosen."""
+    """What Apply gives: the result and a sentence about it."""
 
     result: Any
     sentence: str
-    reason: str
 
 
 class RegistrationLogic:
@@ -81,13 +81,25 @@ class RegistrationLogic:
         """
         self._pytorch.require()
 
-    def register(self, fixedVolume: Any, movingVolume: Any, **settings: Any) -> Any:
+    def register(
+        self,
+        fixedVolume: Any,
+        movingVolume: Any,
+        options: RegistrationOptions | None = None,
+        outputs: SliceOutputs | None = None,
+        progress: Any = None,
+        **inputNodes: Any,
+    ) -> Any:
         """Registers a slice of ``movingVolume`` to one of ``fixedVolume``.
 
         Args:
             fixedVolume: Stays where it is.
             movingVolume: Gets the new transform as its parent.
-            **settings: See ``scene.registration.slice.registerSlice``: ``plane``, ``model``, ``device``, ..
+            options: How; by default ``RegistrationOptions()``.
+            outputs: Nodes that receive the result; by default new ones.
+            progress: Called with the stage that begins and the share of the work that is done, 0..1.
+            **inputNodes: ``plane``, ``movingOffset``, ``maskNode``, ``movingMaskNode``, ``landmarks``,
+                ``initialTransform``; see ``scene.registration.slice_pair.SliceInputs``.
 
         Returns:
             ``SliceRegistration`` with ``transformNode``, ``warpedVolume`` and the measures.
@@ -97,17 +109,59 @@ class RegistrationLogic:
             ValueError: Something does not fit; the sentence says what.
         """
         self.requireTorch()
-        return self.device.run(self._engine.registerSlice, fixedVolume, movingVolume, **settings)
+        from ..scene.registration.slice_pair import SliceInputs
 
-    def registerVolume(self, fixedVolume: Any, movingVolume: Any, **settings: Any) -> Any:
-        """Registers all slices of a volume, or a range; see ``scene.registration.volume`` and ``register``."""
-        self.requireTorch()
-        return self.device.run(self._engine.registerVolume, fixedVolume, movingVolume, **settings)
+        chosen = SliceInputs(fixedVolume, movingVolume, **inputNodes)
+        return self._register(chosen, options or RegistrationOptions(), outputs, progress)
 
-    def registerSequence(self, sequenceNode: Any, **settings: Any) -> Any:
-        """Registers the frames of a sequence to the first; see ``scene.registration.sequence`` and ``register``."""
+    def registerVolume(
+        self,
+        fixedVolume: Any,
+        movingVolume: Any,
+        slices: VolumeSlices | None = None,
+        options: RegistrationOptions | None = None,
+        progress: Any = None,
+        **inputNodes: Any,
+    ) -> Any:
+        """Registers all slices of a volume, or a range, as one transform in a new node; see ``register``.
+
+        Args:
+            fixedVolume: Stays where it is.
+            movingVolume: Gets the new transform as its parent.
+            slices: Orientation and range, see ``scene.registration.volume``; by default all axial slices.
+            options: How; by default ``RegistrationOptions()``.
+            progress: See ``register``.
+            **inputNodes: See ``register``.
+        """
         self.requireTorch()
-        return self.device.run(self._engine.registerSequence, sequenceNode, **settings)
+        from ..scene.registration.slice_pair import SliceInputs
+
+        chosen = SliceInputs(fixedVolume, movingVolume, **inputNodes)
+        return self._registerVolume(chosen, slices, options or RegistrationOptions(), None, progress)
+
+    def registerSequence(
+        self,
+        sequenceNode: Any,
+        plane: SlicePlane | None = None,
+        options: RegistrationOptions | None = None,
+        progress: Any = None,
+    ) -> Any:
+        """Registers a slice of each frame of a sequence to the first frame.
+
+        Args:
+            sequenceNode: Of volumes.
+            plane: In the first frame; by default its middle slice.
+            options: How; by default ``RegistrationOptions()``.
+            progress: See ``register``.
+
+        Returns:
+            ``SequenceRegistration`` with ``transformSequence``.
+        """
+        self.requireTorch()
+        return self.device.run(
+            lambda chosen: self._engine.registerSequence(sequenceNode, plane, chosen, progress),
+            options or RegistrationOptions(),
+        )
 
     def apply(self, parameters: RegistrationParameters, progress: Any = None) -> Applied:
         """Registers the chosen slice, measures the landmarks, and keeps the result.
@@ -117,51 +171,42 @@ class RegistrationLogic:
             ValueError: Something does not fit; the scene is as it was.
         """
         inputs.check(parameters)
+        self.requireTorch()
         steering = inputs.steeringLandmarks(parameters)
         if steering:  # Refused before anything is computed.
             pairLandmarks(*steering)
-        applied = self._apply(
-            parameters,
-            self.register,
-            plane=inputs.chosenPlane(parameters),
-            refinement=inputs.chosenRefinement(parameters, parameters.refineSeconds),
-            landmarks=steering,
-            trust=True,
-            progress=progress,
-        )
-        if inputs.landmarkErrors(parameters, applied.result.transformNode) and not parameters.treTable:
+        inputs.releaseOtherOutputs(parameters)
+        chosen, outputs = inputs.sliceInputs(parameters), inputs.sliceOutputs(parameters)
+        result = self._register(chosen, inputs.chosenOptions(parameters, uncertainty=True), outputs, progress)
+        applied = self._keepApplied(parameters, result, steered=steering is not None)
+        if inputs.landmarkErrors(parameters, result.transformNode) and not parameters.treTable:
             parameters.treTable = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark TRE")
         return applied
 
     def applyVolume(self, parameters: RegistrationParameters, first: int, last: int, progress: Any = None) -> Applied:
         """Registers the slices ``first`` to ``last`` of the chosen orientation as one transform; see ``apply``."""
         inputs.check(parameters)
-        applied = self._apply(
-            parameters,
-            self.registerVolume,
-            orientation=inputs.chosenOrientation(parameters),
-            sliceRange=(first, last),
-            progress=progress,
-        )
-        if not (parameters.refine or parameters.steer):
+        self.requireTorch()
+        from ..scene.registration.volume import VolumeSlices
+
+        inputs.releaseOtherOutputs(parameters)
+        chosen, outputs = inputs.volumeInputs(parameters), inputs.sliceOutputs(parameters)
+        slices = VolumeSlices(inputs.chosenOrientation(parameters), (first, last))
+        result = self._registerVolume(chosen, slices, inputs.chosenOptions(parameters), outputs, progress)
+        applied = self._keepApplied(parameters, result, steered=False)
+        if not parameters.steer:
             return applied
-        remark = _("Whole volumes are not refined, and landmarks do not constrain them.")
+        remark = _("Landmarks do not guide the registration of whole volumes.")
         return applied._replace(sentence=f"{applied.sentence} {remark}")
 
     def applySequence(self, parameters: RegistrationParameters, progress: Any = None) -> str:
         """Registers each frame of the chosen sequence to its first, and says what was made."""
         inputs.checkSequence(parameters)
-        sequence = parameters.sequence
-        self.requireTorch()
-        from ..scene.registration.sequence import framesOf
-
-        first, second, *_others = framesOf(sequence)
-        model, reason = self._chosenModel(parameters, first, second)
-        transforms = self.registerSequence(sequence, model=model, device=parameters.device, progress=progress)
+        done = self.registerSequence(parameters.sequence, None, inputs.chosenOptions(parameters), progress)
         sentence = _("'{name}' holds a transform for each of the {count} frames.").format(
-            name=transforms.GetName(), count=transforms.GetNumberOfDataNodes()
+            name=done.transformSequence.GetName(), count=done.transformSequence.GetNumberOfDataNodes()
         )
-        return " ".join(text for text in (sentence, reason) if text)
+        return f"{sentence} {sentences.describePlan(done.result)}"
 
     def addForegroundMask(self, parameters: RegistrationParameters, moving: bool) -> Any:
         """Adds a labelmap of where the fixed or the moving volume shows the patient, and chooses it as the mask.
@@ -178,20 +223,14 @@ class RegistrationLogic:
         setattr(parameters, "movingMask" if moving else "mask", mask)
         return mask
 
-    def chooseModel(self, fixedVolume: Any, movingVolume: Any) -> tuple[str, str]:
-        """Name or file of the model for two volumes, and the reason."""
-        return self._engine.chooseModel(fixedVolume, movingVolume)
-
-    def keep(self, parameters: RegistrationParameters, result: Any, model: str, refined: bool, steered: bool) -> str:
+    def keep(self, parameters: RegistrationParameters, result: Any, steered: bool) -> str:
         """Adds a result to the list of results, and says so."""
         masks = {"mask": parameters.mask, "moving mask": parameters.movingMask}
         settings = {
-            "model": model,
+            **{parameter: getattr(parameters, parameter) for parameter in OPTION_PARAMETERS.values()},
+            "model": result.registration.model if parameters.model == RegistrationOptions().model else parameters.model,
             "device": result.registration.device,
-            "refined": refined,
             "steered": steered,
-            "prealignment": parameters.prealignment,
-            **({name: getattr(parameters, name) for name in _OPTIMISATION} if refined else {}),
             **{name: node.GetName() for name, node in masks.items() if node},
         }
         errors = inputs.landmarkErrors(parameters, result.transformNode)
@@ -201,31 +240,20 @@ class RegistrationLogic:
     def describe(self, parameters: RegistrationParameters, result: Any) -> str:
         """One sentence about a result."""
         errors = inputs.landmarkErrors(parameters, result.transformNode)
-        return statusSentence(result, errors, self.device.usedCpu)
+        return sentences.statusSentence(result, errors, self.device.usedCpu)
 
-    def _chosenModel(self, parameters: RegistrationParameters, fixed: Any, moving: Any) -> tuple[str, str]:
-        return self.chooseModel(fixed, moving) if parameters.model == AUTOMATIC else (parameters.model, "")
+    def _register(self, chosen: Any, options: RegistrationOptions, outputs: Any, progress: Any) -> Any:
+        return self.device.run(lambda used: self._engine.registerSlice(chosen, used, outputs, progress), options)
 
-    def _apply(self, parameters: RegistrationParameters, register: Any, **settings: Any) -> Applied:
-        """Registers by one of the scripting functions, with what all of them take from the parameters."""
-        self.requireTorch()
-        inputs.releaseOtherOutputs(parameters)
-        with inputs.initialTransformSet(parameters):
-            model, reason = self._chosenModel(parameters, parameters.fixedVolume, parameters.movingVolume)
-            result = register(
-                parameters.fixedVolume,
-                parameters.movingVolume,
-                model=model,
-                maskNode=parameters.mask,
-                movingMaskNode=parameters.movingMask,
-                prealignment=parameters.prealignment,
-                transformNode=parameters.transform,
-                warpedVolume=parameters.warpedVolume,
-                device=parameters.device,
-                thisSliceOnly=parameters.thisSliceOnly,
-                **settings,
-            )
+    def _registerVolume(
+        self, chosen: Any, slices: Any, options: RegistrationOptions, outputs: Any, progress: Any
+    ) -> Any:
+        return self.device.run(
+            lambda used: self._engine.registerVolume(chosen, slices, used, outputs, progress), options
+        )
+
+    def _keepApplied(self, parameters: RegistrationParameters, result: Any, steered: bool) -> Applied:
+        """Chooses the outputs of a result, adds it to the results, and describes it."""
         parameters.transform, parameters.warpedVolume = result.transformNode, result.warpedVolume
-        refined, steered = (settings.get(name) is not None for name in ("refinement", "landmarks"))
-        self.keep(parameters, result, model, refined, steered)
-        return Applied(result, self.describe(parameters, result), reason)
+        self.keep(parameters, result, steered)
+        return Applied(result, self.describe(parameters, result))

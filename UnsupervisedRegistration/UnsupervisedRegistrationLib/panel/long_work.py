@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..interaction import inputs
-from ..interaction.sentences import describeStep
+from ..interaction.sentences import describeStage
 from .sections.section import connect
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class LongWork:
 
             self._setBusy(True)
             try:
-                return job(lambda step, share: self.showProgress(step, share))
+                return job(lambda stage, share: self.showProgress(stage, share))
             except Cancelled:
                 self._panel.say(_("Cancelled; everything is as it was."))
             finally:
@@ -72,7 +72,7 @@ class LongWork:
         """Ends the job at its next step."""
         self._cancelled = True
 
-    def showProgress(self, step: str, share: float) -> None:
+    def showProgress(self, stage: str, share: float) -> None:
         """Shows the step that begins and the time left.
 
         Raises:
@@ -83,7 +83,7 @@ class LongWork:
 
         left = (time.monotonic() - self._began) * (1 - share) / share if share else 0.0
         self._ui.progressBar.value = round(100 * share)
-        name = describeStep(step)
+        name = describeStage(stage)
         self._panel.say(_("{step}, {left:.0f} s left").format(step=name, left=left) if left >= 1 else name)
         slicer.app.processEvents()
         if self._cancelled:

@@ -155,19 +155,17 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         self.ui.warpedCheckBox.checked = True
         applied = self.longWork.run(job)
         if applied:
-            self.showResult(applied.result, applied.sentence, applied.reason)
+            self.showResult(applied.result, applied.sentence)
 
-    def showResult(self, result: Any, sentence: str, reason: str = "") -> None:
+    def showResult(self, result: Any, sentence: str) -> None:
         """Shows a new result in all sections.
 
         Args:
             result: The registration.
             sentence: Describes it.
-            reason: Why its model was chosen.
         """
         self.result, self._description = result, sentence
         self.say(sentence)
-        self.models.explain(reason)
         self.quality.show(result)
         self.overlay.show(result)
         self.landmarks.measure()
@@ -178,7 +176,6 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         """Releases the last result, and removes its grade and all sentences about it."""
         self.result = self.overlay.result = None
         self.quality.clear()
-        self.models.explain("")
         self.ui.keepButton.enabled = False
         if self._description and self.ui.statusLabel.text == self._description:
             self._hint = ""

@@ -17,12 +17,7 @@ if TYPE_CHECKING:
     from ..panel import RegistrationPanel
 
 _MASKS = ("mask", "moving mask")
-_RESTORED = (
-    "prealignment",
-    "similarity",
-    "smoothnessWeight",
-    "refineSeconds",
-)  # Names of parameters, and of settings of a result.
+_RESTORED = ("preset", "transformType", "prealignment", "similarity", "smoothnessWeight")  # Parameters and settings.
 
 
 class HistorySection(Section):
@@ -138,7 +133,9 @@ class HistorySection(Section):
         for name in _RESTORED:
             if name in settings:
                 setattr(parameters, name, settings[name])
-        parameters.refine, parameters.steer = bool(settings.get("refined")), bool(settings.get("steered"))
+        if "refined" in settings:  # Stored before there were presets.
+            parameters.preset = "standard" if settings["refined"] else "fast"
+        parameters.steer = bool(settings.get("steered"))
 
     def _chosen(self) -> list[StoredResult]:
         return [self._results[row] for row in section.selectedRows(self.ui.resultTable) if row < len(self._results)]
@@ -162,6 +159,7 @@ def _settingsInWords(settings: dict[str, Any]) -> list[str]:
     return [
         _("on {device}").format(device=settings["device"]) if settings.get("device") else "",
         _("{kind} pre-alignment").format(kind=prealignment) if prealignment in ("rigid", "affine") else "",
+        _("preset {preset}").format(preset=settings["preset"]) if settings.get("preset") else "",
         _("refined") if settings.get("refined") else "",
         _("guided by landmarks") if settings.get("steered") else "",
         *(_("{what} '{name}'").format(what=what, name=settings[what]) for what in _MASKS if settings.get(what)),

@@ -41,6 +41,11 @@ class LiveSection(Section):
         """Whether Live has not shown the last change yet."""
         return self.controller is not None and self.controller.isBusy
 
+    @property
+    def isRefining(self) -> bool:
+        """Whether Live will replace the fast result that it shows."""
+        return self.controller is not None and self.controller.isRefining
+
     def update(self) -> None:
         """Registers again if a parameter changed on which the result depends."""
         if self.controller:
@@ -61,7 +66,7 @@ class LiveSection(Section):
             inputs.check(self.parameters)
             self.panel.requireTorch()
             self.ui.warpedCheckBox.checked = True
-            steps = LiveSteps(self.parameters, self.logic.chooseModel, self.logic.device)
+            steps = LiveSteps(self.parameters, self.logic.device)
             self.controller = LiveController(steps, self.onShown, self.panel.say, self.onEnded, QtTimer)
         self.ui.liveButton.checked = self.isOn
         self.ui.keepButton.enabled = False
@@ -77,8 +82,7 @@ class LiveSection(Section):
 
     def onShown(self, result: Any, milliseconds: float) -> None:
         """Shows a result of Live in all sections, and how long it took."""
-        reason = self.controller.reason if self.controller else ""
-        self.panel.showResult(result, self.logic.describe(self.parameters, result), reason)
+        self.panel.showResult(result, self.logic.describe(self.parameters, result))
         self.ui.liveLabel.visible = self.ui.keepButton.enabled = True
         self.ui.liveLabel.text = _("{all} after the slice changed, {registration} of it for the registration.").format(
             all=describeTime(milliseconds), registration=describeTime(sum(result.registration.milliseconds.values()))
@@ -92,8 +96,6 @@ class LiveSection(Section):
     def onKeep(self, checked: bool = False) -> None:
         """Adds what Live shows to the results."""
         with self.panel.attempt():
-            parameters = self.parameters
-            refined, steered = parameters.refine or parameters.steer, inputs.steeringLandmarks(parameters) is not None
-            model = self.controller.modelName if self.controller else ""
-            self.panel.say(self.logic.keep(parameters, self.panel.result, model, refined, steered))
+            steered = inputs.steeringLandmarks(self.parameters) is not None
+            self.panel.say(self.logic.keep(self.parameters, self.panel.result, steered))
         self.panel.history.update()

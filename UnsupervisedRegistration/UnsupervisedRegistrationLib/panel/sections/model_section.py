@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import qt
 from slicer.i18n import tr as _
 
-from ...interaction.choices import AUTOMATIC
+from ...scene.options import AUTOMATIC
 from ...scene.registration.model_folders import modelNames
 from ..pytorch import isTorchInstalled
 from .section import Section, connect
@@ -40,14 +40,12 @@ class ModelSection(Section):
         parameters = self.parameters
         _choose(self.ui.modelSelector, parameters.model, Path(parameters.model).stem)
         _choose(self.ui.deviceSelector, parameters.device, parameters.device)
-        self.ui.modelReasonLabel.visible = bool(self.ui.modelReasonLabel.text)
         self.ui.removeModelButton.enabled = parameters.model in _added()
         self._showCard()
 
     def onModel(self, index: int) -> None:
         """Keeps the chosen model; the list is not bound because it depends on the files found."""
         if self.isShown and index >= 0:
-            self.explain("")
             self.parameters.model = self.ui.modelSelector.itemData(index)
 
     def onDevice(self, index: int) -> None:
@@ -89,15 +87,10 @@ class ModelSection(Section):
         self._listModels()
         self.parameters.model = AUTOMATIC
 
-    def explain(self, reason: str) -> None:
-        """Shows why the model was chosen."""
-        self.ui.modelReasonLabel.text = reason
-        self.ui.modelReasonLabel.visible = bool(reason)
-
     def _add(self, paths: list[str]) -> None:
         with self.panel.attempt():
             if isTorchInstalled():
-                from ...scene.registration.slice import openModel
+                from ...scene.registration.candidate_models import openModel
 
                 for path in paths:  # A file that is not a model is refused now rather than at Apply.
                     openModel(path)
@@ -106,7 +99,7 @@ class ModelSection(Section):
             self.parameters.model = paths[0]
 
     def _listModels(self) -> None:
-        names = {name: name for name in (AUTOMATIC, *modelNames())}
+        names = {AUTOMATIC: _("Automatic")} | {name: name for name in modelNames()}
         _fill(self.ui.modelSelector, names | {path: Path(path).stem for path in _added()})
 
     def _showCard(self) -> None:
@@ -114,7 +107,9 @@ class ModelSection(Section):
         if self.ui.modelsButton.collapsed or self._card == name:
             return
         if name == AUTOMATIC:
-            label.text = _("The model is chosen for each pair of images. The reason is shown below the list of models.")
+            label.text = _(
+                "Every model that may fit registers the pair; the best result decides. The reason is shown below Apply."
+            )
         elif not isTorchInstalled():
             label.text = _("Model descriptions need PyTorch; Apply offers to install it.")
             return
@@ -132,7 +127,7 @@ def _added() -> list[str]:
 
 def _cardText(name: str) -> str:
     """Description, training data, licence and scores of a model."""
-    from ...scene.registration.slice import openModel
+    from ...scene.registration.candidate_models import openModel
 
     card = openModel(name).card
     scores = ", ".join(f"{key} {value:.3g}" for key, value in card.scores.items())

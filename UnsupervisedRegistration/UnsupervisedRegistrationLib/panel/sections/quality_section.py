@@ -1,4 +1,4 @@
-"""The quality check of the last result: a colour, a word and the reasons."""
+"""The quality check of the last result, and the plan that was followed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ...interaction import inputs
+from ...interaction.sentences import describePlan
 from .section import Section
 
 _COLOURS = {"green": "#2e9e4f", "amber": "#d98e04", "red": "#d03030"}
@@ -26,13 +27,14 @@ class QualitySection(Section):
             self.panel.forgetResult()
 
     def show(self, result: Any) -> None:
-        """Checks a result and shows the grade."""
+        """Checks a result, and shows its grade and its plan."""
         self.ui.qualityLabel.text = self._describe(result)
-        self.ui.qualityLabel.visible = True
+        self.ui.planLabel.text = describePlan(result.registration)
+        self.ui.qualityLabel.visible = self.ui.planLabel.visible = True
 
     def clear(self) -> None:
-        """Shows no grade."""
-        self.ui.qualityLabel.visible = False
+        """Shows no grade and no plan."""
+        self.ui.qualityLabel.visible = self.ui.planLabel.visible = False
 
     def _describe(self, result: Any) -> str:
         """A coloured grade and its reasons, as rich text."""

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from ...core.models.model_file import Model
 from ...core.registration.options import RegistrationOptions as RegistrationOptions
 from ...core.registration.pipeline import Cancelled as Cancelled
-from ...core.registration.pipeline import run
+from ...core.registration.pipeline import prealign as prealign
+from ...core.registration.pipeline import run as run
 from ...core.registration.result import Progress
 from ..geometry.result_transform import initialTransformOf
 from .candidate_models import modelsFor

@@ -128,15 +128,16 @@ class SliceSource:
 
     Args:
         inputs: What is registered.
+        matrix: ``(4, 4)`` pre-alignment that is known already; ``None`` if there is none.
 
     Attributes:
         pair: As it was sampled last.
     """
 
-    def __init__(self, inputs: SliceInputs) -> None:
-        """Sample the slices as they lie."""
+    def __init__(self, inputs: SliceInputs, matrix: np.ndarray | None = None) -> None:
+        """Sample the slices as they lie, or under the pre-alignment that is known."""
         self._inputs = inputs
-        self.pair = samplePair(inputs)
+        self.pair = samplePair(inputs, matrix)
 
     @property
     def fixed_slice(self) -> PlanarImage:
