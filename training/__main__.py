@@ -1,4 +1,4 @@
-"""``python -m training``: train, profile, export, evaluate, tabulate, calibrate and compare models, show cards."""
+"""Train models, evaluate them, compare them with other methods, and write model files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _PAIRS = (
     "folder with images named X_ED and X_ES, or X_fixed and X_moving, or any two, and X_labels or X_landmarks.csv"
     " beside each; or a CSV file with the columns fixed, moving, fixed_labels, moving_labels (or fixed_landmarks,"
@@ -41,7 +43,15 @@ def _log_to_standard_error() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_training_commands(commands)
+    _add_scoring_commands(commands)
+    _add_benchmark_commands(commands)
+    _add_model_commands(commands)
+    return parser
 
+
+def _add_training_commands(commands: _Commands) -> None:
+    """Add the commands that train."""
     fit = commands.add_parser(
         "fit", help="train, or continue the run in the output folder; --part.name value overrides"
     )
@@ -51,18 +61,16 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--nodes", type=int, default=1, help="number of machines (default: 1)")
     fit.set_defaults(run=_fit)
 
-    export = commands.add_parser("export", help="write the model file of a checkpoint, or of the mean of several")
-    export.add_argument(
-        "checkpoints",
-        type=Path,
-        nargs="+",
-        metavar="CHECKPOINT",
-        help="last.ckpt or best.ckpt of fit; several must have started from the same weights",
+    profile = commands.add_parser(
+        "profile", help="shares of time, speed and memory of a run; --part.name value overrides"
     )
-    export.add_argument("--output", type=Path, required=True, metavar="FILE")
-    export.add_argument("--half", action="store_true", help="store float16 weights")
-    export.set_defaults(run=_export)
+    profile.add_argument("configuration", type=Path, metavar="CONFIG")
+    profile.add_argument("--steps", type=int, default=100)
+    profile.set_defaults(run=_profile)
 
+
+def _add_scoring_commands(commands: _Commands) -> None:
+    """Add the commands that measure models."""
     evaluate = commands.add_parser("evaluate", help="Dice, surface distance and TRE of a model on labelled pairs")
     evaluate.add_argument("model", type=Path, metavar="MODEL", help="file made by export")
     _add_pairs(evaluate)
@@ -76,19 +84,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_pairs(table)
     table.set_defaults(run=_table)
 
-    profile = commands.add_parser(
-        "profile", help="shares of time, speed and memory of a run; --part.name value overrides"
-    )
-    profile.add_argument("configuration", type=Path, metavar="CONFIG")
-    profile.add_argument("--steps", type=int, default=100)
-    profile.set_defaults(run=_profile)
-
     calibrate = commands.add_parser(
         "calibrate", help="fit the uncertainty on synthetic pairs, and measure how well it predicts the error"
     )
     calibrate.add_argument("model", type=Path)
     calibrate.set_defaults(run=_calibrate)
 
+
+def _add_benchmark_commands(commands: _Commands) -> None:
+    """Add the commands of the benchmark."""
     pairs = commands.add_parser("pairs", help="write the lists of evaluation pairs that the benchmark reads")
     pairs.add_argument("--data", type=Path, default=Path("../shared/data"), metavar="DIR")
     pairs.add_argument("--output", type=Path, default=Path("training/benchmark/pairs"), metavar="DIR")
@@ -110,12 +114,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.set_defaults(run=_bench)
 
-    convert = commands.add_parser("convert", help="convert a model file of the former format")
-    convert.add_argument("former", type=Path, metavar="OLD.pt")
-    convert.add_argument("output", type=Path, metavar="NEW.pt")
-    convert.add_argument("--configuration", type=Path, metavar="YAML", help="run whose card replaces that of the file")
-    convert.add_argument("--half", action="store_true", help="store the weights in half precision")
-    convert.set_defaults(run=_convert)
     ablate = commands.add_parser("ablate", help="switch off one rule of the plan at a time, and print what it loses")
     ablate.add_argument("--models", type=Path, default=Path("UnsupervisedRegistration/Resources/Models"), metavar="DIR")
     ablate.add_argument("--data", type=Path, default=Path("../shared/data"), metavar="DIR")
@@ -124,10 +122,31 @@ def _parser() -> argparse.ArgumentParser:
     ablate.add_argument("--only", nargs="+", default=[], metavar="NAME", help="data sets to measure (default: all)")
     ablate.set_defaults(run=_ablate)
 
+
+def _add_model_commands(commands: _Commands) -> None:
+    """Add the commands about model files."""
+    export = commands.add_parser("export", help="write the model file of a checkpoint, or of the mean of several")
+    export.add_argument(
+        "checkpoints",
+        type=Path,
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="last.ckpt or best.ckpt of fit; several must have started from the same weights",
+    )
+    export.add_argument("--output", type=Path, required=True, metavar="FILE")
+    export.add_argument("--half", action="store_true", help="store float16 weights")
+    export.set_defaults(run=_export)
+
+    convert = commands.add_parser("convert", help="convert a model file of the former format")
+    convert.add_argument("former", type=Path, metavar="OLD.pt")
+    convert.add_argument("output", type=Path, metavar="NEW.pt")
+    convert.add_argument("--configuration", type=Path, metavar="YAML", help="run whose card replaces that of the file")
+    convert.add_argument("--half", action="store_true", help="store the weights in half precision")
+    convert.set_defaults(run=_convert)
+
     card = commands.add_parser("card", help="show data, licence, scores and settings of a model")
     card.add_argument("model", type=Path)
     card.set_defaults(run=_card)
-    return parser
 
 
 def _add_pairs(command: argparse.ArgumentParser) -> None:

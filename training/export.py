@@ -73,7 +73,13 @@ def read_checkpoint(path: Path, build: Build = build_network) -> dict[str, Any]:
         raise ValueError(f"The checkpoint '{path}' cannot be read: {error}") from error
     if not isinstance(state, dict) or not {"state_dict", "run", "global_step"} <= state.keys():
         raise ValueError(f"'{path}' is no checkpoint of 'fit'; give its last.ckpt or best.ckpt.")
-    wanted = {_PREFIX + name for name in build(run_from(state["run"]).network).state_dict()}
+    try:
+        run = run_from(state["run"])
+    except ValueError as error:
+        raise ValueError(
+            f"The checkpoint '{path}' was made by another release, with other settings: {error}"
+        ) from error
+    wanted = {_PREFIX + name for name in build(run.network).state_dict()}
     if wanted != {name for name in state["state_dict"] if name.startswith(_PREFIX)}:
         raise ValueError(
             f"The checkpoint '{path}' was made by another release, with another network;"

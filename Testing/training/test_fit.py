@@ -156,6 +156,14 @@ def test_a_checkpoint_of_another_network_is_refused_and_kept(finished: Path, tmp
     assert path.read_bytes() == before
 
 
+def test_a_checkpoint_with_settings_of_another_release_is_named(finished: Path, tmp_path: Path) -> None:
+    content = torch.load(finished / "run" / "last.ckpt", weights_only=True)
+    content["run"]["data"]["saturated"] = 0.5
+    torch.save(content, tmp_path / "old.ckpt")
+    with pytest.raises(ValueError, match=r"old.ckpt' was made by another release, with other settings: .*saturated"):
+        export([tmp_path / "old.ckpt"], tmp_path / "model.pt")
+
+
 @pytest.mark.parametrize(
     ("architecture", "size", "needed"),
     [

@@ -78,7 +78,8 @@ def find_pairs(place: Path, slices: list[int], pixel: float = 0.0, data: Path | 
 
 
 def _pair(fixed: PairedImage, moving: PairedImage, index: int, read: Callable[[Path], sitk.Image]) -> LabelledPair:
-    like, other = read(fixed.image), read(moving.image)
+    """One slice of two images, on the grid of the fixed one."""
+    like = read(fixed.image)
     if not 0 <= index < like.GetDepth():
         raise ValueError(f"'{fixed.image}' has {like.GetDepth()} slices, and none with the number {index}.")
 
@@ -91,36 +92,42 @@ def _pair(fixed: PairedImage, moving: PairedImage, index: int, read: Callable[[P
     images = [values(files.image, nearest=False) for files in (fixed, moving)]
     labels = [values(files.labels, nearest=True) for files in (fixed, moving)]
     masks = [values(files.mask, nearest=True) for files in (fixed, moving)]
-    points = [
-        None if files.landmarks is None else _points(files.landmarks, image, like, index)
-        for files, image in ((fixed, like), (moving, other))
-    ]
-    if points[0] is not None and points[1] is not None and len(points[0]) != len(points[1]):
-        raise ValueError(
-            f"'{fixed.landmarks}' has {len(points[0])} landmarks, '{moving.landmarks}' {len(points[1])};"
-            " the same row must be the same place in both."
-        )
+    points = _corresponding_points(fixed, moving, index, read)
     if all(any(one is None for one in part) for part in (labels, points)):
         raise ValueError(
             f"'{fixed.image}' and '{moving.image}' cannot be scored: labels, or landmarks, are needed of both."
         )
-    spacing = like.GetSpacing()
-    grid = ImageGrid((like.GetHeight(), like.GetWidth()), torch.diag(torch.tensor([*spacing, 1.0])))
+    grid = ImageGrid((like.GetHeight(), like.GetWidth()), torch.diag(torch.tensor([*like.GetSpacing(), 1.0])))
     assert images[0] is not None
     assert images[1] is not None
     return LabelledPair(
-        images[0],
-        images[1],
-        grid,
-        labels[0],
-        labels[1],
-        points[0],
-        points[1],
-        masks[0],
-        masks[1],
-        fixed.subject,
-        moving.subject,
+        fixed=images[0],
+        moving=images[1],
+        grid=grid,
+        fixed_labels=labels[0],
+        moving_labels=labels[1],
+        fixed_points=points[0],
+        moving_points=points[1],
+        fixed_mask=masks[0],
+        moving_mask=masks[1],
+        fixed_subject=fixed.subject,
+        moving_subject=moving.subject,
     )
+
+
+def _corresponding_points(
+    fixed: PairedImage, moving: PairedImage, index: int, read: Callable[[Path], sitk.Image]
+) -> tuple[Tensor | None, Tensor | None]:
+    """The landmarks of both images, voxels of the fixed one."""
+    like, other = read(fixed.image), read(moving.image)
+    first = None if fixed.landmarks is None else _points(fixed.landmarks, like, like, index)
+    second = None if moving.landmarks is None else _points(moving.landmarks, other, like, index)
+    if first is not None and second is not None and len(first) != len(second):
+        raise ValueError(
+            f"'{fixed.landmarks}' has {len(first)} landmarks, '{moving.landmarks}' {len(second)};"
+            " the same row must be the same place in both."
+        )
+    return first, second
 
 
 def _read(path: Path, pixel: float) -> sitk.Image:
