@@ -158,3 +158,84 @@ def test_every_form_of_import_is_seen(
     path.parent.mkdir(parents=True)
     path.write_text(statement)
     assert importsOf(path) == [(expected, True)]
+
+
+# Package of core: packages of core that it may import besides itself.
+CORE = {
+    "spatial": set(),
+    "similarity": {"spatial"},
+    "images": {"spatial", "similarity"},
+    "networks": {"spatial", "similarity"},
+    "models": {"spatial", "similarity", "images", "networks"},
+    "registration": {"spatial", "similarity", "images", "networks", "models"},
+    "evaluation": {"spatial", "similarity"},
+}
+
+
+def coreViolations() -> list[str]:
+    """Files of core and what they import from a package of core that they must not see."""
+    found = []
+    for path in filesOf("core"):
+        package = path.relative_to(LAYERS["core"][0]).parts[0]
+        for name, _ in importsOf(path):
+            parts = name.split(".")
+            if parts[:2] == [LIBRARY, "core"] and package in CORE and parts[2] not in CORE[package] | {package}:
+                found.append(f"{package}/{path.name} imports {name}")
+    return found
+
+
+def test_every_package_of_core_has_its_place() -> None:
+    assert {path.name for path in LAYERS["core"][0].iterdir() if (path / "__init__.py").is_file()} == CORE.keys()
+
+
+def test_a_package_of_core_imports_only_those_below_it() -> None:
+    assert coreViolations() == []
+
+
+@pytest.mark.parametrize(
+    ("package", "statement", "violates"),
+    [
+        ("evaluation", "from ..images.crop import prepare", True),
+        ("evaluation", "from ..similarity.losses import mind", False),
+        ("images", "from .. import registration", True),
+        ("networks", "def f():\n    from ..images import crop", True),
+        ("registration", "from ..models.card import Card", False),
+    ],
+)
+def test_an_import_against_the_order_of_core_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, statement: str, violates: bool
+) -> None:
+    monkeypatch.setitem(globals(), "MODULE", tmp_path)
+    monkeypatch.setitem(LAYERS, "core", (tmp_path / LIBRARY / "core", {"core"}, set()))
+    path = tmp_path / LIBRARY / "core" / package / "example.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(statement)
+    assert bool(coreViolations()) == violates
+
+
+REGISTRATION = f"{LIBRARY}.core.registration"
+STEPS = {
+    f"{LIBRARY}.core.images.crop.prepare",
+    f"{REGISTRATION}.prediction.predict",
+    f"{REGISTRATION}.instance_optimisation.optimise",
+}
+"""What only ``run`` does, so that there is one path for a pair."""
+MAY_TAKE_STEPS = {f"core/registration/{name}.py" for name in ("pipeline", "model_trial", "uncertainty")}
+
+
+def test_only_the_pipeline_prepares_predicts_and_optimises() -> None:
+    taken: set[str] = set()
+    for path in [path for layer in LAYERS for path in filesOf(layer)]:
+        steps = STEPS & {name for name, _ in importsOf(path)}
+        taken |= steps
+        library = MODULE / LIBRARY
+        place = path.relative_to(library).as_posix() if library in path.parents else path.relative_to(ROOT).as_posix()
+        assert place in MAY_TAKE_STEPS or not steps, f"{place} imports {sorted(steps)}"
+    assert taken == STEPS  # Else a step was renamed, and this test would see nothing.
+
+
+def test_nobody_reaches_the_steps_through_their_modules() -> None:
+    """``from . import prediction`` would hide which of its functions is called."""
+    modules = {step.rpartition(".")[0] for step in STEPS}
+    for path in [path for layer in LAYERS for path in filesOf(layer)]:
+        assert not modules & {name for name, _ in importsOf(path)}, path.name
