@@ -17,7 +17,7 @@ from UnsupervisedRegistrationLib.core.models.card import Card
 from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration, load_model, save_model
 from UnsupervisedRegistrationLib.core.networks.architectures import build_network
 from UnsupervisedRegistrationLib.core.networks.network import NetworkConfiguration
-from UnsupervisedRegistrationLib.core.registration.pipeline import register
+from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, run
 
 
 def write(path: Path, shift: int = 0, shape: tuple[int, ...] = (1, 64, 64)) -> None:
@@ -155,11 +155,11 @@ def seen(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: object) -> t
     (pair,) = find_pairs(folder, [0])
     images: list[torch.Tensor] = []
 
-    def watched(*, fixed: torch.Tensor, **others: object) -> object:
-        images.append(fixed)
-        return register(fixed=fixed, **others)  # type: ignore[arg-type]
+    def watched(given: ImagePair, *others: object) -> object:
+        images.append(given.fixed)
+        return run(given, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("training.evaluation.evaluate.register", watched)
+    monkeypatch.setattr("training.evaluation.evaluate.run", watched)
     model = still()
     configuration = dataclasses.replace(model.configuration, training=settings)
     for _ in range(2):
