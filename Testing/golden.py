@@ -32,9 +32,10 @@ from training.data.labelled_pairs import LabelledPair, find_pairs  # noqa: E402
 from UnsupervisedRegistrationLib.core.images.phantom import PHANTOM_KINDS, draw_phantom  # noqa: E402
 from UnsupervisedRegistrationLib.core.models.model_file import Model, load_model  # noqa: E402
 from UnsupervisedRegistrationLib.core.models.selection import model_files  # noqa: E402
+from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair  # noqa: E402
 from UnsupervisedRegistrationLib.core.registration.landmark_constraint import LandmarkPairs  # noqa: E402
 from UnsupervisedRegistrationLib.core.registration.options import Prealignment, Preset, RegistrationOptions  # noqa: E402
-from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, run  # noqa: E402
+from UnsupervisedRegistrationLib.core.registration.pipeline import run  # noqa: E402
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid  # noqa: E402
 from UnsupervisedRegistrationLib.scene.registration.model_folders import modelFolders  # noqa: E402
 from UnsupervisedRegistrationLib.scene.registration.phantom_nodes import addPhantom  # noqa: E402

@@ -14,8 +14,9 @@ from UnsupervisedRegistrationLib.core.images.crop import PreparedPair, prepare
 from UnsupervisedRegistrationLib.core.images.phantom import Kind, draw_phantom
 from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
 from UnsupervisedRegistrationLib.core.models.model_file import load_model
+from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
 from UnsupervisedRegistrationLib.core.registration.options import Preset, RegistrationOptions
-from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, run
+from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 MODELS = Path(__file__).parents[2] / "UnsupervisedRegistration" / "Resources" / "Models"

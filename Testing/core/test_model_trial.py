@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from UnsupervisedRegistrationLib.core.models.card import Card
 from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration
 from UnsupervisedRegistrationLib.core.networks.network import Network, NetworkConfiguration
+from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
 from UnsupervisedRegistrationLib.core.registration.model_trial import choose_by_trial, normalised_mutual_information
 from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
-from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, run
+from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 FAST = RegistrationOptions(preset="fast", device="cpu")

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration, working_shape
 from UnsupervisedRegistrationLib.core.models.model_file import Model, load_model
+from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
 from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
-from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, run
+from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.registration.result import RegistrationResult
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 

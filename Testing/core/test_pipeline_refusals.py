@@ -12,9 +12,11 @@ from UnsupervisedRegistrationLib.core.models.card import Card
 from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration
 from UnsupervisedRegistrationLib.core.networks.architectures import build_network
 from UnsupervisedRegistrationLib.core.networks.network import NetworkConfiguration
+from UnsupervisedRegistrationLib.core.registration.device import resolve_device
+from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
 from UnsupervisedRegistrationLib.core.registration.landmark_constraint import LandmarkPairs
 from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
-from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, resolve_device, run
+from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.registration.result import RegistrationResult
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 

@@ -11,7 +11,7 @@ import slicer.util
 import torch
 
 from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
-from UnsupervisedRegistrationLib.core.registration.pipeline import Cancelled
+from UnsupervisedRegistrationLib.core.registration.result import Cancelled
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
 from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
 from UnsupervisedRegistrationLib.scene.geometry.transforms import mapToMoving

@@ -14,7 +14,7 @@ import torch
 import vtk
 
 from UnsupervisedRegistrationLib.core.registration.instance_optimisation import Refinement
-from UnsupervisedRegistrationLib.core.registration.pipeline import Cancelled
+from UnsupervisedRegistrationLib.core.registration.result import Cancelled
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, shiftedPlane
 from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
 from UnsupervisedRegistrationLib.scene.geometry.transforms import mapToMoving

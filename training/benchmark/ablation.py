@@ -19,8 +19,9 @@ from training.data.labelled_pairs import LabelledPair
 from training.evaluation.evaluate import measure
 from UnsupervisedRegistrationLib.core.models.model_file import Model
 from UnsupervisedRegistrationLib.core.models.selection import admissible_models
+from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
 from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
-from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, run
+from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.registration.plan import RULES
 from UnsupervisedRegistrationLib.core.registration.result import RegistrationResult
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid

@@ -16,8 +16,9 @@ from training.benchmark.method import Call, Method, Read
 from training.data.labelled_pairs import LabelledPair
 from UnsupervisedRegistrationLib.core.models.model_file import Model, load_model
 from UnsupervisedRegistrationLib.core.models.selection import DEFAULT, admissible_models, model_files
+from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
 from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
-from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, run
+from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.registration.prealignment import Matrix, PlanarImage
 from UnsupervisedRegistrationLib.core.registration.result import RegistrationResult
 from UnsupervisedRegistrationLib.core.spatial.deformation import warp

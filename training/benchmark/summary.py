@@ -14,8 +14,9 @@ from training.benchmark.bench import memory, restart_peak
 from training.data.labelled_pairs import LabelledPair
 from UnsupervisedRegistrationLib.core.models.model_file import Model, load_model
 from UnsupervisedRegistrationLib.core.models.selection import DEFAULT, SUFFIX
+from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
 from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
-from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, run
+from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.spatial.deformation import compose
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 

@@ -16,8 +16,9 @@ from UnsupervisedRegistrationLib.core.evaluation.metrics import dice, surface_di
 from UnsupervisedRegistrationLib.core.images.foreground import foreground
 from UnsupervisedRegistrationLib.core.images.preprocessing import to_unit_range
 from UnsupervisedRegistrationLib.core.models.model_file import Model
+from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
 from UnsupervisedRegistrationLib.core.registration.options import Preset, RegistrationOptions
-from UnsupervisedRegistrationLib.core.registration.pipeline import ImagePair, run
+from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.spatial.deformation import warp
 
 _SMALLEST = 20  # Pixels; a label with fewer in the fixed slice is not scored.

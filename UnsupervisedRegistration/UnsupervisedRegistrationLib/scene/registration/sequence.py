@@ -10,8 +10,9 @@ import slicer
 import torch
 
 from ...core.models.model_file import Model
+from ...core.registration.image_pair import ImagePair
 from ...core.registration.options import RegistrationOptions
-from ...core.registration.pipeline import ImagePair, run
+from ...core.registration.pipeline import run
 from ...core.registration.result import Progress, RegistrationResult
 from ..geometry.grid_transform import gridTransform
 from ..geometry.planes import SlicePlane, planeFromIndex

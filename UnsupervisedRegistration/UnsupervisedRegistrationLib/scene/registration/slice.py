@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 from ...core.models.model_file import Model
 from ...core.registration.options import RegistrationOptions as RegistrationOptions
-from ...core.registration.pipeline import Cancelled as Cancelled
 from ...core.registration.pipeline import prealign as prealign
 from ...core.registration.pipeline import run as run
+from ...core.registration.result import Cancelled as Cancelled
 from ...core.registration.result import Progress
 from ..geometry.result_transform import initialTransformOf
 from .candidate_models import modelsFor

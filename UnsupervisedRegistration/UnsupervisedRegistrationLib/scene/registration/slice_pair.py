@@ -10,8 +10,8 @@ import slicer
 import torch
 import vtk
 
+from ...core.registration.image_pair import ImagePair
 from ...core.registration.landmark_constraint import LandmarkPairs
-from ...core.registration.pipeline import ImagePair
 from ...core.registration.prealignment import PlanarImage
 from ...core.spatial.grid import ImageGrid
 from ..geometry.planes import SlicePlane, localIjkToRas, planeFromIndex, shiftedPlane, volumeSize

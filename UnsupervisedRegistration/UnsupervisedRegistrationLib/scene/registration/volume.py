@@ -12,8 +12,9 @@ import slicer.util
 import torch
 
 from ...core.models.model_file import Model
+from ...core.registration.image_pair import ImagePair, outside_mask
 from ...core.registration.options import RegistrationOptions
-from ...core.registration.pipeline import ImagePair, outside_mask, prealign, run
+from ...core.registration.pipeline import prealign, run
 from ...core.registration.result import Progress, RegistrationResult
 from ..geometry.planes import Orientation, SlicePlane, planeFromIndex, sliceCount
 from ..geometry.sampling import sampleMask, sampleStack
