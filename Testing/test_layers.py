@@ -113,7 +113,7 @@ def test_slicer_loads_no_torch_before_apply() -> None:
         *(
             "registration.candidate_models",
             "registration.foreground_mask",
-            "reporting.judgement",
+            "reporting.quality",
             "registration.result_nodes",
         ),
         *("registration.slice_pair", "registration.slice", "reporting.summary", "registration.sequence"),

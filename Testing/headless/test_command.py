@@ -94,7 +94,7 @@ class TestRegister:
         figures = reportOf(everything.folder)
         assert set(figures) == {
             "fixed", "moving", "slice", "model", "device", "milliseconds", "similarity", "folding", "tre_mm", "notes",
-            "inverse_consistency_mm", "expected_error_mm", "settings", "judgement", "model_reason",
+            "inverse_consistency_mm", "expected_error_mm", "settings", "quality_check", "model_reason",
         }  # fmt: skip
         assert figures["slice"] == "axial slice 2"
         assert figures["device"] == "cpu"
@@ -227,9 +227,11 @@ class TestOptions:
     def test_without_trust_no_error_is_expected(self, everything):
         assert reportOf(everything.folder)["expected_error_mm"] is None
 
-    def test_the_judgement_is_a_colour_with_reasons(self, options):
-        assert options.figures["judgement"]["colour"] in ("green", "amber", "red")
-        assert options.figures["judgement"]["reasons"]
+    def test_the_quality_check_is_a_grade_with_items_and_sentences(self, options):
+        check = options.figures["quality_check"]
+        assert check["grade"] in ("good", "not validated", "check", "do not use")
+        assert {"similarity", "folding", "inverse consistency"} <= {item["name"] for item in check["items"]}
+        assert check["sentences"]
 
 
 @pytest.mark.parametrize("plane", ["sagittal", "coronal"])

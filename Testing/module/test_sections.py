@@ -277,7 +277,7 @@ def test_an_empty_name_is_refused(applied: Any) -> None:
 
 def test_the_verdict_is_a_light_and_words(applied: Any) -> None:
     assert applied.qualityLabel.isVisible()
-    assert any(word in applied.qualityLabel.text for word in ("Good", "Look closely", "Do not use"))
+    assert any(word in applied.qualityLabel.text for word in ("Good", "Not validated", "Check", "Do not use"))
 
 
 def test_a_transform_in_use_elsewhere_is_refused(ui: Any) -> None:

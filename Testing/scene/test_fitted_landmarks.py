@@ -22,7 +22,7 @@ from UnsupervisedRegistrationLib.scene.landmarks.tre_export import exportTreCsv,
 from UnsupervisedRegistrationLib.scene.landmarks.tre_table import TreTable, targetRegistrationError
 from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
 from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs, SliceSource
-from UnsupervisedRegistrationLib.scene.reporting.judgement import judge
+from UnsupervisedRegistrationLib.scene.reporting.quality import checkQuality
 from UnsupervisedRegistrationLib.scene.reporting.summary import landmarkSentences, resultReport
 
 OPTIMISED = Plan("standard", "deformable", optimisation=OptimisationPlan("auto", 1.0, (1,), False, 60.0))
@@ -149,8 +149,8 @@ def test_the_report_tells_them_apart(steered, mixed):
 
 @pytest.mark.parametrize(("fitted", "counts"), [({}, True), ({"a": None}, False)])
 def test_only_independent_landmarks_count_for_the_grade(steered, fitted, counts):
-    sentence = judge(steered, makeTable([1], [2], fitted)).sentence
-    assert ("mean TRE" in sentence) == counts
+    table = replace(makeTable([1], [2], fitted), fixed=steered.pair.plane.centre[None])
+    assert ("TRE" in [item.name for item in checkQuality(steered, table).items]) == counts
 
 
 @pytest.mark.parametrize(("fitted", "mean"), [({"c": None}, 2.0), (dict.fromkeys("abc"), 1.5)])

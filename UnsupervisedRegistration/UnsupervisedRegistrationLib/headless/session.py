@@ -20,7 +20,7 @@ from ..scene.registration.phantom_nodes import Kind, addPhantom
 from ..scene.registration.result_nodes import SliceRegistration
 from ..scene.registration.slice import Progress, RegistrationOptions, registerSlice
 from ..scene.registration.slice_pair import SliceInputs
-from ..scene.reporting.judgement import judge
+from ..scene.reporting.quality import checkQuality, qualityReport
 from ..scene.reporting.summary import resultReport, resultSentence
 from ..scene.scene_nodes import nodesByClass
 from .figure import saveFigure
@@ -159,7 +159,7 @@ def run(inputs: Inputs, options: RegistrationOptions, folder: Path, progress: Pr
         "plan": list(registration.plan.reasons),
         "model_reason": registration.model_reason,
         "licence": registration.licence,
-        "judgement": asdict(judge(outcome, errors)),
+        "quality_check": qualityReport(checkQuality(outcome, errors)),
     }
     (folder / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
     _save(slicer.vtkMRMLTransformStorageNode(), outcome.transformNode, folder / "transform.h5")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from slicer.i18n import tr as _
-
 from ...interaction import inputs
 from ...interaction.sentences import describePlan
 from .section import Section
 
-_COLOURS = {"green": "#2e9e4f", "amber": "#d98e04", "red": "#d03030"}
+_COLOURS = {"good": "#2e9e4f", "not validated": "#6b87a8", "check": "#d98e04", "do not use": "#d03030"}
 
 
 class QualitySection(Section):
@@ -38,9 +36,8 @@ class QualitySection(Section):
 
     def _describe(self, result: Any) -> str:
         """A coloured grade and its reasons, as rich text."""
-        from ...scene.reporting.judgement import judge
+        from ...scene.reporting.quality import checkQuality, gradeWord, qualitySentences
 
-        judgement = judge(result, inputs.landmarkErrors(self.parameters, result.transformNode))
-        grade = {"green": _("Good"), "amber": _("Look closely"), "red": _("Do not use")}[judgement.colour]
-        reasons = html.escape(judgement.sentence)
-        return f'<span style="color:{_COLOURS[judgement.colour]}">⬤</span> <b>{grade}:</b> {reasons}.'
+        check = checkQuality(result, inputs.landmarkErrors(self.parameters, result.transformNode))
+        reasons = html.escape("; ".join(qualitySentences(check)))
+        return f'<span style="color:{_COLOURS[check.grade]}">⬤</span> <b>{gradeWord(check.grade)}:</b> {reasons}.'
