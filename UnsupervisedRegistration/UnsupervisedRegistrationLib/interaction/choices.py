@@ -20,10 +20,10 @@ TRANSFORM_TYPES = list(get_args(TransformType))
 PREALIGNMENTS = list(get_args(Prealignment))
 SIMILARITIES = list(get_args(Similarity))
 
-OFF, BLEND, RED_CYAN, FLICKER = "Off", "Blend", "Red and cyan", "Flicker"
+OVERLAY_OFF, BLEND, RED_CYAN, FLICKER = "Off", "Blend", "Red and cyan", "Flicker"
 CHECKERBOARD, SWIPE, DIFFERENCE, EDGES = "Checkerboard", "Swipe", "Difference", "Edges"
-JACOBIAN, TRUST = "Change of area", "Trust map"
-OVERLAYS = [OFF, BLEND, RED_CYAN, FLICKER, CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST]
+JACOBIAN, TRUST_MAP = "Change of area", "Trust map"
+OVERLAYS = [OVERLAY_OFF, BLEND, RED_CYAN, FLICKER, CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST_MAP]
 
 HIDDEN, GRID, ARROWS = "Hidden", "Grid", "Arrows"
 DEFORMATIONS = [HIDDEN, GRID, ARROWS]

@@ -21,8 +21,8 @@ DEBOUNCE_MS = 5
 REST_MS = 400
 """The view has to stay unchanged so long before the fast result is replaced by that of the chosen preset."""
 
-_FIRST = 200.0  # Priority above that of the panel, which no longer chooses a node that goes.
-_POINT_EVENTS = ("PointModifiedEvent", "PointAddedEvent", "PointRemovedEvent")
+_LIVE_PRIORITY = 200.0  # Priority above that of the panel, which no longer chooses a node that goes.
+_MOVED_POINT_EVENTS = ("PointModifiedEvent", "PointAddedEvent", "PointRemovedEvent")
 
 
 class LiveController(slicer.util.VTKObservationMixin):
@@ -102,7 +102,7 @@ class LiveController(slicer.util.VTKObservationMixin):
         self.removeObservers()
         self._nodes = nodes
         event = slicer.mrmlScene.NodeAboutToBeRemovedEvent
-        self.addObserver(slicer.mrmlScene, event, self._onRemoved, priority=_FIRST)
+        self.addObserver(slicer.mrmlScene, event, self._onRemoved, priority=_LIVE_PRIORITY)
         for node in nodes:
             if node.IsA("vtkMRMLSliceNode"):
                 self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.changed)
@@ -110,7 +110,7 @@ class LiveController(slicer.util.VTKObservationMixin):
                 for event in (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
                     self.addObserver(node, event, self.changed)
             elif node.IsA("vtkMRMLMarkupsNode"):
-                for name in _POINT_EVENTS:
+                for name in _MOVED_POINT_EVENTS:
                     self.addObserver(node, getattr(slicer.vtkMRMLMarkupsNode, name), self.changed)
             elif node.IsA("vtkMRMLTransformNode"):
                 self.addObserver(node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._onChange)

@@ -14,7 +14,7 @@ from ..scene.geometry.result_transform import initialTransformOf
 from ..scene.landmarks.markups import labelledPositions
 from ..scene.options import AUTOMATIC, RegistrationOptions
 from . import inputs
-from .choices import TRUST
+from .choices import TRUST_MAP
 from .device_fallback import DeviceFallback
 from .parameters import RegistrationParameters
 
@@ -149,7 +149,7 @@ class LiveSteps:
         return result
 
     def _options(self) -> RegistrationOptions:
-        return inputs.chosenOptions(self._parameters, uncertainty=self._parameters.overlay == TRUST)
+        return inputs.chosenOptions(self._parameters, uncertainty=self._parameters.overlay == TRUST_MAP)
 
     def _voxels(self) -> tuple[Any, ...]:
         """What changes with the voxels of the volumes and with the position of their grid."""

@@ -15,7 +15,7 @@ from .choices import (
     PRESETS,
     SIMILARITIES,
     TRANSFORM_TYPES,
-    TRUST,
+    TRUST_MAP,
 )
 
 _DEFAULT = RegistrationOptions()
@@ -35,7 +35,7 @@ OPTION_PARAMETERS = {
 FORMER_NAMES = {"confined": "thisSliceOnly", "errorTable": "treTable"}
 """Names that parameters had in scenes of earlier versions, with today's names."""
 
-FORMER_VALUES = {"overlay": {"Trust": TRUST}, "model": {"Automatic": _DEFAULT.model}}
+FORMER_VALUES = {"overlay": {"Trust": TRUST_MAP}, "model": {"Automatic": _DEFAULT.model}}
 """Values that parameters had in scenes of earlier versions, with today's values."""
 
 _REFINE = "refine"  # Whether there was an instance optimisation, before there were presets.

@@ -27,7 +27,7 @@ from .sections.section import connect
 from .sections.side_by_side_section import SideBySideSection
 from .sections.volume_section import VolumeSection
 
-_FIRST = 100.0  # Priority above that of the node selectors.
+_PANEL_PRIORITY = 100.0  # Priority above that of the node selectors.
 
 
 class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
@@ -65,7 +65,7 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         )
         connect(ui.applyButton, "clicked(bool)", self.onApply)
         scene = slicer.mrmlScene
-        self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved, priority=_FIRST)
+        self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved, priority=_PANEL_PRIORITY)
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndClose)

@@ -22,14 +22,19 @@ COARSE_SIZE, FINE_SIZE = 40, 72  # Pixels along the longer side of the fixed ima
 # motion is then found within a third of a pixel of a slice of 140 pixels.
 CANDIDATE_ANGLES = np.deg2rad([-30, -20, -10, 0, 10, 20, 30])  # Steps that the optimiser bridges.
 HISTOGRAM_BINS = 24  # About 100 of the sampled pixels fall into a bin at the fine resolution.
-SAMPLED_SHARE, SEED = 0.5, 7  # Random positions avoid the bias of mutual information for images on a common grid.
+SAMPLED_SHARE, SAMPLING_SEED = (
+    0.5,
+    7,
+)  # Random positions avoid the bias of mutual information for images on a common grid.
 FIRST_STEP, LAST_STEP = 0.06, 0.0005  # Of the optimiser, in radii of the slice: 6 and 0.05 pixels of 200.
-ITERATIONS = 40  # At most, at each resolution.
+ALIGNMENT_ITERATIONS = 40  # At most, at each resolution.
 MIN_PIXELS = 4  # Along the shorter side; the recursive Gaussian filter of SimpleITK needs as many.
 PLAUSIBLE_SCALES = (0.6, 1.7)  # Accepted singular values; a larger change of size means that the alignment failed.
 MIN_OVERLAP = 0.4  # Share of the smaller image; mutual information over a small overlap says little.
 NEAR_SHARE = 0.5  # Of the mutual information after rigid alignment; the network aligns images that have as much before.
-MIN_GAIN = 0.005  # Nats of mutual information over the identity, so that random sampling alone moves nothing.
+MIN_INFORMATION_GAIN = (
+    0.005  # Nats of mutual information over the identity, so that random sampling alone moves nothing.
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def align_in_plane(
     if kind == "affine":
         found = fine.optimised(found, "affine")
     before, after = fine.similarity(identity), fine.similarity(found)
-    if after < before + MIN_GAIN:
+    if after < before + MIN_INFORMATION_GAIN:
         return _unchanged("no better position was found")
     if kind == "auto" and before > NEAR_SHARE * after:
         return _unchanged("they are near enough")
@@ -144,7 +149,7 @@ class _Pair:
         """A nearby ``(3, 3)`` matrix of that kind with more mutual information, or the start."""
         transform = _filled(sitk.AffineTransform(2) if kind == "affine" else sitk.Euler2DTransform(), start)
         method = self._method()
-        method.SetOptimizerAsRegularStepGradientDescent(FIRST_STEP, LAST_STEP, ITERATIONS, 0.6)
+        method.SetOptimizerAsRegularStepGradientDescent(FIRST_STEP, LAST_STEP, ALIGNMENT_ITERATIONS, 0.6)
         method.SetInitialTransform(transform, True)
         try:
             method.Execute(self.fixed, self.moving)
@@ -161,7 +166,7 @@ class _Pair:
         method = sitk.ImageRegistrationMethod()
         method.SetMetricAsMattesMutualInformation(HISTOGRAM_BINS)
         method.SetMetricSamplingStrategy(method.RANDOM)
-        method.SetMetricSamplingPercentage(SAMPLED_SHARE, SEED)
+        method.SetMetricSamplingPercentage(SAMPLED_SHARE, SAMPLING_SEED)
         method.SetMetricFixedMask(self.fixed_mask)
         method.SetMetricMovingMask(self.moving_mask)
         method.SetInterpolator(sitk.sitkLinear)

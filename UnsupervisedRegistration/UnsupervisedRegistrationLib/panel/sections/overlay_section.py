@@ -12,7 +12,17 @@ import vtk
 from slicer.i18n import tr as _
 
 from ...interaction import choices, inputs
-from ...interaction.choices import BLEND, CHECKERBOARD, DIFFERENCE, EDGES, FLICKER, JACOBIAN, OFF, SWIPE, TRUST
+from ...interaction.choices import (
+    BLEND,
+    CHECKERBOARD,
+    DIFFERENCE,
+    EDGES,
+    FLICKER,
+    JACOBIAN,
+    OVERLAY_OFF,
+    SWIPE,
+    TRUST_MAP,
+)
 from ...scene.display import overlays, scalar_maps, view_state
 from ...scene.display.deformation_display import deformationGlyphs, deformationGrid, hideDeformation
 from ...scene.display.slice_views import showOverlay
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
 _FOLLOW_MS = 20
 _FLICKER_MS = 250  # Until a rate is chosen.
 _RESUMED = (FLICKER, CHECKERBOARD, SWIPE, DIFFERENCE, EDGES)  # Drawn again when the panel is shown again.
-_PER_SLICE = (CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST)  # Drawn anew for each slice.
+_PER_SLICE = (CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST_MAP)  # Drawn anew for each slice.
 
 
 class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[misc]
@@ -63,7 +73,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
         asked, self._asked = self._asked, self._modeSettings()
         resumed = asked is None and mode in _RESUMED and view_state.isOverlayShown(slicer.mrmlScene)
         changed = asked not in (None, self._asked) or (self._drawn and self._drawn != self._settings())
-        if chosen and mode == OFF:
+        if chosen and mode == OVERLAY_OFF:
             self.restoreViews()
         elif resumed or changed:
             self.draw()
@@ -80,7 +90,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
     def show(self, result: Any = None) -> None:
         """Draws the chosen mode for a new result, or for what the scene shows now."""
         self.result = result
-        if self.parameters.overlay != OFF:
+        if self.parameters.overlay != OVERLAY_OFF:
             self.draw()
 
     def draw(self) -> None:
@@ -144,7 +154,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
     def _drawMode(self, overlay: overlays.Overlay) -> None:
         parameters = self.parameters
         drawings: dict[str, Callable[[], object]] = {
-            OFF: lambda: None,
+            OVERLAY_OFF: lambda: None,
             BLEND: lambda: overlays.blend(overlay, parameters.blend),
             choices.RED_CYAN: lambda: overlays.redCyan(overlay),
             FLICKER: lambda: self._startFlicker(overlay),
@@ -153,7 +163,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
             DIFFERENCE: lambda: overlays.difference(overlay, self._images(overlay)),
             EDGES: lambda: overlays.edges(overlay, self._images(overlay)),
             JACOBIAN: lambda: self._drawMap(overlay, JACOBIAN),
-            TRUST: lambda: self._drawMap(overlay, TRUST),
+            TRUST_MAP: lambda: self._drawMap(overlay, TRUST_MAP),
         }
         drawings[parameters.overlay]()
 

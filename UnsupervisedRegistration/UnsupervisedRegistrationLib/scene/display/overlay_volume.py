@@ -15,7 +15,7 @@ from . import color_tables, view_state
 _MAX_EDGE_SHARE = 0.12  # Of all pixels.
 _MIN_EDGE_STRENGTH = 0.01  # Change per pixel, as a share of the window.
 
-_PURPOSE = "picture"  # Saved in scenes; the name of the node is made from it.
+_OVERLAY_PURPOSE = "picture"  # Saved in scenes; the name of the node is made from it.
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def fillOverlayVolume(
         scale: Colours of the values.
         shown: ``(rows, columns)`` bool; other pixels are transparent. By default all are shown.
     """
-    node, _ = view_state.ownedNode(scene, "vtkMRMLScalarVolumeNode", _PURPOSE)
+    node, _ = view_state.ownedNode(scene, "vtkMRMLScalarVolumeNode", _OVERLAY_PURPOSE)
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     transparent = scale.low - (scale.high - scale.low)
@@ -72,7 +72,7 @@ def fillOverlayVolume(
 
 def hideLegend(scene: slicer.vtkMRMLScene) -> None:
     """Hide the colour legend, which Slicer would keep when a view shows other layers."""
-    volume = view_state.findOwned(scene, _PURPOSE)
+    volume = view_state.findOwned(scene, _OVERLAY_PURPOSE)
     legend = None if volume is None else slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(volume)
     if legend is not None:
         legend.SetVisibility(False)

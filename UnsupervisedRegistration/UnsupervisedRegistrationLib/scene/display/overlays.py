@@ -22,7 +22,7 @@ from . import color_tables, view_state
 from .overlay_volume import ColorScale, displayIntensities, edgeMask, fillOverlayVolume, hideLegend
 from .slice_views import FIXED_VIEW, WARPED_VIEW, displayOrder
 
-_LAYERS = slicer.vtkMRMLSliceCompositeNode
+_COMPOSITING = slicer.vtkMRMLSliceCompositeNode
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def redCyan(overlay: Overlay) -> None:
             raise ValueError(f"'{volume.GetName()}' is a colour image; red/cyan needs scalar images. Choose a blend.")
         if not isinstance(volume.GetDisplayNode(), slicer.vtkMRMLScalarVolumeDisplayNode):
             raise ValueError(f"'{volume.GetName()}' is not displayed as a scalar image; choose a blend.")
-    showLayers(overlay, *volumes, 1.0, _LAYERS.Add, coloured=True)
+    showLayers(overlay, *volumes, 1.0, _COMPOSITING.Add, coloured=True)
     for volume, colour in zip(volumes, ("red", "cyan"), strict=True):
         volume.GetDisplayNode().SetAndObserveColorNodeID(color_tables.colorTable(volume.GetScene(), colour).GetID())
 
@@ -181,7 +181,7 @@ def showLayers(
     background: slicer.vtkMRMLVolumeNode,
     foreground: slicer.vtkMRMLVolumeNode,
     opacity: float,
-    compositing: int = _LAYERS.Alpha,
+    compositing: int = _COMPOSITING.Alpha,
     coloured: bool = False,
 ) -> None:
     """Show two volumes in the layers of the views.

@@ -17,9 +17,9 @@ _OWNED = "owned"
 _PURPOSE = "UnsupervisedRegistration.Purpose"
 
 # Only the properties that overlays change: window or zoom may be changed by the user meanwhile.
-_LAYERS = ("BackgroundVolumeID", "ForegroundVolumeID", "ForegroundOpacity", "Compositing", "LinkedControl")
+_LAYER_ATTRIBUTES = ("BackgroundVolumeID", "ForegroundVolumeID", "ForegroundOpacity", "Compositing", "LinkedControl")
 _PROPERTIES = {
-    "vtkMRMLSliceCompositeNode": _LAYERS,
+    "vtkMRMLSliceCompositeNode": _LAYER_ATTRIBUTES,
     "vtkMRMLScalarVolumeDisplayNode": ("ColorNodeID",),
     "vtkMRMLTransformDisplayNode": (
         "Visibility",
