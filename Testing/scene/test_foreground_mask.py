@@ -19,7 +19,7 @@ def ball(shape=(6, 60, 60)):
     return (inside * np.random.default_rng(0).uniform(100, 200, shape)).astype(np.float32), inside
 
 
-def test_it_lies_on_the_voxels_of_the_volume(orientation):
+def test_the_mask_has_the_voxels_of_the_volume(orientation):
     scene, (voxels, inside) = slicer.vtkMRMLScene(), ball()
     volume = addVolume(scene, "Head", voxels, orientation.ijkToRas)
     mask = addForeground(volume)
@@ -32,14 +32,14 @@ def test_it_lies_on_the_voxels_of_the_volume(orientation):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_slices_are_taken_across_the_shortest_axis(axis):
+def test_slices_are_normal_to_the_shortest_axis(axis):
     scene, (voxels, inside) = slicer.vtkMRMLScene(), ball()
     volume = addVolume(scene, "Head", np.moveaxis(voxels, 0, axis), np.eye(4))
     found = np.moveaxis(slicer.util.arrayFromVolume(addForeground(volume)), axis, 0)
     assert (found != inside).mean() < 0.02
 
 
-def test_it_moves_with_the_volume_and_takes_colours():
+def test_the_mask_moves_with_the_volume_and_colours_are_accepted():
     scene = slicer.vtkMRMLScene()
     voxels, _ = ball()
     volume = addVolume(scene, "Slide", np.stack([voxels] * 3, axis=-1), np.eye(4))
@@ -50,7 +50,7 @@ def test_it_moves_with_the_volume_and_takes_colours():
     assert slicer.util.arrayFromVolume(mask).any()
 
 
-def test_a_volume_that_shows_the_same_everywhere_has_none():
+def test_a_constant_volume_has_no_foreground():
     scene = slicer.vtkMRMLScene()
     volume = addVolume(scene, "Flat", np.full((3, 40, 40), 7, np.float32), np.eye(4))
     with pytest.raises(ValueError, match="'Flat' has no foreground: "):

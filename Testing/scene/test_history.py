@@ -1,4 +1,4 @@
-"""Results are kept in the scene, shown, compared, taken back, and come back with a saved scene."""
+"""Results are stored in the scene, shown, compared, undone, and restored with a saved scene."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def tre(scene, registered):
     return targetRegistrationError(*lists, registered.transformNode, registered.pair.movingVolume)
 
 
-def test_a_result_knows_how_it_was_made(scene, registered, tre):
+def test_a_stored_result_has_its_settings_and_measures(scene, registered, tre):
     result_history.storeResult(scene, registered, SETTINGS, tre)
     (result,) = result_history.storedResults(scene)
     assert result.model == "any-contrast"
@@ -75,7 +75,7 @@ def test_the_scene_may_be_given_by_a_parameter_node(scene, registered):
     assert len(result_history.storedResults(scene)) == 1
 
 
-def test_a_setting_that_is_no_plain_value_is_kept_as_text(scene, registered, tmp_path):
+def test_a_setting_that_is_no_plain_value_is_stored_as_text(scene, registered, tmp_path):
     result = result_history.storeResult(scene, registered, SETTINGS | {"folder": tmp_path})
     assert result.settings["folder"] == str(tmp_path)
 
@@ -105,7 +105,7 @@ def test_a_shown_result_moves_the_moving_volume(scene, registered, again):
     assert result.shown
 
 
-def test_a_registration_goes_on_from_the_initial_placement_of_a_shown_result(scene, registered, makeParent):
+def test_a_registration_starts_from_the_initial_transform_of_a_shown_result(scene, registered, makeParent):
     moving, parent = registered.pair.movingVolume, makeParent("linear")
     moving.SetAndObserveTransformNodeID(parent.GetID())
     placed = moveAgain(registered, moving)
@@ -148,7 +148,7 @@ def test_two_results_are_compared_in_mm(scene, registered, again, displacementMm
     assert comparison.tre == (None, pytest.approx(tre.summary()["after"]["mean"]))
 
 
-def test_undo_shows_what_was_before_and_then_nothing(scene, registered, again):
+def test_undo_shows_the_result_before_and_then_none(scene, registered, again):
     moving = registered.pair.movingVolume
     first = result_history.storeResult(scene, registered, SETTINGS)
     second = result_history.storeResult(scene, again(), SETTINGS)
@@ -164,7 +164,7 @@ def test_undo_shows_what_was_before_and_then_nothing(scene, registered, again):
     assert second.transformNode.GetScene() is scene
 
 
-def test_undo_leaves_a_volume_that_was_moved_by_hand(scene, registered, makeParent):
+def test_undo_is_refused_for_a_volume_under_another_transform(scene, registered, makeParent):
     result_history.storeResult(scene, registered, SETTINGS)
     parent = makeParent("linear")
     registered.pair.movingVolume.SetAndObserveTransformNodeID(parent.GetID())
@@ -194,14 +194,14 @@ def test_a_saved_scene_brings_the_results_back(scene, registered, tre, reopened)
     )
 
 
-def test_a_vanished_model_file_is_told_and_the_result_can_still_be_shown(scene, registered, tmp_path):
+def test_a_missing_model_file_is_reported_and_the_result_can_still_be_shown(scene, registered, tmp_path):
     result = result_history.storeResult(scene, registered, {"model": str(tmp_path / "gone.pt")})
     assert "gone.pt' of '" in result_history.storedResultProblems(result)[0]
     result_history.showStoredResult(result)
     assert result.shown
 
 
-def test_vanished_volumes_are_told(scene, registered):
+def test_deleted_volumes_are_reported(scene, registered):
     result = result_history.storeResult(scene, registered, SETTINGS)
     for volume in (registered.pair.fixedVolume, registered.pair.movingVolume, result.warpedVolume):
         scene.RemoveNode(volume)

@@ -112,7 +112,7 @@ def test_a_mask_far_away_is_refused(scene, makeMask, oblique):
         sampleMask(makeMask("labelmap", blocks(), oblique.ijkToRas), shiftedPlane(plane, np.array([0, 0, 400.0])))
 
 
-def test_an_empty_segment_is_passed_over(scene, makeMask, oblique):
+def test_an_empty_segment_is_ignored(scene, makeMask, oblique):
     volume = addVolume(scene, "Volume", np.zeros(SHAPE, np.int16), oblique.ijkToRas)
     mask = makeMask("segmentation", blocks(), oblique.ijkToRas)
     mask.AddSegmentFromBinaryLabelmapRepresentation(slicer.vtkOrientedImageData(), "Nothing")

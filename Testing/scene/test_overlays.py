@@ -1,4 +1,4 @@
-"""Every overlay shows what it says, in place, and switching it off leaves the views as they were."""
+"""Every overlay shows its images in place, and switching it off restores the views."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def shown(overlay):
 
 
 def picture(overlay, images):
-    """Grey values of the derived volume, 0..1, and that it lies on the plane."""
+    """Intensities of the overlay volume, 0..1; asserts that it lies on the plane."""
     derived = shown(overlay)[1]
     np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(matrixOf(derived)), images.plane.ijkToRas, atol=1e-9)
     return slicer.util.arrayFromVolume(derived)[0]
@@ -114,7 +114,7 @@ def _settingsOf(node):
     return {name: getattr(node, f"Get{name}")() for name in names if hasattr(node, f"Get{name}")}
 
 
-def test_a_blend_has_the_moving_image_above(overlay, result):
+def test_a_blend_shows_the_moving_image_in_front(overlay, result):
     overlays.blend(overlay, 0.3)
     assert shown(overlay) == (result.pair.fixedVolume, result.pair.movingVolume, 0.3, LAYERS.Alpha)
 
@@ -138,7 +138,7 @@ def test_red_and_cyan_add_up_to_grey(overlay, result):
     assert colours[1][0] == 0
 
 
-def test_the_colours_go_with_the_next_mode(overlay, result):
+def test_the_next_mode_restores_the_colours(overlay, result):
     before = result.pair.fixedVolume.GetDisplayNode().GetColorNodeID()
     overlays.redCyan(overlay)
     overlays.blend(overlay)
@@ -221,7 +221,7 @@ def colourShown(overlay):
     return colour[:3]
 
 
-def test_the_maps_have_a_legend_and_the_pictures_have_none(overlay, images):
+def test_maps_have_a_legend_and_other_overlays_have_none(overlay, images):
     scalar_maps.trustMap(overlay, images.plane, np.ones(images.plane.shape))
     legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(shown(overlay)[1])
     assert (legend.GetTitleText(), bool(legend.GetVisibility())) == ("Trust (%)", True)
@@ -233,7 +233,7 @@ def test_the_maps_have_a_legend_and_the_pictures_have_none(overlay, images):
         assert not legend.GetVisibility()
 
 
-def test_the_maps_leave_the_air_clear(overlay, images):
+def test_air_is_transparent_in_maps(overlay, images):
     """A body with a dark hole in it; the hole belongs to it."""
     rows, columns = np.indices(images.plane.shape) - np.reshape(images.plane.shape, (2, 1, 1)) / 2
     radius = np.hypot(rows, columns)
@@ -256,7 +256,7 @@ def rgb(colour):
     return [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
 
 
-def test_the_unwarped_moving_image_is_as_it_lay_before(overlay, result):
+def test_the_unwarped_moving_image_has_its_initial_transform(overlay, result):
     overlays.showWarped(overlay, False)
     overlays.showWarped(overlay, False)
     assert result.pair.movingVolume.GetParentTransformNode() is None
@@ -265,14 +265,14 @@ def test_the_unwarped_moving_image_is_as_it_lay_before(overlay, result):
     assert result.pair.movingVolume.GetParentTransformNode() is result.transformNode
 
 
-def test_an_result_deleted_meanwhile_leaves_the_moving_image_unwarped(scene, overlay, result):
+def test_a_deleted_result_leaves_the_moving_image_unwarped(scene, overlay, result):
     overlays.showWarped(overlay, False)
     scene.RemoveNode(result.transformNode)
     overlays.showWarped(overlay, True)
     assert result.pair.movingVolume.GetParentTransformNode() is None
 
 
-def test_the_deformation_is_drawn_as_grid_or_arrows(overlay, result):
+def test_the_deformation_is_shown_as_grid_or_arrows(overlay, result):
     node = result.transformNode
     deformationGrid(node, 6)
     assert node.GetDisplayNode().GetVisualizationMode() == slicer.vtkMRMLTransformDisplayNode.VIS_MODE_GRID
@@ -296,7 +296,7 @@ def test_only_the_chosen_views_change(scene, result):
 
 
 @pytest.mark.parametrize("mode", [*MODES, "sideBySide"])
-def test_switching_off_leaves_everything_as_it_was(scene, result, mode):
+def test_switching_off_restores_everything(scene, result, mode):
     for number, layers in enumerate(nodesByClass(scene, "vtkMRMLSliceCompositeNode")):
         layers.SetBackgroundVolumeID(result.pair.movingVolume.GetID())
         layers.SetForegroundOpacity(0.1 * number)
@@ -323,7 +323,7 @@ def test_all_modes_one_after_the_other_are_switched_off_at_once(scene, result):
     assert settings(scene) == before
 
 
-def test_what_vanished_meanwhile_is_left_out(scene, result, overlay, images):
+def test_deleted_nodes_are_not_restored(scene, result, overlay, images):
     for layers in overlay.layers:
         layers.SetLabelVolumeID(None)
     overlays.edges(overlay, images)
@@ -353,7 +353,7 @@ def test_updates_add_no_node_and_no_observer(scene, result, overlay, images, mod
     assert [node.GetReferenceCount() for node in held] == references
 
 
-def test_the_derived_volume_is_hidden_and_used_again(scene, overlay, images):
+def test_the_overlay_volume_is_hidden_and_reused(scene, overlay, images):
     overlays.checkerboard(overlay, images)
     first = shown(overlay)[1]
     overlays.difference(overlay, images)
@@ -361,7 +361,7 @@ def test_the_derived_volume_is_hidden_and_used_again(scene, overlay, images):
     assert first.GetHideFromEditors()
 
 
-def test_another_slice_size_is_taken_up(overlay, images):
+def test_the_overlay_volume_follows_the_slice_size(overlay, images):
     overlays.difference(overlay, images)
     half = overlays.OverlayImages(images.plane, images.fixed[:8], images.warped[:8])
     overlays.difference(overlay, half)
@@ -392,7 +392,7 @@ def test_a_colour_image_is_refused_in_red_and_cyan(scene, result):
 
 
 class TestSideBySide:
-    def test_both_images_stand_beside_each_other_and_are_linked(self, scene, overlay, result):
+    def test_both_images_are_shown_in_linked_views(self, scene, overlay, result):
         logic = slicer.vtkMRMLLayoutLogic()  # Makes the views of a layout, as in the application.
         logic.SetMRMLScene(scene)
         addLinkedViews(scene)

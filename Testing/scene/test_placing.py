@@ -1,4 +1,4 @@
-"""Landmarks are placed in turn, and the partner of a fixed one is proposed where the result takes it."""
+"""Landmarks are placed in turn, and the moving point is proposed where the result maps the fixed point."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_lists_take_turns(scene):
     assert turns == ["fixed", "moving", "fixed", "moving"]
 
 
-def test_without_an_result_the_same_place_is_proposed(result):
+def test_without_a_result_the_same_position_is_proposed(result):
     np.testing.assert_array_equal(proposeMovingPoint(np.array([1, 2, 3]), None, result.pair.movingVolume), [1, 2, 3])
 
 
@@ -76,7 +76,7 @@ def test_a_proposed_point_has_no_error_after(scene, result, makeParent, kind, un
     assert np.linalg.norm(errors.before, axis=1).max() > 0.5
 
 
-def test_a_point_placed_already_is_left(scene, result):
+def test_an_existing_point_is_not_replaced(scene, result):
     fixedList = addLandmarks(scene, "F", somePoints(result))
     movingList = addLandmarks(scene, "M", {"b": (1.0, 2.0, 3.0)})
     assert placeProposals(fixedList, movingList, None, result.pair.movingVolume) == [1, 2]

@@ -1,4 +1,4 @@
-"""Outputs of the wrong kind, vanished transforms and landmarks elsewhere are noticed."""
+"""Outputs of the wrong class, deleted transforms and landmarks off the slice are reported."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def test_an_output_that_cannot_hold_a_displacement_is_refused(scene, head):
 
 def test_a_warped_volume_that_is_a_labelmap_is_refused(scene, head):
     labelmap = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels")
-    with pytest.raises(ValueError, match="'Labels' is no scalar volume"):
+    with pytest.raises(ValueError, match="'Labels' is not a scalar volume"):
         registerSlice(inputs(head), FAST, SliceOutputs(warpedVolume=labelmap))
     assert head.movingVolume.GetParentTransformNode() is None
 
 
-def test_a_deleted_initial_transform_is_not_forgotten_silently(scene, head):
+def test_a_deleted_initial_transform_is_reported(scene, head):
     initial = scene.AddNewNodeByClass("vtkMRMLTransformNode", "Initial")
     head.movingVolume.SetAndObserveTransformNodeID(initial.GetID())
     registerSlice(inputs(head), FAST)

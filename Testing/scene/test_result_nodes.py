@@ -1,4 +1,4 @@
-"""A displacement in a transform node warps as numpy, VTK and ITK say it should."""
+"""The transform node of a result warps as numpy, VTK and ITK compute it."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_the_displacement_falls_smoothly_to_the_next_slice(result, pixelPosition
 
 
 @pytest.mark.parametrize("slices", [-2, -0.5, 1, 2])
-def test_without_this_slice_only_all_slices_move_alike(pair, handmade, pixelPositions, displacementMm, slices):
+def test_without_this_slice_only_all_slices_move_equally(pair, handmade, pixelPositions, displacementMm, slices):
     result = showSliceResult(pair, handmade(pair.plane.shape), SliceOutputs(thisSliceOnly=False))
     other = pixelPositions(shiftedPlane(pair.plane, slices * pair.plane.ijkToRas[:3, 2]))
     expected = displacementMm(pair.plane, result.registration)
@@ -147,11 +147,11 @@ def test_nothing_folds_where_the_displacement_falls_to_zero_around_the_slice(obl
     np.testing.assert_allclose(back, points, atol=0.02)  # Slicer stops at 0.01 mm.
 
 
-def test_the_moving_volume_lies_under_the_result(result):
+def test_the_moving_volume_is_under_the_result_transform(result):
     assert result.pair.movingVolume.GetParentTransformNode() is result.transformNode
 
 
-def test_the_fixed_volume_stays_under_nothing(result):
+def test_the_fixed_volume_has_no_parent_transform(result):
     assert result.pair.fixedVolume.GetParentTransformNode() is None
 
 
@@ -176,7 +176,7 @@ def directions(volume):
     return columns.tolist()
 
 
-def test_the_result_is_told_once(scene, obliquePair, handmade):
+def test_a_result_modifies_its_node_once(scene, obliquePair, handmade):
     """Every event redraws all views."""
     node, events = scene.AddNewNodeByClass("vtkMRMLTransformNode"), []
     node.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent, lambda *_: events.append(1))
@@ -190,7 +190,7 @@ def test_new_nodes_are_named_after_the_volumes(obliquePair, handmade):
     assert result.warpedVolume.GetName() == "Moving warped"
 
 
-def test_given_nodes_are_filled_and_no_others_made(scene, obliquePair, handmade):
+def test_given_nodes_are_filled_and_none_is_created(scene, obliquePair, handmade):
     transform = scene.AddNewNodeByClass("vtkMRMLTransformNode")
     warped = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
     result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape), SliceOutputs(transform, warped))

@@ -1,4 +1,4 @@
-"""The pixels that a plane cuts out of a volume."""
+"""Pixels of a plane, sampled from a volume."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_volume_under_a_transform_is_sampled_at_the_transformed_positions(
     np.testing.assert_allclose(sampled.pixels[known], truth[known], atol=GREY)
 
 
-def test_two_parents_are_both_obeyed(makeVolume, oblique, makeParent, pixelPositions, valueAt):
+def test_two_parent_transforms_are_both_applied(makeVolume, oblique, makeParent, pixelPositions, valueAt):
     volume, inner, outer = makeVolume(oblique.ijkToRas), makeParent("grid"), makeParent("linear")
     plane = planeFromIndex(volume)
     inner.SetAndObserveTransformNodeID(outer.GetID())
@@ -107,7 +107,7 @@ def test_a_plane_beside_the_volume_is_refused(makeVolume, orientation):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_voxels_that_are_no_numbers_are_refused_and_counted(scene, bad):
+def test_nan_voxels_are_refused_and_counted(scene, bad):
     voxels = np.ones((3, 4, 5), np.float32)
     voxels[1, 1, 2] = voxels[2, 2, 2] = bad
     volume = addVolume(scene, "Broken", voxels, np.eye(4))
@@ -115,7 +115,7 @@ def test_voxels_that_are_no_numbers_are_refused_and_counted(scene, bad):
         sampleVolume(volume, planeFromIndex(volume))
 
 
-def test_voxels_that_are_no_numbers_on_another_slice_do_not_matter(scene):
+def test_nan_voxels_on_another_slice_do_not_matter(scene):
     voxels = np.ones((3, 4, 5), np.float32)
     voxels[0] = np.nan
     volume = addVolume(scene, "Padded", voxels, np.eye(4))
@@ -138,7 +138,7 @@ def test_colour_becomes_luminance_with_a_note(scene, oblique, components):
     assert sampled.notes == ("'Photo' is a colour image; its luminance was registered",)
 
 
-def test_a_grey_volume_has_no_note(makeVolume, oblique):
+def test_a_scalar_volume_has_no_note(makeVolume, oblique):
     volume = makeVolume(oblique.ijkToRas)
     assert sampleVolume(volume, planeFromIndex(volume)).notes == ()
 
@@ -161,7 +161,7 @@ def test_without_parent_the_world_is_the_local_space():
     assert worldToLocal(None).TransformPoint(1, 2, 3) == (1, 2, 3)
 
 
-def test_a_shown_plane_lies_where_its_pixels_are(scene, makeVolume, orientation):
+def test_a_slice_volume_has_the_geometry_of_its_plane(scene, makeVolume, orientation):
     volume = makeVolume(orientation.ijkToRas)
     plane = planeFromIndex(volume, "sagittal", 1)
     pixels = sampleVolume(volume, plane).pixels
@@ -171,7 +171,7 @@ def test_a_shown_plane_lies_where_its_pixels_are(scene, makeVolume, orientation)
     np.testing.assert_allclose(planeFromIndex(shown).ijkToRas, plane.ijkToRas, atol=1e-9)
 
 
-def test_a_shown_plane_has_the_window_of_its_source(scene, makeVolume, oblique):
+def test_a_slice_volume_has_the_window_of_its_source(scene, makeVolume, oblique):
     volume = makeVolume(oblique.ijkToRas)
     volume.CreateDefaultDisplayNodes()
     volume.GetDisplayNode().SetAutoWindowLevel(False)
@@ -183,7 +183,7 @@ def test_a_shown_plane_has_the_window_of_its_source(scene, makeVolume, oblique):
     assert (display.GetWindow(), display.GetLevel(), display.GetAutoWindowLevel()) == (321, 123, 0)
 
 
-def test_a_shown_plane_leaves_the_transform_it_lay_under(scene, makeVolume, oblique, makeParent):
+def test_a_slice_volume_loses_its_parent_transform(scene, makeVolume, oblique, makeParent):
     volume = makeVolume(oblique.ijkToRas)
     plane = planeFromIndex(volume)
     shown = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Shown")

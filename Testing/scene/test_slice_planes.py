@@ -79,7 +79,7 @@ def test_a_volume_of_one_slice_needs_no_orientation(scene, shape):
 
 
 @pytest.mark.parametrize(("shape", "name"), [((1, 6, 7), "axial"), ((5, 1, 7), "coronal"), ((5, 6, 1), "sagittal")])
-def test_the_only_slice_is_called_by_its_orientation(scene, shape, name):
+def test_the_only_slice_is_named_by_its_orientation(scene, shape, name):
     assert planeFromIndex(single(scene, shape)).name == f"{name} slice 0"
 
 
@@ -119,7 +119,7 @@ def test_a_linear_parent_moves_the_plane(scene, makeVolume, orientation, makePar
     )
 
 
-def test_the_anatomical_axis_is_sought_in_the_world(scene, makeVolume):
+def test_the_anatomical_axis_is_that_of_the_world(scene, makeVolume):
     """A quarter turn about R makes the k axis run to the front."""
     volume, parent = makeVolume(np.eye(4)), scene.AddNewNodeByClass("vtkMRMLTransformNode", "Turn")
     turn = vtk.vtkTransform()

@@ -286,7 +286,7 @@ class TestRefused:
         def remove(step, share):
             scene.RemoveNode(obliqueVolumes[1])
 
-        with pytest.raises(ValueError, match="'Moving' was deleted meanwhile"):
+        with pytest.raises(ValueError, match="'Moving' was deleted during the registration"):
             registerVolume(*obliqueVolumes, model=model, progress=remove)
         assert not nodesByClass(scene, "vtkMRMLTransformNode")
 

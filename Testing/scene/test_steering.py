@@ -224,7 +224,7 @@ def test_a_volume_deleted_while_registering_is_told(scene, volumes, model, index
         scene.RemoveNode(volumes[index])
 
     name = volumes[index].GetName()
-    with pytest.raises(ValueError, match=f"'{name}' was deleted meanwhile; choose another"):
+    with pytest.raises(ValueError, match=f"'{name}' was deleted during the registration; choose another"):
         registerSlice(*volumes, model=model, device="cpu", progress=remove)
     assert not nodesByClass(scene, "vtkMRMLTransformNode")
 

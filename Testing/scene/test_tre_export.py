@@ -1,4 +1,4 @@
-"""The TRE as a table, a plot and a file say the same."""
+"""The TRE as a table node, a plot and a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tre():
     return TreTable(("a", "b", "c"), np.array([[0.0, 0, 0], [1, 2, 0.25], [0, 0, -3]]), before, after)
 
 
-def test_the_table_has_a_row_a_landmark_and_one_a_summary(scene, tre):
+def test_the_table_has_one_row_per_landmark_and_summary(scene, tre):
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
     fillTreTableNode(table, tre)
     rows = [table.GetCellText(row, 0) for row in range(table.GetNumberOfRows())]
@@ -72,7 +72,7 @@ def test_a_table_without_landmarks_has_no_figures(scene):
     assert np.isnan(table.GetTable().GetColumnByName("TRE after (mm)").GetValue(0))
 
 
-def test_the_file_says_what_the_table_says(scene, tre, tmp_path):
+def test_the_file_has_the_content_of_the_table(scene, tre, tmp_path):
     exportTreCsv(tre, tmp_path / "errors.csv", PLANE)
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
     fillTreTableNode(table, tre, PLANE)
@@ -90,7 +90,7 @@ def test_a_file_without_a_slice_has_no_remark(tre, tmp_path):
     assert (tmp_path / "errors.csv").read_text().splitlines()[0].endswith("TRE after S (mm)")
 
 
-def test_a_file_that_cannot_be_written_is_told(tre, tmp_path):
+def test_a_file_that_cannot_be_written_is_reported(tre, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"errors.csv' cannot be written \(Not a directory\); choose another folder"):
         exportTreCsv(tre, tmp_path / "file" / "errors.csv")
@@ -123,7 +123,7 @@ def test_a_plot_filled_again_adds_no_node(scene, tre):
     assert values(chart.GetNthPlotSeriesNode(0)) == ([], [])
 
 
-def test_a_plot_whose_parts_vanished_is_made_anew(scene, tre):
+def test_a_plot_whose_parts_were_deleted_is_created_again(scene, tre):
     chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Chart")
     fillTrePlot(chart, tre)
     scene.RemoveNode(chart.GetNthPlotSeriesNode(0).GetTableNode())

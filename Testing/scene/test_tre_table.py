@@ -20,7 +20,7 @@ POINTS = {"nose": (4.0, 6.0, 2.0), "chin": (9.0, 3.0, 2.0), "ear": (14.0, 12.0, 
 
 @pytest.fixture
 def translated(makeVolume, handmade):
-    """The result that takes every pixel of slice 2 by ``SHIFT``, in a RAS volume of 1 mm."""
+    """A result that moves every pixel of slice 2 by ``SHIFT``, in a RAS volume of 1 mm."""
 
     def make(initial=None):
         fixed, moving = (makeVolume(np.eye(4), name, seed=seed) for seed, name in enumerate(("Fixed", "Moving")))
@@ -56,7 +56,7 @@ class TestPairs:
         fixed, moving = labelled(scene, "F", "F-1", "F-2"), labelled(scene, "M", "M-2", "M-1")
         assert pairLandmarks(fixed, moving) == [("1", 0, 1), ("2", 1, 0)]
 
-    def test_only_the_own_name_is_taken_off(self, scene):
+    def test_only_the_name_of_its_own_list_is_removed(self, scene):
         with pytest.raises(ValueError, match=r"'1' \(only fixed\), 'F-1' \(only moving\)"):
             pairLandmarks(labelled(scene, "F", "F-1"), labelled(scene, "M", "F-1"))
 
@@ -75,23 +75,23 @@ class TestPairs:
         with pytest.raises(ValueError, match="list 'Empty' has no point; place at least one"):
             pairLandmarks(labelled(scene, "F", "a"), labelled(scene, "Empty"))
 
-    def test_lists_of_different_length_are_told(self, scene):
+    def test_lists_of_different_length_are_reported(self, scene):
         (problem,) = pairingProblems(labelled(scene, "F", "a", "b", "c"), labelled(scene, "M", "a"))
         assert "no partner: 'b' (only fixed), 'c' (only fixed)" in problem
         assert "The lists have 3 and 1 points." in problem
 
-    def test_both_lists_are_told_of_at_once(self, scene):
+    def test_problems_of_both_lists_are_reported_at_once(self, scene):
         assert len(pairingProblems(labelled(scene, "F"), labelled(scene, "M"))) == 2
         assert not pairingProblems(labelled(scene, "A", "a"), labelled(scene, "B", "a"))
 
-    def test_while_placing_only_what_pairs_counts(self, scene):
+    def test_while_placing_only_complete_pairs_count(self, scene):
         fixed, moving = labelled(scene, "F", "a", "b", "c"), labelled(scene, "M", "c", "x")
         fixed.AddControlPoint(vtk.vtkVector3d(1, 1, 1), "a")
         moving.AddControlPoint(vtk.vtkVector3d(1, 1, 1), "a")
         assert pairLandmarks(fixed, moving, complete=False) == [("c", 2, 0)]
         assert pairLandmarks(fixed, labelled(scene, "Empty"), complete=False) == []
 
-    def test_points_that_are_not_placed_are_passed_over(self, scene):
+    def test_points_without_a_position_are_ignored(self, scene):
         fixed, moving = labelled(scene, "F", "x", "a", "b"), labelled(scene, "M", "a", "b", "y")
         fixed.UnsetNthControlPointPosition(0)
         moving.UnsetNthControlPointPosition(2)
@@ -107,7 +107,7 @@ class TestErrors:
         errors = errorsOf(translated(), points(scene, "F"), points(scene, "M", SHIFT))
         np.testing.assert_allclose(errors.before, np.tile(-SHIFT, (3, 1)), atol=1e-12)
 
-    def test_what_the_transform_misses_is_left_along_r_a_s(self, scene, translated):
+    def test_the_remaining_error_is_along_r_a_s(self, scene, translated):
         missed = np.array([0.5, 0.25, -1.5])
         errors = errorsOf(translated(), points(scene, "F"), points(scene, "M", SHIFT + missed))
         np.testing.assert_allclose(errors.after, np.tile(-missed, (3, 1)), atol=MM)
@@ -121,7 +121,7 @@ class TestErrors:
         errors = errorsOf(translated(), fixed, points(scene, "M", (0, 0, 1)))
         np.testing.assert_allclose(errors.after, 0, atol=MM)
 
-    def test_a_fixed_list_under_a_transform_is_taken_in_the_world(self, scene, translated, makeParent):
+    def test_a_fixed_list_under_a_transform_counts_in_the_world(self, scene, translated, makeParent):
         result, fixed, parent = translated(), points(scene, "F"), makeParent("linear")
         inverse = vtk.vtkTransform()
         inverse.DeepCopy(parent.GetTransformFromParent())
@@ -132,10 +132,8 @@ class TestErrors:
         np.testing.assert_allclose(errors.after, 0, atol=MM)
 
     @pytest.mark.parametrize("kind", ["linear", "grid", "spline"])
-    def test_with_an_initial_transform_the_error_is_measured_in_the_placed_image(
-        self, scene, translated, makeParent, kind
-    ):
-        """The moving list lies under the initial transform, as the moving volume did when it was placed."""
+    def test_with_an_initial_transform_the_error_is_measured_in_the_world(self, scene, translated, makeParent, kind):
+        """The moving list is under the initial transform, like the moving volume."""
         parent = makeParent(kind)
         result, fromWorld = translated(parent), parent.GetTransformFromParent()
         placed = [np.array(point) + SHIFT for point in POINTS.values()]

@@ -102,7 +102,7 @@ def test_a_tilted_plane_is_right_handed(views, makeVolume, oblique):
     assert np.linalg.det(planeFromSliceNode(views["Red"], volume).ijkToRas[:3, :3]) > 0
 
 
-def test_a_tilted_plane_is_drawn_as_in_the_view(views, makeVolume, oblique):
+def test_a_tilted_plane_has_the_orientation_of_the_view(views, makeVolume, oblique):
     """Columns run to the right of the view and rows down, so both pictures look alike."""
     volume = makeVolume(oblique.ijkToRas)
     views["Red"].JumpSliceByCentering(*planeFromIndex(volume).centre)

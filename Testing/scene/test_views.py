@@ -1,4 +1,4 @@
-"""Slice views show the pair on the registered slice, turned as radiologists look."""
+"""Slice views show the pair on the registered slice, in radiological orientation."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def steps(plane):
 @NAMES
 @pytest.mark.parametrize("end", ["first", "last"])
 @pytest.mark.parametrize("direction", ["across", "up"])
-def test_right_or_front_is_drawn_left_and_front_or_head_up(scene, orientation, name, direction, end):
+def test_right_or_front_is_displayed_left_and_front_or_head_up(scene, orientation, name, direction, end):
     """One bright line of voxels at the right, front or head side of the volume, found again in the picture."""
     towards = np.array((ACROSS if direction == "across" else UP)[name], float)
     volume = addVolume(scene, "Bright", np.zeros((5, 6, 7), np.uint8), orientation.ijkToRas)
@@ -135,14 +135,14 @@ def test_right_or_front_is_drawn_left_and_front_or_head_up(scene, orientation, n
 
 
 @NAMES
-def test_colours_are_turned_like_grey_values(makeVolume, orientation, name):
+def test_colours_are_ordered_like_intensities(makeVolume, orientation, name):
     plane = planeFromIndex(makeVolume(orientation.ijkToRas, shape=(5, 6, 7)), name)
     grey = np.random.default_rng(0).random(plane.shape)
     order = displayOrder(plane)
     np.testing.assert_array_equal(order(np.stack([grey] * 3, axis=-1)), np.stack([order(grey)] * 3, axis=-1))
 
 
-def test_views_remembered_in_an_imported_scene_get_their_own_volumes_back(scene, tmp_path):
+def test_views_of_an_imported_scene_get_their_own_volumes_back(scene, tmp_path):
     """The nodes of a scene that is added to another have new IDs."""
     addSliceViews(scene)
     first, second = (scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("first", "second"))

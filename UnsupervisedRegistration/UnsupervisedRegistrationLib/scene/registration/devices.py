@@ -1,4 +1,4 @@
-"""Where a network can run, in words."""
+"""The devices that a network can run on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def deviceNames() -> dict[str, str]:
-    """Name of every device of this machine, and what a person would call it, with its memory; needs torch."""
+    """Device to display name with memory, for all devices of this machine; needs torch."""
     import torch
 
     names = {"auto": "Automatic", "cpu": f"CPU, {torch.get_num_threads()} threads{_memory()}"}
@@ -19,9 +19,9 @@ def deviceNames() -> dict[str, str]:
 
 
 def _memory() -> str:
-    """Of the machine, where the system tells it to Python."""
+    """The memory of the machine, or an empty string if the system does not tell it."""
     try:
         size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # As on Windows.
+    except (AttributeError, ValueError, OSError):  # For example on Windows.
         return ""
     return f", {size / 2**30:.0f} GB"

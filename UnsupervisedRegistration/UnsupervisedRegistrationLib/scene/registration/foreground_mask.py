@@ -1,4 +1,4 @@
-"""A mask that nobody has to draw: where a volume shows the patient."""
+"""The automatic foreground mask of a volume."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ...core.images.preprocessing import PreprocessingConfiguration, to_unit_ran
 
 
 def addForeground(volumeNode: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLLabelMapVolumeNode:
-    """A labelmap of where a volume shows the patient, found slice by slice across its shortest array axis.
+    """Add a labelmap of the foreground of a volume, segmented slice by slice along its shortest array axis.
 
-    It lies on the voxels of the volume and under its transform, and can be looked at and corrected like any other.
+    The labelmap has the voxels and the parent transform of the volume, and can be edited like any other.
 
     Raises:
-        ValueError: The volume shows the same everywhere.
+        ValueError: The volume is constant.
     """
     voxels = slicer.util.arrayFromVolume(volumeNode).astype(np.float32)
-    grey = voxels if voxels.ndim == 3 else voxels.mean(axis=-1)
+    intensities = voxels if voxels.ndim == 3 else voxels.mean(axis=-1)
     try:
-        unit = to_unit_range(torch.from_numpy(grey)[None, None], PreprocessingConfiguration())[0, 0]
+        unit = to_unit_range(torch.from_numpy(intensities)[None, None], PreprocessingConfiguration())[0, 0]
     except ValueError as error:
         raise ValueError(f"'{volumeNode.GetName()}' has no foreground: {error}") from error
     axis = int(np.argmin(unit.shape))
@@ -36,7 +36,7 @@ def addForeground(volumeNode: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLLabelMa
 
 
 def foregroundOf(pixels: np.ndarray) -> np.ndarray:
-    """Where a slice ``(rows, columns)`` shows the patient, bool; all of it if that cannot be told."""
+    """The foreground of a slice, ``(rows, columns)`` bool; all pixels if no foreground is found."""
     image = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
     if not image.amax() > image.amin():
         return np.ones(pixels.shape, dtype=bool)

@@ -1,4 +1,4 @@
-"""Results of the core in the scene."""
+"""Registration results as nodes of a scene."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from .slice_pair import SlicePair, gridOf
 
 @dataclass(frozen=True)
 class SliceOutputs:
-    """Where a result goes.
+    """Output nodes of a registration.
 
     Attributes:
-        transformNode: Receives the displacement; ``None`` makes a new node.
-        warpedVolume: Receives the warped slice; ``None`` makes a new node.
-        thisSliceOnly: Deform the registered slices only; otherwise all slices of the volume alike.
+        transformNode: Receives the displacement; ``None`` creates a node.
+        warpedVolume: Receives the warped slice; ``None`` creates a node.
+        thisSliceOnly: Whether only the registered slices are deformed; otherwise all slices of the volume are.
     """
 
     transformNode: slicer.vtkMRMLTransformNode | None = None
@@ -45,9 +45,9 @@ class SliceRegistration:
     """A result in the scene.
 
     Attributes:
-        transformNode: Moves the moving volume.
-        warpedVolume: The warped slice on the pixels of the fixed one.
-        pair: What was registered.
+        transformNode: Parent transform of the moving volume.
+        warpedVolume: The warped slice on the pixels of the fixed slice.
+        pair: The registered slices.
         registration: Displacement, measures and times.
     """
 
@@ -58,7 +58,7 @@ class SliceRegistration:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was done to the images, a sentence each."""
+        """One sentence for each change of the images."""
         return tuple(dict.fromkeys(self.pair.notes + self.registration.notes))
 
     @property
@@ -67,44 +67,44 @@ class SliceRegistration:
         return slicer.util.arrayFromVolume(self.warpedVolume)[0]
 
     def covers(self, points: np.ndarray) -> np.ndarray:
-        """``(N,)`` bool, which of ``(N, 3)`` points lie on the slice."""
+        """``(N,)`` bool, true for ``(N, 3)`` points on the slice, RAS mm."""
         return self.pair.plane.distances(points) <= self.pair.plane.thickness / 2
 
     @property
     def jacobian(self) -> np.ndarray:
-        """``(rows, columns)``, local change of area; 0 and below folds."""
+        """Jacobian determinant, ``(rows, columns)``; 0 and below is folding."""
         return jacobian_determinant(self.registration.displacement)[0, 0].numpy()
 
     @property
     def inverseConsistency(self) -> np.ndarray:
-        """``(rows, columns)`` mm, how far each pixel is from itself after going to the moving image and back."""
-        ways = self.registration.displacement, self.registration.inverse
-        return inverse_consistency_error(*ways, gridOf(self.pair.plane))[0, 0].numpy()
+        """Inverse consistency error of each pixel, ``(rows, columns)`` mm."""
+        forward, inverse = self.registration.displacement, self.registration.inverse
+        return inverse_consistency_error(forward, inverse, gridOf(self.pair.plane))[0, 0].numpy()
 
     @property
     def expectedError(self) -> np.ndarray | None:
-        """``(rows, columns)`` mm, how far each pixel may be off; ``None`` if it was not asked for."""
+        """Expected error of each pixel, ``(rows, columns)`` mm; ``None`` if it was not estimated."""
         error = self.registration.expected_error
         return None if error is None else error[0, 0].numpy()
 
     @property
     def trust(self) -> np.ndarray | None:
-        """``(rows, columns)``, 0..1; ``None`` if it was not asked for."""
+        """Trust map, ``(rows, columns)``, 0..1; ``None`` if the error was not estimated."""
         error = self.registration.expected_error
         return None if error is None else trust_from_error(error)[0, 0].numpy()
 
     @property
     def sourcePositions(self) -> tuple[np.ndarray, np.ndarray]:
-        """Row and column in the moving slice, in fixed pixels, that each pixel of the fixed slice comes from."""
+        """Row and column in the moving slice of each pixel of the fixed slice, in fixed pixels."""
         rows, columns = np.indices(self.pair.plane.shape) + self.registration.displacement[0].numpy()
         return rows, columns
 
 
 def checkOutputNodes(pair: SlicePair, outputs: SliceOutputs, masks: tuple[slicer.vtkMRMLNode | None, ...] = ()) -> None:
-    """Refuses output nodes that cannot hold the result, or hold what must stay.
+    """Refuse output nodes that cannot hold the result, or that hold an input.
 
     Raises:
-        ValueError: They do.
+        ValueError: A node cannot be used.
     """
     transformNode, warpedVolume = outputs.transformNode, outputs.warpedVolume
     if transformNode is not None:
@@ -114,30 +114,30 @@ def checkOutputNodes(pair: SlicePair, outputs: SliceOutputs, masks: tuple[slicer
     if warpedVolume is not None and warpedVolume in (pair.fixedVolume, pair.movingVolume, *masks):
         raise ValueError(f"The warped slice would overwrite '{warpedVolume.GetName()}'; choose another output volume.")
     if warpedVolume is not None and warpedVolume.GetClassName() != "vtkMRMLScalarVolumeNode":
-        raise ValueError(f"'{warpedVolume.GetName()}' is no scalar volume; choose a new one for the warped slice.")
+        raise ValueError(f"'{warpedVolume.GetName()}' is not a scalar volume; choose a new one for the warped slice.")
 
 
 def showSliceResult(
     pair: SlicePair, registration: RegistrationResult, outputs: SliceOutputs, exact: bool = True
 ) -> SliceRegistration:
-    """Puts the result into the given nodes, or new ones, and the moving volume under the transform.
+    """Fill the output nodes, and put the moving volume under the result transform.
 
     Args:
-        pair: What was registered.
-        registration: Its result.
-        outputs: Receive it.
-        exact: Take the warped slice from the volume itself; otherwise from the slice that the network saw, which is
-            interpolated twice but takes no time, as live updates need.
+        pair: The registered slices.
+        registration: Their result.
+        outputs: Output nodes.
+        exact: Whether the warped slice is sampled from the volume. Otherwise the sampled slice is warped, which
+            interpolates twice but takes no time, as live updates need.
 
     Raises:
-        ValueError: A volume was deleted meanwhile.
+        ValueError: A volume was deleted during the registration.
     """
-    _checkThere(pair)
+    _checkVolumes(pair)
     vectors = gridOf(pair.plane).displacement_to_ras(registration.displacement)[0].movedim(0, -1).numpy()
     grid = gridTransform(pair.plane, vectors + pair.offset, outputs.thisSliceOnly)
     transform = composedTransform(grid, pair.initial, pair.prealignmentMatrix)
-    if exact:  # May refuse, so before the scene changes.
-        with _quick(grid):
+    if exact:  # Sampling may raise, so it comes before the scene changes.
+        with _linearly(grid):
             pixels = sampleVolume(pair.movingVolume, pair.plane, transform).pixels
     else:
         pixels = registration.warped[0, 0].numpy()
@@ -150,19 +150,19 @@ def showSliceResult(
 def showStackResult(
     pair: SlicePair, plane: SlicePlane, displacement: torch.Tensor, outputs: SliceOutputs
 ) -> tuple[slicer.vtkMRMLTransformNode, slicer.vtkMRMLScalarVolumeNode]:
-    """As ``showSliceResult`` for many slices.
+    """``showSliceResult`` for several slices.
 
     Args:
-        pair: Of one of them.
-        plane: Of the first; the others follow along its normal.
+        pair: One of the slices.
+        plane: Plane of the first slice; the others follow along its normal.
         displacement: ``(N, 2, rows, columns)``, voxels of the plane.
-        outputs: Receive it.
+        outputs: Output nodes.
     """
-    _checkThere(pair)
+    _checkVolumes(pair)
     vectors = gridOf(plane).displacement_to_ras(displacement).movedim(1, -1).numpy()
     grid = gridTransform(plane, vectors, outputs.thisSliceOnly)
     transform = composedTransform(grid, pair.initial, pair.prealignmentMatrix)
-    with _quick(grid):
+    with _linearly(grid):
         pixels = sampleStack(pair.movingVolume, plane, len(displacement), transform)
     return _fillNodes(pair, transform, pixels, plane, outputs)
 
@@ -180,7 +180,7 @@ def _fillNodes(
 ) -> tuple[slicer.vtkMRMLTransformNode, slicer.vtkMRMLScalarVolumeNode]:
     scene, name = pair.fixedVolume.GetScene(), pair.movingVolume.GetName()
     transformNode, warpedVolume = outputs.transformNode, outputs.warpedVolume
-    if transformNode is None or transformNode.GetScene() is None:  # Deleted while the work went on.
+    if transformNode is None or transformNode.GetScene() is None:  # Deleted during the registration.
         transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode", f"{name} to {pair.fixedVolume.GetName()}")
     if warpedVolume is None or warpedVolume.GetScene() is None:
         warpedVolume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{name} warped")
@@ -189,15 +189,17 @@ def _fillNodes(
     return transformNode, warpedVolume
 
 
-def _checkThere(pair: SlicePair) -> None:
+def _checkVolumes(pair: SlicePair) -> None:
     for what, volume in (("fixed", pair.fixedVolume), ("moving", pair.movingVolume)):
         if volume.GetScene() is None:
-            raise ValueError(f"The {what} volume '{volume.GetName()}' was deleted meanwhile; choose another one.")
+            raise ValueError(
+                f"The {what} volume '{volume.GetName()}' was deleted during the registration; choose another one."
+            )
 
 
 @contextmanager
-def _quick(grid: slicer.vtkOrientedGridTransform) -> Iterator[None]:
-    """Linear while its own nodes are sampled, where a cubic gives the same values in twice the time."""
+def _linearly(grid: slicer.vtkOrientedGridTransform) -> Iterator[None]:
+    """Interpolate the grid linearly while it is sampled at its own nodes: same values as cubic in half the time."""
     grid.SetInterpolationModeToLinear()
     yield
     grid.SetInterpolationModeToCubic()

@@ -67,7 +67,9 @@ def registerSequence(
     chosen = models or candidateModels(options, pixels[0].numpy(), pixels[1:].numpy(), isSynthetic(*frames))
     result = run(images, chosen, options, progress)
     if sequenceNode.GetScene() is None:
-        raise ValueError(f"The sequence '{sequenceNode.GetName()}' was deleted meanwhile; choose another one.")
+        raise ValueError(
+            f"The sequence '{sequenceNode.GetName()}' was deleted during the registration; choose another."
+        )
     if transformSequence is None:
         name = f"{sequenceNode.GetName()} to its first frame"
         transformSequence = sequenceNode.GetScene().AddNewNodeByClass("vtkMRMLSequenceNode", name)
