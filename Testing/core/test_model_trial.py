@@ -82,6 +82,7 @@ def test_only_what_lies_inside_counts() -> None:
         ((0.201, 0.05, 0.1), "default"),
         ((0.01, -0.2, -0.1), "default"),
         ((-0.1, -0.2, -0.05), "second"),
+        ((-0.15, -0.1, -0.2), "first"),
     ],
 )
 def test_a_special_model_is_preferred_unless_the_default_gains_more_than_twice_as_much(
