@@ -117,7 +117,7 @@ def _add_benchmark_commands(commands: _Commands) -> None:
     ablate = commands.add_parser("ablate", help="switch off one rule of the plan at a time, and print what it loses")
     ablate.add_argument("--models", type=Path, default=Path("UnsupervisedRegistration/Resources/Models"), metavar="DIR")
     ablate.add_argument("--data", type=Path, default=Path("../shared/data"), metavar="DIR")
-    ablate.add_argument("--pairs", type=int, default=100, help="largest number of pairs of each data set")
+    ablate.add_argument("--pairs", type=int, default=0, help="largest number of pairs of each data set (default: all)")
     ablate.add_argument("--preset", default="standard", help="fast, standard (default) or thorough")
     ablate.add_argument("--only", nargs="+", default=[], metavar="NAME", help="data sets to measure (default: all)")
     ablate.set_defaults(run=_ablate)
@@ -236,12 +236,13 @@ def _bench(options: argparse.Namespace) -> None:
     import dataclasses
 
     from training.benchmark.bench import bench
-    from training.benchmark.cases import cases
+    from training.benchmark.cases import cases, limit_threads
     from training.benchmark.contrasts import CONTRASTS
     from training.benchmark.report import document, write_report
     from training.benchmark.results import read, write
     from training.benchmark.summary import statements
 
+    limit_threads()
     chosen = cases(options.data, options.models, options.networks, options.pairs, tuple(options.only))
     results = bench(chosen, CONTRASTS, options.output, read(options.output) if options.only else None)
     found = statements({name: case.pairs for name, case in chosen.items()}, options.models)
@@ -262,11 +263,11 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _ablate(options: argparse.Namespace) -> None:
     from training.benchmark.ablation import report, run_ablation
+    from training.benchmark.cases import limit_threads
     from training.benchmark.our_methods import load_models
     from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
 
-    if options.pairs < 1:
-        raise ValueError(f"--pairs is 1 or more, not {options.pairs}.")
+    limit_threads()
     settings = RegistrationOptions(preset=options.preset, device="cpu")
     print(report(run_ablation(options.data, load_models(options.models), settings, options.pairs, options.only)))
 

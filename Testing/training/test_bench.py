@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import time
 from pathlib import Path
@@ -206,7 +207,9 @@ def test_landmark_errors_are_compared_with_the_unregistered_pair() -> None:
 
 
 def test_the_figure_has_a_panel_for_each_data_set_with_a_logarithmic_time_axis() -> None:
-    figure = draw(rows_of([measurement("ours", 0.5, 10), measurement("ours", 0.5, 10, dataset="heart")]))
+    found = [measurement(name, 0.5, 10) for name in ("Greedy", "standard", "brain-mr, standard", "default")]
+    figure = draw(rows_of([*found, measurement("Greedy", 0.5, 10, dataset="heart")]))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Greedy", "standard"]
     assert [axes.get_title() for axes in figure.axes] == ["brain", "heart"]
     assert {axes.get_xscale() for axes in figure.axes} == {"log"}
 
@@ -242,6 +245,15 @@ def test_data_sets_that_are_missing_are_left_out(tmp_path: Path) -> None:
     assert len(pairs_of("phantom", tmp_path, 3)) == 3
     with pytest.raises(ValueError, match="no data set lungs; there are phantom"):
         cases(tmp_path, tmp_path, tmp_path, only=("lungs",))
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 99, 100, 200, 0])
+def test_as_many_pairs_as_wanted_are_chosen_evenly(square: LabelledPair, most: int) -> None:
+    pairs = [dataclasses.replace(square, fixed_subject=str(number)) for number in range(108)]
+    chosen = [int(pair.fixed_subject) for pair in case_module._some(pairs, most)]
+    assert len(chosen) == min(most or 108, 108)
+    steps = {second - first for first, second in itertools.pairwise(chosen)}
+    assert not steps or max(steps) - min(steps) <= 1
 
 
 def test_methods_without_their_package_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

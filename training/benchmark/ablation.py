@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.benchmark.bootstrap import Estimate, estimate
-from training.benchmark.cases import HISTOLOGY, available, limit_threads, pairs_of
+from training.benchmark.cases import HISTOLOGY, available, pairs_of
 from training.benchmark.contrasts import BENT, INVERTED
 from training.benchmark.results import MOVING
 from training.data.labelled_pairs import LabelledPair
@@ -26,7 +26,6 @@ from UnsupervisedRegistrationLib.core.registration.plan import RULES
 from UnsupervisedRegistrationLib.core.registration.result import RegistrationResult
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
-PAIRS = 100  # Of each data set.
 NEEDED_SETS = 2  # On which a rule has to gain
 NEEDED_ERRORS = 2.0  # more than so many standard errors.
 FINER = ", twice the pixels"  # Behind the name of pairs that are interpolated, as scanners give up to 512 pixels.
@@ -64,14 +63,13 @@ class Loss:
         return -self.loss.mean > NEEDED_ERRORS * self.loss.error
 
 
-def datasets(data: Path, most: int = PAIRS) -> dict[str, Callable[[], list[LabelledPair]]]:
+def datasets(data: Path, most: int = 0) -> dict[str, Callable[[], list[LabelledPair]]]:
     """Name to the pairs, read when they are asked for: organs, changed contrasts, more pixels, phantoms, histology.
 
     Args:
         data: Folder of the data sets; those that are missing there are left out.
-        most: Pairs of each, evenly chosen.
+        most: Pairs of each, evenly chosen; 0 for all.
     """
-    limit_threads()
     there = available(data)
     found: dict[str, Callable[[], list[LabelledPair]]] = {}
     for name in there:
@@ -193,7 +191,7 @@ def report(losses: Sequence[Loss]) -> str:
 
 
 def run_ablation(
-    data: Path, models: Sequence[Model], options: RegistrationOptions, most: int = PAIRS, only: Sequence[str] = ()
+    data: Path, models: Sequence[Model], options: RegistrationOptions, most: int = 0, only: Sequence[str] = ()
 ) -> list[Loss]:
     """All data sets, one after the other, sorted by rule.
 

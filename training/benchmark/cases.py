@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +69,6 @@ def cases(data: Path, models: Path, networks: Path, most: int = 0, only: tuple[s
     Raises:
         ValueError: A name in ``only`` is none of a data set that is there.
     """
-    limit_threads()
     there = available(data)
     unknown = sorted(set(only) - set(there))
     if unknown:
@@ -106,13 +104,15 @@ def pairs_of(name: str, data: Path, most: int = 0) -> list[LabelledPair]:
         return list(phantom_pairs(most) if most else phantom_pairs())
     path = LISTS / f"{name}.csv"
     if name == HISTOLOGY:
-        return list(_some(section_pairs(path, data), most))
-    return list(_some(find_pairs(path, [0], _ORGANS[name].pixel, data), most))
+        return _some(section_pairs(path, data), most)
+    return _some(find_pairs(path, [0], _ORGANS[name].pixel, data), most)
 
 
-def _some(pairs: Iterable[LabelledPair], most: int) -> Iterator[LabelledPair]:
+def _some(pairs: Iterable[LabelledPair], most: int) -> list[LabelledPair]:
+    """So many pairs at most, evenly chosen; 0 for all."""
     found = list(pairs)
-    return itertools.islice(found, 0, None, -(-len(found) // most) if most else 1)
+    count = min(most or len(found), len(found))
+    return [found[number * len(found) // count] for number in range(count)]
 
 
 def limit_threads() -> None:

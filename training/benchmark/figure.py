@@ -8,26 +8,38 @@ import math
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from training.benchmark.results import MOVING, Row
 
 _UNREGISTERED = "unregistered"
+PRESETS = ("fast", "standard", "thorough")
 
 
 def draw(rows: list[Row]) -> Figure:
-    """Dice, or TRE without labels, over the median time on a logarithmic axis.
+    """Dice, or TRE without labels, over the median time on a logarithmic axis, of the baselines and the presets.
 
-    A method has the same colour in all panels. Methods whose displacements fold are drawn hollow, the unregistered
-    pairs as a dotted line. Bars are standard errors over people.
+    A method has the same colour in all panels. Methods whose displacements fold are drawn hollow, presets as squares, the
+    unregistered pairs as a dotted line. Bars are standard errors over people.
     """
-    rows = [row for row in rows if MOVING not in row.dataset]
+    rows = [row for row in rows if MOVING not in row.dataset and not _left_out(row.method)]
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     names = dict.fromkeys(row.method for row in rows if row.method != _UNREGISTERED)
     colours = dict(zip(names, itertools.cycle(colormaps["tab20"].colors)))  # type: ignore[attr-defined]
-    figure = Figure(figsize=(4.6 * len(datasets), 4.8), layout="constrained")
+    figure = Figure(figsize=(1.9 + 4.2 * len(datasets), 4.6), layout="constrained")
     for axes, dataset in zip(figure.subplots(1, len(datasets), squeeze=False)[0], datasets, strict=True):
         _panel(axes, [row for row in rows if row.dataset == dataset], colours)
+    entries = [
+        Line2D([], [], marker="s" if name in PRESETS else "o", linestyle="", color=colour, label=name)
+        for name, colour in colours.items()
+    ]
+    figure.legend(handles=entries, loc="outside right upper", fontsize=8)
     return figure
+
+
+def _left_out(method: str) -> bool:
+    """Single models and the default, which stand beside the presets in the tables."""
+    return method == "default" or method.endswith(tuple(f", {preset}" for preset in PRESETS))
 
 
 def _panel(axes: Axes, rows: list[Row], colours: dict[str, tuple[float, ...]]) -> None:
@@ -42,12 +54,10 @@ def _panel(axes: Axes, rows: list[Row], colours: dict[str, tuple[float, ...]]) -
             row.median_ms,
             mean,
             yerr=None if math.isnan(error) else error,
-            marker="o",
-            markersize=5,
+            marker="s" if row.method in PRESETS else "o",
+            markersize=6,
             markerfacecolor="none" if folds else colours[row.method],
             color=colours[row.method],
             linewidth=0.8,
         )
-        axes.annotate(row.method, (row.median_ms, mean), (4, 3), fontsize=7, textcoords="offset points")
     axes.set(xscale="log", xlabel="Time (ms)", ylabel="Dice" if labelled else "TRE (mm)", title=rows[0].dataset)
-    axes.margins(x=0.3, y=0.1)  # Room for the names.

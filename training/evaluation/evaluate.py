@@ -1,4 +1,4 @@
-"""Scores models on labelled pairs: overlap, surfaces and landmarks before and after, folding, time."""
+"""Scores models on labelled pairs: Dice, surface distance, TRE, folding and time."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Score:
     """Means over pairs.
 
     Attributes:
-        pairs: How many.
-        before: Of the unregistered pairs: ``Dice``, ``surface mm``, ``HD95 mm`` where there are labels, ``TRE mm``
-            where there are landmarks.
-        after: The same with the labels and landmarks warped.
-        worse: In how many pairs the first of them got worse.
-        folding: Largest share of a slice that folds.
+        pairs: Number of pairs.
+        before: Of the unregistered pairs: ``Dice``, ``surface mm`` and ``HD95 mm`` if there are labels, ``TRE mm`` if
+            there are landmarks.
+        after: The same after registration.
+        worse: Number of pairs in which the first of these values became worse.
+        folding: Largest folding of a pair, see ``spatial.folding``.
         milliseconds: Median time of a registration.
     """
 
@@ -63,15 +63,15 @@ def evaluate(
 ) -> Score:
     """Registers every pair by the same pipeline as Slicer.
 
-    A model that was trained with masks sees the pair's masks alone, or else the foreground; one that was trained with
-    noise in the background gets the same noise.
+    If the model was trained with masks, pixels outside the masks of the pair, or outside its foreground, are 0. If it
+    was trained with noise in the background, the same noise is added.
 
     Args:
-        model: What registers.
-        pairs: What is registered.
-        device: Where.
-        known: What ``unregistered`` gave for each, if several models are scored on them.
-        preset: The network alone, or with instance optimisation.
+        model: Registers the pairs.
+        pairs: Images with labels or landmarks.
+        device: See ``RegistrationOptions``.
+        known: Results of ``unregistered`` for each pair, if several models are scored on the same pairs.
+        preset: ``"fast"`` is the network alone.
 
     Raises:
         ValueError: There is no pair.
@@ -80,12 +80,12 @@ def evaluate(
     options = RegistrationOptions(preset=preset, device=device)
     for number, pair in enumerate(pairs):
         fixed, moving = _as_trained(pair, model, number)
-        outcome = run(ImagePair(fixed, moving, pair.grid), [model], options)
+        result = run(ImagePair(fixed, moving, pair.grid), [model], options)
         if not known:
             before.append(unregistered(pair))
-        after.append(measure(pair, outcome.displacement))
-        foldings.append(outcome.folding)
-        times.append(sum(outcome.milliseconds.values()))
+        after.append(measure(pair, result.displacement))
+        foldings.append(result.folding)
+        times.append(sum(result.milliseconds.values()))
     if not before:
         raise ValueError("There is no pair to evaluate.")
     first = next(iter(after[0]))
@@ -96,12 +96,12 @@ def evaluate(
 
 
 def unregistered(pair: LabelledPair) -> dict[str, float]:
-    """What ``measure`` gives for a pair that nobody registered."""
+    """What ``measure`` gives for the identity."""
     return measure(pair, pair.fixed.new_zeros(1, 2, *pair.grid.shape))
 
 
 def measure(pair: LabelledPair, displacement: Tensor) -> dict[str, float]:
-    """What a displacement ``(1, 2, H, W)`` is worth for a pair; labels are warped with nearest neighbours."""
+    """Dice, surface distances and TRE of a displacement ``(1, 2, H, W)``; labels are warped with nearest neighbours."""
     found: dict[str, float] = {}
     if pair.fixed_labels is not None and pair.moving_labels is not None:
         warped = warp(pair.moving_labels, displacement, "nearest")
@@ -114,7 +114,7 @@ def measure(pair: LabelledPair, displacement: Tensor) -> dict[str, float]:
 
 
 def _surfaces(fixed_labels: Tensor, labels: Tensor, spacing: tuple[float, ...]) -> dict[str, float]:
-    """Distances of the surfaces averaged over the labels that ``mean_dice`` scores."""
+    """Surface distances in mm, averaged over the labels with at least 20 pixels in the fixed slice."""
     fixed, moving = fixed_labels[0, 0], labels[0, 0]
     found = [surface_distance(fixed == label, moving == label, spacing) for label in large_labels(fixed_labels)]
     return {"surface mm": _mean(one.mean for one in found), "HD95 mm": _mean(one.hd95 for one in found)}
@@ -126,19 +126,19 @@ def mean_dice(fixed_labels: Tensor, labels: Tensor) -> float:
 
 
 def large_labels(labels: Tensor) -> list[int]:
-    """All but 0 with at least 20 pixels."""
+    """Labels other than 0 with at least 20 pixels."""
     values, counts = labels.unique(return_counts=True)
     return [int(v) for v, n in zip(values, counts, strict=True) if v != 0 and n >= _SMALLEST]
 
 
 def _mean(values: Iterable[float]) -> float:
-    """Mean of what is a number; nan if nothing is."""
+    """Mean without the nan values; nan if there are no others."""
     numbers = [value for value in values if not math.isnan(value)]
     return statistics.fmean(numbers) if numbers else math.nan
 
 
 def _as_trained(pair: LabelledPair, model: Model, number: int) -> Iterator[Tensor]:
-    """Fixed and moving image under the conditions in which the model learned."""
+    """Fixed and moving image with the masks and the noise that the model was trained with."""
     settings = model.configuration.training
     noise = float(settings.get("augmentation", {}).get("background_noise", 0))
     masked = bool(settings.get("data", {}).get("masks", ""))

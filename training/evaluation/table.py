@@ -9,19 +9,19 @@ from training.data.labelled_pairs import LabelledPair
 from training.evaluation.evaluate import Score, evaluate, unregistered
 from UnsupervisedRegistrationLib.core.models.model_file import load_model
 
-_ERRORS = ("surface mm", "TRE mm")  # The first that was measured is the error whose change is shown.
+_ERRORS = ("surface mm", "TRE mm")  # The change of the first one that was measured is shown.
 _Settings = dict[str, dict[str, Score]]  # Setting, then seed.
 
 
 def table(models: list[Path], pairs: list[LabelledPair], device: str = "auto") -> str:
     """A row a setting: mean and standard deviation over its seeds, and the change from the first setting.
 
-    A change is that of the means; behind it stand the smallest and the largest among runs of the same seed.
+    The change compares the means of the seeds; the range is that of the changes between runs of the same seed.
 
     Args:
-        models: Named ``SETTING-SEED.pt``; settings appear in the order in which they are named.
-        pairs: What they are scored on.
-        device: Where they run.
+        models: Named ``SETTING-SEED.pt``; settings keep the order of the first model of each.
+        pairs: Images with labels or landmarks.
+        device: See ``RegistrationOptions``.
 
     Raises:
         OSError: A model cannot be read.
@@ -38,7 +38,7 @@ def table(models: list[Path], pairs: list[LabelledPair], device: str = "auto") -
 
 
 def _rows(settings: _Settings) -> list[dict[str, str]]:
-    """Column to text, of the unregistered pairs and of every setting."""
+    """One row for the unregistered pairs and one for each setting: column to text."""
     first = next(iter(settings.values()))
     before = next(iter(first.values())).before
     error = next((name for name in _ERRORS if name in before), "")
@@ -67,7 +67,7 @@ def _spread(values: list[float], digits: str) -> str:
 
 
 def _change(scores: dict[str, Score], reference: dict[str, Score], name: str) -> str:
-    """Of the means, and the range over the seeds that both settings have; per cent."""
+    """Change of the mean in per cent, and its range over the seeds that both settings have."""
 
     def percent(value: float, of: float) -> float:
         return 100 * (value / of - 1)
