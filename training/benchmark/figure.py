@@ -19,8 +19,8 @@ PRESETS = ("fast", "standard", "thorough")
 def draw(rows: list[Row]) -> Figure:
     """Dice, or TRE without labels, over the median time on a logarithmic axis, of the baselines and the presets.
 
-    A method has the same colour in all panels. Methods whose displacements fold are drawn hollow, presets as squares, the
-    unregistered pairs as a dotted line. Bars are standard errors over people.
+    A method has the same colour in all panels. Presets are squares, methods whose displacements fold are hollow. The
+    dotted line shows the unregistered pairs, bars are standard errors over people.
     """
     rows = [row for row in rows if MOVING not in row.dataset and not _left_out(row.method)]
     datasets = list(dict.fromkeys(row.dataset for row in rows))
