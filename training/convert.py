@@ -10,7 +10,7 @@ from training.configuration import read_run
 from UnsupervisedRegistrationLib.core.models.model_file import Model, load_model, read_archive, save_whole
 
 FORMER_VERSION = 2
-_VERSION = 3
+_CONVERTED_VERSION = 3
 
 
 def convert(former: Path, output: Path, configuration: Path | None = None, half: bool = False) -> Model:
@@ -35,7 +35,7 @@ def convert(former: Path, output: Path, configuration: Path | None = None, half:
         raise ValueError(f"'{former}' applies its network {passes} times, which this release does not; train it again.")
     card = content["card"] | (_card(configuration) if configuration else {})
     weights = {name: weight.half() if half else weight for name, weight in content["weights"].items()}
-    save_whole(content | {"version": _VERSION, "card": card, "weights": weights}, output)
+    save_whole(content | {"version": _CONVERTED_VERSION, "card": card, "weights": weights}, output)
     return load_model(output)
 
 

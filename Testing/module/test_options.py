@@ -11,8 +11,8 @@ import host
 
 host.start()
 from UnsupervisedRegistrationLib.interaction import inputs  # noqa: E402 - needs slicer.i18n
-from UnsupervisedRegistrationLib.scene import options  # noqa: E402
-from UnsupervisedRegistrationLib.scene.options import RegistrationOptions  # noqa: E402
+from UnsupervisedRegistrationLib.scene import registration_options  # noqa: E402
+from UnsupervisedRegistrationLib.scene.registration_options import RegistrationOptions  # noqa: E402
 
 
 def test_the_defaults_of_the_panel_are_those_of_the_options(loaded: host.Loaded) -> None:
@@ -37,10 +37,10 @@ def test_the_command_line_without_options_takes_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("selector", "choices"),
     [
-        ("presetSelector", options.Preset),
-        ("transformTypeSelector", options.TransformType),
-        ("prealignmentSelector", options.Prealignment),
-        ("similaritySelector", options.Similarity),
+        ("presetSelector", registration_options.Preset),
+        ("transformTypeSelector", registration_options.TransformType),
+        ("prealignmentSelector", registration_options.Prealignment),
+        ("similaritySelector", registration_options.Similarity),
     ],
 )
 def test_a_list_of_the_panel_offers_the_choices_of_the_options(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from training.benchmark import ablation
-from training.benchmark.ablation import Loss, ablate, datasets, finer, pays, report, run_ablation
+from training.benchmark.ablation import Loss, ablate, datasets, finer, is_worthwhile, report, run_ablation
 from training.benchmark.bootstrap import Estimate
 from training.data.labelled_pairs import LabelledPair
 from UnsupervisedRegistrationLib.core.images.phantom import draw_phantom
@@ -46,15 +46,15 @@ def pair() -> LabelledPair:
 
 
 def test_a_rule_pays_with_gains_above_two_errors_on_two_sets() -> None:
-    assert pays([loss(0.021, 0.01), loss(0.03, 0.01)])
-    assert not pays([loss(0.021, 0.01), loss(0.019, 0.01)])
-    assert not pays([loss(0.0, 0.0)] * 3)  # A rule that changes nothing.
-    assert not pays([loss(0.5, math.nan)] * 3)  # Nothing is known about the error of one person.
+    assert is_worthwhile([loss(0.021, 0.01), loss(0.03, 0.01)])
+    assert not is_worthwhile([loss(0.021, 0.01), loss(0.019, 0.01)])
+    assert not is_worthwhile([loss(0.0, 0.0)] * 3)  # A rule that changes nothing.
+    assert not is_worthwhile([loss(0.5, math.nan)] * 3)  # Nothing is known about the error of one person.
 
 
 def test_histology_is_shown_and_decides_nothing() -> None:
     losses = [loss(0.1, 0.01), loss(0.1, 0.01, "histology", decides=False)]
-    assert not pays(losses)
+    assert not is_worthwhile(losses)
     text = report(losses)
     assert "| second_pass | histology | 100 | 100 | 0.1000 ± 0.0100 | yes (does not count) |" in text
     assert "* second_pass: delete; gains more than 2 standard errors on 1 data sets (a)." in text

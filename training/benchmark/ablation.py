@@ -163,7 +163,7 @@ def accuracy(pair: LabelledPair, displacement: Tensor) -> float:
     return found.get("Dice", -found.get("TRE mm", math.nan))
 
 
-def pays(losses: Sequence[Loss]) -> bool:
+def is_worthwhile(losses: Sequence[Loss]) -> bool:
     """Whether a rule gains on at least two of the data sets that decide."""
     return sum(loss.gains and loss.decides for loss in losses) >= NEEDED_SETS
 
@@ -184,8 +184,8 @@ def report(losses: Sequence[Loss]) -> str:
     for rule in dict.fromkeys(one.rule for one in losses):
         chosen = [one for one in losses if one.rule == rule]
         sets = [one.dataset for one in chosen if one.gains and one.decides]
-        verdict = "keep" if pays(chosen) else "delete"
-        lines.append(f"* {rule}: {verdict}; gains more than {NEEDED_ERRORS:g} standard errors on {len(sets)} data sets")
+        choice = "keep" if is_worthwhile(chosen) else "delete"
+        lines.append(f"* {rule}: {choice}; gains more than {NEEDED_ERRORS:g} standard errors on {len(sets)} data sets")
         lines[-1] += f" ({', '.join(sets)})." if sets else "."
     return "\n".join(lines) + "\n"
 

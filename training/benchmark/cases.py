@@ -18,7 +18,7 @@ from training.benchmark.method import THREADS, Method, identity
 from training.benchmark.our_methods import our_methods
 from training.benchmark.pair_lists import LISTS
 from training.benchmark.phantoms import phantom_pairs
-from training.benchmark.results import REFERENCE
+from training.benchmark.results import REFERENCE, UNREGISTERED
 from training.benchmark.sections import section_pairs
 from training.benchmark.trained_networks import trained_network
 from training.benchmark.voxelmorph import build_network
@@ -26,7 +26,6 @@ from training.data.labelled_pairs import LabelledPair, find_pairs
 from UnsupervisedRegistrationLib.core.models.model_file import load_model
 from UnsupervisedRegistrationLib.core.models.selection import SUFFIX
 
-UNREGISTERED = "unregistered"
 PHANTOM, HISTOLOGY = "phantom", "histology"
 _log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ _BASELINES: dict[str, tuple[str, Method]] = {  # Name to the package that it nee
     "DIS, finest scale 0": ("cv2", optical_flow.dis(0)),
     "TV-L1 optical flow": ("skimage", optical_flow.tv_l1),
 }
-_NETWORKS = {"VoxelMorph-2D": "voxelmorph", "paper's FCN": "fcn"}  # Name to the first word of the model file.
+_COMPARED_NETWORKS = {"VoxelMorph-2D": "voxelmorph", "paper's FCN": "fcn"}  # Name to the first word of the model file.
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class _Organ:
     pixel: float = 0.0
 
 
-_ORGANS = {"brain": _Organ(), "heart": _Organ(), "liver": _Organ(pixel=1.5)}
+_ORGAN_SETS = {"brain": _Organ(), "heart": _Organ(), "liver": _Organ(pixel=1.5)}
 
 
 def cases(data: Path, models: Path, networks: Path, most: int = 0, only: tuple[str, ...] = ()) -> dict[str, Case]:
@@ -77,13 +76,13 @@ def cases(data: Path, models: Path, networks: Path, most: int = 0, only: tuple[s
     for name in only or there:
         ours, changed = our_methods(name, models)
         methods = {UNREGISTERED: identity, **_installed(), **_trained(networks, name), **ours}
-        found[name] = Case(pairs_of(name, data, most), methods, changed if name in _ORGANS else ())
+        found[name] = Case(pairs_of(name, data, most), methods, changed if name in _ORGAN_SETS else ())
     return found
 
 
 def available(data: Path) -> list[str]:
     """Names of the data sets that can be read."""
-    names = [*_ORGANS, HISTOLOGY]
+    names = [*_ORGAN_SETS, HISTOLOGY]
     return [PHANTOM, *(name for name in names if _images_of(name, data))]
 
 
@@ -105,7 +104,7 @@ def pairs_of(name: str, data: Path, most: int = 0) -> list[LabelledPair]:
     path = LISTS / f"{name}.csv"
     if name == HISTOLOGY:
         return _some(section_pairs(path, data), most)
-    return _some(find_pairs(path, [0], _ORGANS[name].pixel, data), most)
+    return _some(find_pairs(path, [0], _ORGAN_SETS[name].pixel, data), most)
 
 
 def _some(pairs: Iterable[LabelledPair], most: int) -> list[LabelledPair]:
@@ -131,5 +130,5 @@ def _installed() -> dict[str, Method]:
 
 
 def _trained(folder: Path, name: str) -> dict[str, Method]:
-    paths = {title: folder / f"{word}-{name}{SUFFIX}" for title, word in _NETWORKS.items()}
+    paths = {title: folder / f"{word}-{name}{SUFFIX}" for title, word in _COMPARED_NETWORKS.items()}
     return {title: trained_network(load_model(path, build_network)) for title, path in paths.items() if path.is_file()}

@@ -25,7 +25,7 @@ from UnsupervisedRegistrationLib.core.spatial.deformation import warp
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid, identity_grid
 
 _ORGAN_MODELS = {"brain": "brain-mr", "heart": "cardiac-mr", "liver": "abdomen-ct"}
-_PRESETS = {preset: RegistrationOptions(preset=preset, device="cpu") for preset in ("fast", "standard", "thorough")}
+_OPTIONS_OF = {preset: RegistrationOptions(preset=preset, device="cpu") for preset in ("fast", "standard", "thorough")}
 
 
 def our_methods(dataset: str, models: Path) -> tuple[dict[str, Method], tuple[str, ...]]:
@@ -37,12 +37,12 @@ def our_methods(dataset: str, models: Path) -> tuple[dict[str, Method], tuple[st
     """
     bundled = load_models(models)
     found: dict[str, Method] = {"default": automatic(bundled)} if bundled else {}
-    for preset, options in _PRESETS.items() if bundled else ():
+    for preset, options in _OPTIONS_OF.items() if bundled else ():
         found[preset] = by_pipeline(bundled, options)
     for model in bundled:
         if model.name in (DEFAULT, _ORGAN_MODELS.get(dataset)):
             for preset in ("fast", "standard"):
-                found[f"{model.name}, {preset}"] = by_pipeline([model], _PRESETS[preset])
+                found[f"{model.name}, {preset}"] = by_pipeline([model], _OPTIONS_OF[preset])
     changed = ("fast", "standard", "thorough", f"{DEFAULT}, fast", f"{DEFAULT}, standard")
     return found, tuple(name for name in changed if name in found)
 

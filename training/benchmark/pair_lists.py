@@ -39,14 +39,14 @@ def write_lists(data: Path, folder: Path = LISTS) -> dict[str, int]:
         OSError: A file cannot be read or written.
         ValueError: No data set is there, or one holds no pair.
     """
-    there = {name: data / place for name, (place, _) in _RULES.items() if (data / place).is_dir()}
+    there = {name: data / place for name, (place, _) in _LIST_RULES.items() if (data / place).is_dir()}
     if not there:
-        places = ", ".join(place for place, _ in _RULES.values())
+        places = ", ".join(place for place, _ in _LIST_RULES.values())
         raise ValueError(f"'{data}' holds none of the folders {places}; give the data folder with --data.")
     folder.mkdir(parents=True, exist_ok=True)
     counts = {}
     for name, place in there.items():
-        rows = _RULES[name][1](place)
+        rows = _LIST_RULES[name][1](place)
         if not rows:
             raise ValueError(f"'{place}' holds no evaluation pair.")
         _write([_relative(row, data) for row in rows], folder / f"{name}.csv")
@@ -115,7 +115,7 @@ def _histology(folder: Path) -> list[Row]:
     return rows
 
 
-_RULES: dict[str, tuple[str, Callable[[Path], list[Row]]]] = {
+_LIST_RULES: dict[str, tuple[str, Callable[[Path], list[Row]]]] = {
     "brain": ("brain_t1/dev", _brain),
     "heart": ("cardiac_volumes/dev", _heart),
     "liver": ("liver_ct/dev_pairs", _liver),

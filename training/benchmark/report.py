@@ -7,11 +7,10 @@ import statistics
 from pathlib import Path
 
 from training.benchmark.figure import draw
-from training.benchmark.results import MOVING, REFERENCE, Results, Row, rows_of
+from training.benchmark.results import MOVING, REFERENCE, UNREGISTERED, Results, Row, rows_of
 
 DOCUMENT, PICTURE = "benchmark.md", "benchmark.png"
-_UNREGISTERED = "unregistered"
-_HEAD = f"""# Benchmark
+_INTRODUCTION = f"""# Benchmark
 
 All methods register the same pairs in one process, one pair after the other, on two threads. `make bench` measures
 the numbers below and writes this page; `training/benchmark/pairs/*.csv` lists the pairs.
@@ -44,7 +43,7 @@ def document(results: Results) -> str:
     """The whole page."""
     rows = rows_of(results.measurements)
     datasets = list(dict.fromkeys(row.dataset for row in rows))
-    parts = [_HEAD, "Measured on: " + ", ".join(f"{k} {v}" for k, v in results.machine.items()) + ".\n"]
+    parts = [_INTRODUCTION, "Measured on: " + ", ".join(f"{k} {v}" for k, v in results.machine.items()) + ".\n"]
     for dataset in datasets:
         if MOVING not in dataset:
             parts.append(_section(dataset, [row for row in rows if row.dataset == dataset]))
@@ -77,9 +76,9 @@ def _section(dataset: str, rows: list[Row]) -> str:
             row.folded_percent.text(3),
             row.sd_log_jacobian.text(4),
             "" if row.method == REFERENCE else row.difference.text(4),
-            _number(row.median_ms, 1) if row.method != _UNREGISTERED else "",
-            _number(row.first_ms, 1) if row.method != _UNREGISTERED else "",
-            _number(row.speedup, 1) if row.method != _UNREGISTERED else "",
+            _number(row.median_ms, 1) if row.method != UNREGISTERED else "",
+            _number(row.first_ms, 1) if row.method != UNREGISTERED else "",
+            _number(row.speedup, 1) if row.method != UNREGISTERED else "",
             _number(row.peak_mib, 0),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -108,9 +107,9 @@ def _landmark_section(results: Results) -> str:
             found.setdefault((one.dataset, one.method), {})[one.pair] = one.tre_mm
     lines = []
     for (dataset, method), errors in found.items():
-        before = found.get((dataset, _UNREGISTERED), {})
+        before = found.get((dataset, UNREGISTERED), {})
         ratios = [error / before[pair] for pair, error in errors.items() if before.get(pair)]
-        if ratios and method != _UNREGISTERED:
+        if ratios and method != UNREGISTERED:
             worse = sum(ratio > 1.1 for ratio in ratios)
             lines.append(f"| {dataset} | {method} | {statistics.median(ratios):.2f} | {max(ratios):.2f} | {worse} |")
     head = [

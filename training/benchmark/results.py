@@ -13,6 +13,7 @@ from typing import Any
 from training.benchmark.bootstrap import Estimate, estimate
 
 REFERENCE = "ANTs SyN CC"  # Accuracy and time of the others are compared with it.
+UNREGISTERED = "unregistered"
 MOVING = ", moving "  # Between the name of the pairs and that of the contrast of their moving image.
 RESULTS = "results.json"
 

@@ -17,9 +17,9 @@ from torch import Tensor
 from training.data.labelled_pairs import LabelledPair
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
-_LONGEST = 512  # Pixels; sections are scanned finer than a registration of whole sections can use.
-_BINS = 32  # Of the histogram for the mutual information.
-_SAMPLES = 0.2  # Share of the pixels from which it is computed.
+_MAX_SECTION_PIXELS = 512  # Pixels; sections are scanned finer than a registration of whole sections can use.
+_INFORMATION_BINS = 32  # Of the histogram for the mutual information.
+_SAMPLED_PIXELS = 0.2  # Share of the pixels from which it is computed.
 _SCALES = (8, 4, 2)
 
 
@@ -51,7 +51,7 @@ def section_pairs(table: Path, data: Path) -> Iterator[LabelledPair]:
 def _read(image: Path, table: Path) -> _Section:
     colours = sitk.GetArrayFromImage(sitk.ReadImage(str(image))).astype(np.float32)
     tissue = 1 - colours.mean(axis=-1) / 255
-    factor = max(tissue.shape) / _LONGEST
+    factor = max(tissue.shape) / _MAX_SECTION_PIXELS
     with table.open(encoding="utf-8") as rows:
         points = np.array([[float(row["X"]), float(row["Y"])] for row in csv.DictReader(rows)])
     shape = [round(size / factor) for size in tissue.shape]
@@ -77,9 +77,9 @@ def _rows(points: np.ndarray) -> Tensor:
 def _affine(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
     """The affine transform of highest mutual information, from fixed to moving points."""
     method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(_BINS)
+    method.SetMetricAsMattesMutualInformation(_INFORMATION_BINS)
     method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(_SAMPLES, 1)
+    method.SetMetricSamplingPercentage(_SAMPLED_PIXELS, 1)
     method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, 200)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInterpolator(sitk.sitkLinear)

@@ -10,8 +10,8 @@ from typing import Literal
 import SimpleITK as sitk
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".dcm")
-_LABELS = ("labels", "label", "mask", "seg")  # Last word of the name of a file that is no image.
-_ORGANS = ("liver",)  # The same, if the file without that word is there.
+_LABEL_SUFFIXES = ("labels", "label", "mask", "seg")  # Last word of the name of a file that is no image.
+_ORGAN_SUFFIXES = ("liver",)  # The same, if the file without that word is there.
 _BITMAPS = (".png", ".jpg", ".jpeg")
 _INSTANCE, _POSITION, _PATIENT = "0008|0018", "0020|0032", "0010|0020"  # DICOM tags.
 
@@ -102,13 +102,13 @@ def is_label(path: Path) -> bool:
     """Tell from its name whether a file holds labels or a mask."""
     word = stem_of(path).rpartition("_")[2].lower()
     image = path.with_name(masked_by(path) + path.name[len(stem_of(path)) :])
-    return word in _LABELS or (word in _ORGANS and image.is_file())
+    return word in _LABEL_SUFFIXES or (word in _ORGAN_SUFFIXES and image.is_file())
 
 
 def masked_by(path: Path) -> str:
     """Return the stem of the image whose mask a file is by the last word of its name, or ``""``."""
     image, _, word = stem_of(path).rpartition("_")
-    return image if word.lower() in (*_LABELS, *_ORGANS) else ""
+    return image if word.lower() in (*_LABEL_SUFFIXES, *_ORGAN_SUFFIXES) else ""
 
 
 def stem_of(path: Path) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_ENDINGS = (("_ED", "_ES"), ("_fixed", "_moving"))  # Fixed and moving of one pair.
+_PAIR_SUFFIXES = (("_ED", "_ES"), ("_fixed", "_moving"))  # Fixed and moving of one pair.
 _PARTS = ("", "_labels", "_landmarks", "_mask")  # Of a column's name, after fixed or moving.
 
 
@@ -95,7 +95,7 @@ def named_pairs(folder: Path, slices: list[int]) -> Iterator[tuple[PairedImage, 
     images = {path: files for path, files in found.items() if files.labels or files.landmarks}
     named = [
         (fixed, moving)
-        for fixed, (first, second) in itertools.product(images, _ENDINGS)
+        for fixed, (first, second) in itertools.product(images, _PAIR_SUFFIXES)
         if _stem(fixed).endswith(first)
         and (moving := fixed.with_name(fixed.name.replace(f"{first}.", f"{second}."))) in images
     ]

@@ -12,10 +12,9 @@ from UnsupervisedRegistrationLib.core.images.crop import PreparedPair
 from UnsupervisedRegistrationLib.core.models.model_file import Model
 from UnsupervisedRegistrationLib.core.registration.plan import Plan
 from UnsupervisedRegistrationLib.core.registration.prediction import predict_images
-from UnsupervisedRegistrationLib.core.registration.uncertainty import expected_error, uncertainty_features
+from UnsupervisedRegistrationLib.core.registration.uncertainty import FLOOR_MM, expected_error, uncertainty_features
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
-_FLOOR_MM = 0.05
 _EVERY = 7  # Voxels; the errors of neighbours are nearly equal.
 _PLAN = Plan("fast", "deformable")
 
@@ -58,7 +57,7 @@ def calibrate(model: Model, batches: int = 16, seed: int = 7) -> Calibration:
         samples = [_sample(model) for _ in range(batches)]
     features, errors = (torch.cat([sample[i] for sample in samples[::2]]) for i in (0, 1))
     design = torch.cat([torch.ones(len(features), 1), features], dim=1)
-    weights = torch.linalg.lstsq(design, (errors + _FLOOR_MM).log()[:, None]).solution[:, 0]
+    weights = torch.linalg.lstsq(design, (errors + FLOOR_MM).log()[:, None]).solution[:, 0]
     errors, expected = (torch.cat([sample[i] for sample in samples[1::2]]) for i in (1, 2))
     uncertain = errors[expected >= expected.sort().values[int(0.9 * len(expected))]]
     ranks = torch.stack([values.argsort().argsort().double() for values in (errors, expected)])

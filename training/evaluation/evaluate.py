@@ -21,7 +21,7 @@ from UnsupervisedRegistrationLib.core.registration.options import Preset, Regist
 from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.spatial.deformation import warp
 
-_SMALLEST = 20  # Pixels; a label with fewer in the fixed slice is not scored.
+_MIN_LABEL_PIXELS = 20  # Pixels; a label with fewer in the fixed slice is not scored.
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def mean_dice(fixed_labels: Tensor, labels: Tensor) -> float:
 def large_labels(labels: Tensor) -> list[int]:
     """Labels other than 0 with at least 20 pixels."""
     values, counts = labels.unique(return_counts=True)
-    return [int(v) for v, n in zip(values, counts, strict=True) if v != 0 and n >= _SMALLEST]
+    return [int(v) for v, n in zip(values, counts, strict=True) if v != 0 and n >= _MIN_LABEL_PIXELS]
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -11,7 +11,7 @@ from UnsupervisedRegistrationLib.core.networks.network import Network
 from UnsupervisedRegistrationLib.core.similarity import losses
 from UnsupervisedRegistrationLib.core.spatial.deformation import warp
 
-_SIMILARITIES = {"photometric": losses.photometric, "local_ncc": losses.local_ncc, "mind": losses.mind}
+_SIMILARITY_LOSSES = {"photometric": losses.photometric, "local_ncc": losses.local_ncc, "mind": losses.mind}
 
 
 def loss_of(network: Network, batch: Batch, configuration: LossConfiguration) -> tuple[Tensor, dict[str, Tensor]]:
@@ -59,7 +59,7 @@ def _parts(
 
 def _similarities(displacement: Tensor, batch: Batch, configuration: LossConfiguration) -> dict[str, Tensor]:
     """``similarity``, and ``photometric`` beside it if it has a weight."""
-    compare = {"similarity": _SIMILARITIES[configuration.similarity]}
+    compare = {"similarity": _SIMILARITY_LOSSES[configuration.similarity]}
     if configuration.photometric_weight:
         compare["photometric"] = losses.photometric
     shape = tuple(displacement.shape[2:])

@@ -20,7 +20,7 @@ from UnsupervisedRegistrationLib.core.models.model_file import save_whole
 from UnsupervisedRegistrationLib.core.networks.architectures import Build, build_network
 
 LAST = "last.ckpt"
-_STEPS = "optimisation.steps"  # The one setting that may change, so that a run can be prolonged.
+_STEPS_SETTING = "optimisation.steps"  # The one setting that may change, so that a run can be prolonged.
 _LARGEST_GRADIENT = 1.0  # Norm to which gradients are clipped.
 
 
@@ -85,7 +85,7 @@ def check_same_run(checkpoint: Path, run: RunConfiguration, build: Build = build
         ValueError: The checkpoint is damaged, or settings differ; the message names them.
     """
     saved, wanted = plain(run_from(read_checkpoint(checkpoint, build)["run"])), plain(run)
-    different = [name for name in _flat(wanted) if _flat(saved)[name] != _flat(wanted)[name] and name != _STEPS]
+    different = [name for name in _flat(wanted) if _flat(saved)[name] != _flat(wanted)[name] and name != _STEPS_SETTING]
     if different:
         raise ValueError(
             f"'{checkpoint}' was made with another configuration ({', '.join(different)} differ);"

@@ -18,7 +18,7 @@ from training.synthesis.anatomy import Ellipse, anatomies, inside, smooth_noise,
 from UnsupervisedRegistrationLib.core.spatial.deformation import compose, exponentiate, resize_displacement, warp
 from UnsupervisedRegistrationLib.core.spatial.grid import identity_grid
 
-_LABELS = 24
+_LABEL_COUNT = 24
 _KNOTS = 6  # Of a random intensity curve.
 _WHITE = (0.6, 1.0)  # Range of the threshold above which intensities become white.
 
@@ -126,7 +126,7 @@ def _blur(image: Tensor, sigma: float) -> Tensor:
 
 def _contrast(batch: int) -> Tensor:
     """Mean intensity and amplitude of the texture of each label, ``(B, 2, labels)``; the background is often black."""
-    means, textures = torch.rand(batch, _LABELS), 0.12 * torch.rand(batch, _LABELS)
+    means, textures = torch.rand(batch, _LABEL_COUNT), 0.12 * torch.rand(batch, _LABEL_COUNT)
     black = torch.rand(batch) < 0.7
     means[black, 0], textures[black, 0] = 0, 0
     return torch.stack([means, textures], dim=1)

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..scene.options import RegistrationOptions
+from ..scene.registration_options import RegistrationOptions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,7 +112,7 @@ def _register(options: argparse.Namespace) -> str:
         fixedLandmarks=options.fixed_landmarks,
         movingLandmarks=options.moving_landmarks,
     )
-    return progress.until(session.run(inputs, _chosen(options), options.output, progress))
+    return progress.until(session.registerToFolder(inputs, _chosen(options), options.output, progress))
 
 
 def _demo(options: argparse.Namespace) -> str:
@@ -121,7 +121,7 @@ def _demo(options: argparse.Namespace) -> str:
     progress = _Progress()
     progress("create the phantom", 0.0)
     inputs = session.phantomInputs(session.newScene(), options.phantom)
-    return progress.until(session.run(inputs, _chosen(options), options.output, progress))
+    return progress.until(session.registerToFolder(inputs, _chosen(options), options.output, progress))
 
 
 def _chosen(options: argparse.Namespace) -> RegistrationOptions:

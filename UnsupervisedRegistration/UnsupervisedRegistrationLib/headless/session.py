@@ -1,4 +1,4 @@
-"""From input files to a folder of outcomes."""
+"""From input files to a folder of results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..scene.scene_nodes import nodesByClass
 from .figure import saveFigure
 from .readers import readLandmarks, readMask, readTransform, readVolume
 
-AUTOMATIC = "auto"
+FOREGROUND_MASK = "auto"
 """In place of a mask: the foreground of the image."""
 
 
@@ -97,11 +97,11 @@ def readInputs(
 
 
 def _mask(path: Path, volume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLLabelMapVolumeNode:
-    return addForeground(volume) if path == Path(AUTOMATIC) else readMask(volume.GetScene(), path)
+    return addForeground(volume) if path == Path(FOREGROUND_MASK) else readMask(volume.GetScene(), path)
 
 
 def phantomInputs(scene: slicer.vtkMRMLScene, kind: Kind) -> Inputs:
-    """A drawn pair with its landmarks."""
+    """A phantom with its landmarks."""
     nodes = addPhantom(scene, kind)
     plane = planeFromIndex(nodes.fixedVolume, "axial")
     return Inputs(
@@ -129,42 +129,42 @@ def checkFolder(folder: Path) -> None:
         ) from error
 
 
-def run(inputs: Inputs, options: RegistrationOptions, folder: Path, progress: Progress) -> str:
-    """Registers, writes everything into ``folder`` and says in one sentence what came out.
+def registerToFolder(inputs: Inputs, options: RegistrationOptions, folder: Path, progress: Progress) -> str:
+    """Registers, writes everything into ``folder`` and returns a sentence about the result.
 
     Raises:
         OSError: The folder cannot be written.
         ValueError: The inputs, the model or the device do not fit.
     """
     checkFolder(folder)
-    outcome = registerSlice(
+    result = registerSlice(
         SliceInputs(inputs.fixed, inputs.moving, inputs.plane, inputs.movingOffset, inputs.mask, inputs.movingMask),
         options,
         progress=lambda step, share: progress(step, 0.1 + 0.5 * share),
     )
-    registration = outcome.registration
-    errors = None
+    registration = result.registration
+    tre = None
     if inputs.fixedLandmarks is not None and inputs.movingLandmarks is not None:
         progress("measure the landmarks", 0.6)
-        errors = targetRegistrationError(
-            inputs.fixedLandmarks, inputs.movingLandmarks, outcome.transformNode, inputs.moving
+        tre = targetRegistrationError(
+            inputs.fixedLandmarks, inputs.movingLandmarks, result.transformNode, inputs.moving
         )
-    closer = resultSentence(outcome, errors)
+    closer = resultSentence(result, tre)
     progress("draw the overlay", 0.65)
-    saveFigure(outcome, folder / "overlay.png", f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer}")
+    saveFigure(result, folder / "overlay.png", f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer}")
     progress("write the files", 0.8)
-    figures = resultReport(outcome, errors, registration.model)
+    figures = resultReport(result, tre, registration.model)
     figures |= {
         "options": asdict(options),
         "plan": list(registration.plan.reasons),
         "model_reason": registration.model_reason,
         "licence": registration.licence,
-        "quality_check": qualityReport(checkQuality(outcome, errors)),
+        "quality_check": qualityReport(checkQuality(result, tre)),
     }
     (folder / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
-    _save(slicer.vtkMRMLTransformStorageNode(), outcome.transformNode, folder / "transform.h5")
-    _save(slicer.vtkMRMLVolumeArchetypeStorageNode(), outcome.warpedVolume, folder / "warped.nrrd")
-    _saveScene(inputs, outcome, errors, folder / "scene.mrb")
+    _save(slicer.vtkMRMLTransformStorageNode(), result.transformNode, folder / "transform.h5")
+    _save(slicer.vtkMRMLVolumeArchetypeStorageNode(), result.warpedVolume, folder / "warped.nrrd")
+    _saveScene(inputs, result, tre, folder / "scene.mrb")
     seconds = sum(registration.milliseconds.values()) / 1000
     return (
         f"Registered the {inputs.plane.name} of {inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer};"
@@ -181,14 +181,14 @@ def _save(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode, 
         raise OSError(f"'{path}' could not be written; is the disk full?")
 
 
-def _saveScene(inputs: Inputs, outcome: SliceRegistration, errors: TreTable | None, path: Path) -> None:
+def _saveScene(inputs: Inputs, result: SliceRegistration, tre: TreTable | None, path: Path) -> None:
     """The whole scene, with the moving volume over the fixed one in the view of the slice."""
     scene = inputs.fixed.GetScene()
     showOverlay(inputs.fixed, inputs.moving, inputs.plane)
     for view in nodesByClass(scene, "vtkMRMLSliceNode"):
         fitView(view, inputs.plane)
-    if errors is not None:
-        fillTreTableNode(scene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors"), errors, inputs.plane)
+    if tre is not None:
+        fillTreTableNode(scene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors"), tre, inputs.plane)
     path.unlink(missing_ok=True)
     if not scene.WriteToMRB(str(path.resolve())):
         raise OSError(f"'{path}' could not be written; is the disk full?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from ..scene.geometry.planes import Orientation
-from ..scene.options import Prealignment, Preset, Similarity, TransformType
+from ..scene.registration_options import Prealignment, Preset, Similarity, TransformType
 
 IN_VIEW = "Shown in a slice view"
 ORIENTATIONS: dict[str, Orientation] = {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from ..scene.options import RegistrationOptions
+from ..scene.registration_options import RegistrationOptions
 
 _T = TypeVar("_T")
 

@@ -10,7 +10,7 @@ from ..scene.geometry import planes
 from ..scene.geometry.planes import Orientation, SlicePlane
 from ..scene.geometry.result_transform import isResultTransformOf, resultTransformOf
 from ..scene.landmarks.tre_table import TreTable, targetRegistrationError
-from ..scene.options import RegistrationOptions
+from ..scene.registration_options import RegistrationOptions
 from .choices import IN_VIEW, ORIENTATIONS
 from .parameters import OPTION_PARAMETERS, RegistrationParameters
 

@@ -12,7 +12,7 @@ import slicer.util
 from ..scene.geometry.planes import localIjkToRas
 from ..scene.geometry.result_transform import initialTransformOf
 from ..scene.landmarks.markups import labelledPositions
-from ..scene.options import AUTOMATIC, RegistrationOptions
+from ..scene.registration_options import AUTOMATIC, RegistrationOptions
 from . import inputs
 from .choices import TRUST_MAP
 from .device_fallback import DeviceFallback

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import slicer
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
-from ..scene.options import RegistrationOptions
+from ..scene.registration_options import RegistrationOptions
 from .choices import (
     DEFORMATIONS,
     IN_VIEW,
@@ -18,7 +18,7 @@ from .choices import (
     TRUST_MAP,
 )
 
-_DEFAULT = RegistrationOptions()
+_DEFAULT_OPTIONS = RegistrationOptions()
 
 OPTION_PARAMETERS = {
     "transform": "transformType",
@@ -35,7 +35,7 @@ OPTION_PARAMETERS = {
 FORMER_NAMES = {"confined": "thisSliceOnly", "errorTable": "treTable"}
 """Names that parameters had in scenes of earlier versions, with today's names."""
 
-FORMER_VALUES = {"overlay": {"Trust": TRUST_MAP}, "model": {"Automatic": _DEFAULT.model}}
+FORMER_VALUES = {"overlay": {"Trust": TRUST_MAP}, "model": {"Automatic": _DEFAULT_OPTIONS.model}}
 """Values that parameters had in scenes of earlier versions, with today's values."""
 
 _REFINE = "refine"  # Whether there was an instance optimisation, before there were presets.
@@ -84,16 +84,16 @@ class RegistrationParameters:
     sliceSource: Annotated[str, Choice([IN_VIEW, *ORIENTATIONS])] = IN_VIEW
     sliceView: slicer.vtkMRMLSliceNode
     sliceIndex: int = 0
-    preset: Annotated[str, Choice(PRESETS)] = _DEFAULT.preset
-    model: str = _DEFAULT.model
-    freeModelsOnly: bool = _DEFAULT.free_models_only
+    preset: Annotated[str, Choice(PRESETS)] = _DEFAULT_OPTIONS.preset
+    model: str = _DEFAULT_OPTIONS.model
+    freeModelsOnly: bool = _DEFAULT_OPTIONS.free_models_only
     mask: slicer.vtkMRMLNode
     movingMask: slicer.vtkMRMLNode
     initialTransform: slicer.vtkMRMLTransformNode
-    prealignment: Annotated[str, Choice(PREALIGNMENTS)] = _DEFAULT.prealignment
-    transformType: Annotated[str, Choice(TRANSFORM_TYPES)] = _DEFAULT.transform
-    similarity: Annotated[str, Choice(SIMILARITIES)] = _DEFAULT.similarity
-    smoothnessWeight: Annotated[float, WithinRange(0.05, 5.0)] = _DEFAULT.smoothness_weight
+    prealignment: Annotated[str, Choice(PREALIGNMENTS)] = _DEFAULT_OPTIONS.prealignment
+    transformType: Annotated[str, Choice(TRANSFORM_TYPES)] = _DEFAULT_OPTIONS.transform
+    similarity: Annotated[str, Choice(SIMILARITIES)] = _DEFAULT_OPTIONS.similarity
+    smoothnessWeight: Annotated[float, WithinRange(0.05, 5.0)] = _DEFAULT_OPTIONS.smoothness_weight
     steer: bool = False
     overlay: Annotated[str, Choice(OVERLAYS)] = "Blend"
     blend: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
@@ -108,7 +108,7 @@ class RegistrationParameters:
     movingLandmarks: slicer.vtkMRMLMarkupsFiducialNode
     treTable: slicer.vtkMRMLTableNode
     sequence: slicer.vtkMRMLSequenceNode
-    device: str = _DEFAULT.device
+    device: str = _DEFAULT_OPTIONS.device
     thisSliceOnly: bool = True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..scene.options import RegistrationOptions
+from ..scene.registration_options import RegistrationOptions
 
 
 class SceneEngine:

@@ -12,7 +12,7 @@ from ..interaction.device_fallback import DeviceFallback
 from ..interaction.parameters import OPTION_PARAMETERS, RegistrationParameters
 from ..scene.history.result_history import storeResult
 from ..scene.landmarks.pairing import pairLandmarks
-from ..scene.options import RegistrationOptions
+from ..scene.registration_options import RegistrationOptions
 from .engine import SceneEngine
 from .pytorch import PyTorchExtension
 

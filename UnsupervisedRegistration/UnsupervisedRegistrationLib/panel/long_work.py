@@ -16,7 +16,7 @@ from .sections.section import connect
 if TYPE_CHECKING:
     from .panel import RegistrationPanel
 
-Progress = Callable[[str, float], None]
+JobProgress = Callable[[str, float], None]
 """Told of the step that begins, and of the share of the work that is done, 0..1."""
 
 _BUTTONS = (
@@ -35,7 +35,7 @@ class LongWork:
         self._check: Callable[[Any], None] = inputs.check
         connect(self._ui.cancelButton, "clicked(bool)", self.cancel)
 
-    def run(self, job: Callable[[Progress], Any], check: Callable[[Any], None] = inputs.check) -> Any:
+    def run(self, job: Callable[[JobProgress], Any], check: Callable[[Any], None] = inputs.check) -> Any:
         """Returns what a job returns; ``None`` if it was refused or cancelled, and then the panel says so.
 
         Args:

@@ -15,7 +15,7 @@ from slicer.util import VTKObservationMixin
 from ..interaction import inputs
 from ..interaction.parameters import RegistrationParameters
 from .logic import Applied
-from .long_work import LongWork, Progress
+from .long_work import JobProgress, LongWork
 from .sections.history_section import HistorySection
 from .sections.input_section import InputSection
 from .sections.landmark_section import LandmarkSection
@@ -149,7 +149,7 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         """Registers the slice."""
         self.apply(lambda progress: self.logic.apply(self.parameters, progress))
 
-    def apply(self, job: Callable[[Progress], Applied | None]) -> None:
+    def apply(self, job: Callable[[JobProgress], Applied | None]) -> None:
         """Registers, keeps the result, and shows the images and a sentence about it."""
         self.live.stop()
         self.ui.warpedCheckBox.checked = True

@@ -113,24 +113,24 @@ def folded_share(displacement: Tensor, region: Tensor) -> float:
     return float(folded_cells(displacement)[0, 0][inside].double().mean()) if bool(inside.any()) else 0.0
 
 
-def inverse_consistency_item(errors: Tensor, voxel: float) -> QualityItem:
+def inverse_consistency_item(distances: Tensor, voxel: float) -> QualityItem:
     """The 95th percentile of the inverse consistency error.
 
     Args:
-        errors: Of the voxels in the region, any shape, mm.
+        distances: Of the voxels in the region, any shape, mm.
         voxel: Largest voxel dimension, mm.
     """
-    value = _quantile(errors, 0.95)
+    value = _quantile(distances, 0.95)
     return QualityItem("inverse consistency", value, "mm", voxel, _below(value, voxel, UNUSABLE_CONSISTENCY * voxel))
 
 
-def expected_error_item(errors: Tensor) -> QualityItem:
+def expected_error_item(expected: Tensor) -> QualityItem:
     """The median of the expected error, estimated from the images alone.
 
     Args:
-        errors: Of the voxels in the region, any shape, mm.
+        expected: Of the voxels in the region, any shape, mm.
     """
-    value = _quantile(errors, 0.5)
+    value = _quantile(expected, 0.5)
     return QualityItem("expected error", value, "mm", EXPECTED_ERROR_MM[0], _below(value, *EXPECTED_ERROR_MM))
 
 

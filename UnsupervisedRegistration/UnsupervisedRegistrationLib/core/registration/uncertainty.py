@@ -23,7 +23,7 @@ from .prediction import predict_images
 
 _HALF_MM = 2.0  # An expected error at which the trust is 1/2.
 _WINDOW = 9  # Voxels over which the features are averaged.
-_FLOOR_MM = 0.05  # Keeps the logarithms finite.
+FLOOR_MM = 0.05  # Keeps the logarithms finite.
 # Constant and factors of the features, fitted by `python -m training calibrate` with the model any-contrast.
 _WEIGHTS = (-0.092, 0.237, 0.429, 1.014, -0.262)
 
@@ -63,7 +63,7 @@ def uncertainty_features(pair: PreparedPair, model: Model, plan: Plan, displacem
     mirrored, further = forward[:batch].flip(-1), forward[batch:]
     mirrored = torch.cat([mirrored[:, :-1], -mirrored[:, -1:]], dim=1)
     spacing = torch.tensor(pair.spacing(grid), device=fixed.device).view(1, -1, *[1] * (fixed.ndim - 2))
-    distances = [(lengths(way * spacing) + _FLOOR_MM).log() for way in (mirrored - displacement, further)]
+    distances = [(lengths(way * spacing) + FLOOR_MM).log() for way in (mirrored - displacement, further)]
     mismatch = 1 - local_correlation(warped, pair.fixed, _WINDOW)
     mean, square = box_mean(torch.cat([pair.fixed, pair.fixed.square()], dim=1), _WINDOW).split(1, dim=1)
     flatness = torch.exp(-(square - mean.square()).clamp_min(0).sqrt() / 0.05)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import qt
 from slicer.i18n import tr as _
 
-from ...scene.options import AUTOMATIC
 from ...scene.registration.model_folders import modelNames
+from ...scene.registration_options import AUTOMATIC
 from ..pytorch import isTorchInstalled
 from .section import Section, connect
 

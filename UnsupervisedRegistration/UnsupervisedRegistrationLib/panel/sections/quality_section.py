@@ -9,7 +9,7 @@ from ...interaction import inputs
 from ...interaction.sentences import describePlan
 from .section import Section
 
-_COLOURS = {"good": "#2e9e4f", "not validated": "#6b87a8", "check": "#d98e04", "do not use": "#d03030"}
+_GRADE_COLOURS = {"good": "#2e9e4f", "not validated": "#6b87a8", "check": "#d98e04", "do not use": "#d03030"}
 
 
 class QualitySection(Section):
@@ -40,4 +40,4 @@ class QualitySection(Section):
 
         check = checkQuality(result, inputs.landmarkErrors(self.parameters, result.transformNode))
         reasons = html.escape("; ".join(qualitySentences(check)))
-        return f'<span style="color:{_COLOURS[check.grade]}">⬤</span> <b>{gradeWord(check.grade)}:</b> {reasons}.'
+        return f'<span style="color:{_GRADE_COLOURS[check.grade]}">⬤</span> <b>{gradeWord(check.grade)}:</b> {reasons}.'

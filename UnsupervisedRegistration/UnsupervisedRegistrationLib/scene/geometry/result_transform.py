@@ -130,14 +130,14 @@ def copyResultTransform(source: slicer.vtkMRMLTransformNode, target: slicer.vtkM
             target.SetNodeReferenceID(role, source.GetNodeReferenceID(role))
 
 
-def setFittedLandmarks(transformNode: slicer.vtkMRMLTransformNode, errors: Mapping[str, float | None]) -> None:
+def setFittedLandmarks(transformNode: slicer.vtkMRMLTransformNode, landmarkErrors: Mapping[str, float | None]) -> None:
     """Store the labels of the landmarks that steered a result.
 
     Args:
         transformNode: Result transform.
-        errors: Label to the error of the landmark when it is left out, mm; ``None`` where it was not estimated.
+        landmarkErrors: Label to the error of the landmark when it is left out, mm; ``None`` where it was not estimated.
     """
-    transformNode.SetAttribute(_FITTED_ATTRIBUTE, json.dumps(errors) if errors else None)
+    transformNode.SetAttribute(_FITTED_ATTRIBUTE, json.dumps(landmarkErrors) if landmarkErrors else None)
 
 
 def fittedLandmarks(transformNode: slicer.vtkMRMLTransformNode) -> dict[str, float | None]:
