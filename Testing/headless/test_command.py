@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
+import re
+import shutil
 import sys
 import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +22,7 @@ import slicer.util
 from UnsupervisedRegistrationLib.headless import session
 from UnsupervisedRegistrationLib.headless.__main__ import main
 from UnsupervisedRegistrationLib.scene.registration.model_folders import modelFolders
+from UnsupervisedRegistrationLib.scene.registration_options import RegistrationOptions
 from UnsupervisedRegistrationLib.scene.scene_nodes import nodesByClass
 
 FILES = {"transform.h5", "warped.nrrd", "overlay.png", "report.json", "scene.mrb"}
@@ -81,7 +86,7 @@ class TestRegister:
 
     def test_it_says_one_sentence_that_names_the_output(self, everything):
         assert everything.out.count("\n") == 1
-        assert everything.out.startswith("Registered the axial slice 2 of moving to fixed: landmarks ")
+        assert everything.out.startswith("Registered the axial slice 2 of moving to fixed: mean TRE of 2 landmarks ")
         assert str(everything.folder / "scene.mrb") in everything.out.splitlines()[-1]
 
     def test_it_tells_its_steps_on_standard_error(self, everything):
@@ -94,7 +99,8 @@ class TestRegister:
         figures = reportOf(everything.folder)
         assert set(figures) == {
             "fixed", "moving", "slice", "model", "device", "milliseconds", "similarity", "folding", "tre_mm", "notes",
-            "inverse_consistency_mm", "expected_error_mm", "settings", "quality_check", "model_reason",
+            "inverse_consistency_mm", "expected_error_mm", "fitted_tre_mm", "left_out_tre_mm", "options", "plan",
+            "quality_check", "model_reason", "licence",
         }  # fmt: skip
         assert figures["slice"] == "axial slice 2"
         assert figures["device"] == "cpu"
@@ -123,13 +129,19 @@ class TestRegister:
 
 
 class TestModel:
-    def test_auto_takes_the_model_that_fits_and_says_why(self, files, tmp_path):
-        outcome = register(files, tmp_path, "--model", "auto")
+    def test_by_default_the_models_are_compared_and_the_reason_is_said(self, files, tmp_path):
+        outcome = register(files, tmp_path, "--preset", "fast")
         assert outcome.code == 0, outcome.err
         figures = reportOf(tmp_path)
-        assert figures["model"] == "any-contrast"
-        assert "no name tells the part of the body" in figures["model_reason"]
+        assert figures["model_reason"].startswith(f"{figures['model']}: best of ")
         assert figures["model_reason"] in outcome.out
+        assert figures["licence"]
+        assert figures["licence"] in outcome.out
+
+    def test_free_models_only_leaves_the_organ_models_out(self, files, tmp_path):
+        outcome = register(files, tmp_path, "--preset", "fast", "--free-models-only")
+        assert outcome.code == 0, outcome.err
+        assert reportOf(tmp_path)["model"] == "any-contrast"
 
     def test_a_model_that_was_named_needs_no_reason(self, everything):
         assert reportOf(everything.folder)["model_reason"] == ""
@@ -192,39 +204,43 @@ class TestScene:
 
 @pytest.fixture(scope="module")
 def options(files, tmp_path_factory):
-    """A run that refines, estimates trust, pre-aligns and masks the moving image."""
+    """A run that optimises, estimates the uncertainty, pre-aligns, masks the moving image and explains itself."""
     folder = tmp_path_factory.mktemp("options")
-    given = ["--refine", "--refine-seconds", 5, "--trust", "--prealign", "rigid", "--moving-mask", files.mask]
-    outcome = register(files, folder, *given)
+    given = ["--preset", "standard", "--uncertainty", "--prealignment", "rigid", "--model", "any-contrast", "--explain"]
+    outcome = register(files, folder, *given, "--moving-mask", files.mask)
     assert outcome.code == 0, outcome.err
-    return SimpleNamespace(folder=folder, figures=reportOf(folder))
+    return SimpleNamespace(folder=folder, figures=reportOf(folder), out=outcome.out)
 
 
 class TestOptions:
     """Each option shows in the report, and the picture where it should."""
 
-    def test_the_settings_are_kept(self, options):
-        settings = {
-            "device": "cpu",
-            "model": "any-contrast",
-            "prealignment": "rigid",
-            "refineSeconds": 5,
-            "trust": True,
-        }
-        assert options.figures["settings"] == settings
+    def test_the_options_are_kept_with_the_defaults_of_the_others(self, options):
+        expected = RegistrationOptions(device="cpu", model="any-contrast", prealignment="rigid", uncertainty=True)
+        assert options.figures["options"] == dataclasses.asdict(expected)
 
-    def test_refinement_took_time_and_not_too_much(self, options):
-        assert 0 < options.figures["milliseconds"]["refine"] < 7000
+    def test_the_plan_is_in_the_report_and_printed_by_explain(self, options, everything):
+        assert options.figures["plan"]
+        assert options.out.splitlines()[: len(options.figures["plan"])] == options.figures["plan"]
+        assert everything.out.count("\n") == 1
+
+    def test_the_optimisation_took_time(self, options):
+        assert options.figures["milliseconds"]["optimise"] > 0
+
+    def test_a_wrong_preset_is_refused_with_the_choices(self, files, tmp_path, capsys):
+        with pytest.raises(SystemExit):
+            main(["register", str(files.fixed), str(files.moving), "--output", str(tmp_path), "--preset", "quick"])
+        assert "standard" in capsys.readouterr().err
 
     def test_pre_alignment_says_what_it_did(self, options):
-        assert any(note.startswith("pre-alignment shifted") for note in options.figures["notes"])
+        assert any("pre-align" in note.lower() for note in options.figures["notes"])
 
     def test_the_expected_error_is_given_and_drawn(self, options, everything):
         assert options.figures["expected_error_mm"]["median"] > 0
         widths = [sitk.ReadImage(str(one.folder / "overlay.png")).GetWidth() for one in (options, everything)]
         assert widths[0] > widths[1]
 
-    def test_without_trust_no_error_is_expected(self, everything):
+    def test_without_uncertainty_no_error_is_expected(self, everything):
         assert reportOf(everything.folder)["expected_error_mm"] is None
 
     def test_the_quality_check_is_a_grade_with_items_and_sentences(self, options):
@@ -284,3 +300,15 @@ def test_auto_takes_the_patient_as_mask(files, tmp_path):
     scene = readScene(tmp_path / "scene.mrb")
     masks = [node.GetName() for node in nodesByClass(scene, "vtkMRMLLabelMapVolumeNode")]
     assert masks == ["fixed foreground", "moving foreground"]
+
+
+def test_the_script_of_the_cohort_document_prints_a_row_for_each_pair(everything, tmp_path, monkeypatch, capsys):
+    document = Path(__file__).parents[2] / "Resources" / "Documentation" / "cohorts.md"
+    (script,) = re.findall(r"<<'PYTHON'\n(.*?)PYTHON", document.read_text(encoding="utf-8"), re.DOTALL)
+    shutil.copytree(everything.folder, tmp_path / "results" / "pair")
+    monkeypatch.chdir(tmp_path)
+    exec(script, {})
+    name, before, after, folding = capsys.readouterr().out.strip().split(",")
+    similarity = reportOf(everything.folder)["similarity"]
+    assert (name, float(before), float(after)) == ("pair", similarity["before"], similarity["after"])
+    assert float(folding) == reportOf(everything.folder)["folding"]

@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _addCommon(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--explain", action="store_true", help="print what is done to the pair, and why")
     defaults = {field.name: field for field in dataclasses.fields(RegistrationOptions)}
     for name, text in _OPTIONS.items():
         field = defaults[name]
@@ -112,7 +113,7 @@ def _register(options: argparse.Namespace) -> str:
         fixedLandmarks=options.fixed_landmarks,
         movingLandmarks=options.moving_landmarks,
     )
-    return progress.until(session.registerToFolder(inputs, _chosen(options), options.output, progress))
+    return progress.until(session.registerToFolder(inputs, _chosen(options), options.output, progress, options.explain))
 
 
 def _demo(options: argparse.Namespace) -> str:
@@ -121,7 +122,7 @@ def _demo(options: argparse.Namespace) -> str:
     progress = _Progress()
     progress("create the phantom", 0.0)
     inputs = session.phantomInputs(session.newScene(), options.phantom)
-    return progress.until(session.registerToFolder(inputs, _chosen(options), options.output, progress))
+    return progress.until(session.registerToFolder(inputs, _chosen(options), options.output, progress, options.explain))
 
 
 def _chosen(options: argparse.Namespace) -> RegistrationOptions:

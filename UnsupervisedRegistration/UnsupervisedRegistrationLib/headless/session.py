@@ -129,8 +129,12 @@ def checkFolder(folder: Path) -> None:
         ) from error
 
 
-def registerToFolder(inputs: Inputs, options: RegistrationOptions, folder: Path, progress: Progress) -> str:
+def registerToFolder(
+    inputs: Inputs, options: RegistrationOptions, folder: Path, progress: Progress, explain: bool = False
+) -> str:
     """Registers, writes everything into ``folder`` and returns a sentence about the result.
+
+    With ``explain``, a line for each thing that was done to the pair precedes the sentence.
 
     Raises:
         OSError: The folder cannot be written.
@@ -166,12 +170,14 @@ def registerToFolder(inputs: Inputs, options: RegistrationOptions, folder: Path,
     _save(slicer.vtkMRMLVolumeArchetypeStorageNode(), result.warpedVolume, folder / "warped.nrrd")
     _saveScene(inputs, result, tre, folder / "scene.mrb")
     seconds = sum(registration.milliseconds.values()) / 1000
-    return (
+    sentence = (
         f"Registered the {inputs.plane.name} of {inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer};"
         f" {seconds:.2f} s on {registration.device}; see {folder / 'overlay.png'}, and open"
         f" {folder / 'scene.mrb'} in Slicer."
         f" Model {registration.model_reason or registration.model}; licence: {registration.licence}"
     )
+    lines = [*registration.plan.reasons, *(f"{note[:1].upper()}{note[1:]}." for note in result.notes)]
+    return "\n".join([*lines, sentence] if explain else [sentence])
 
 
 def _save(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode, path: Path) -> None:
