@@ -36,7 +36,7 @@ def main() -> None:
 
 def copySmall(source: Path, target: Path) -> None:
     """Copies a picture with 256 colours, which halves its size; the repository keeps files under 500 kB."""
-    picture = Image.open(source).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture = Image.open(source).convert("RGB").quantize(256, kmeans=5)
     picture.save(target, optimize=True)
 
 
