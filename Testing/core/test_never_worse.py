@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from UnsupervisedRegistrationLib.core.models.card import Card
 from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration
 from UnsupervisedRegistrationLib.core.networks.network import Network, NetworkConfiguration
-from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
+from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair, mutual_information
 from UnsupervisedRegistrationLib.core.registration.landmark_constraint import LandmarkPairs
 from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
 from UnsupervisedRegistrationLib.core.registration.pipeline import run
@@ -89,3 +89,24 @@ def test_only_what_lies_inside_the_masks_and_the_volumes_decides(images: ImagePa
     assert run(mixed, [shifts_by(4.0)], FAST).notes == (NOTE,)
     for name in ("mask", "moving_mask", "fixed_inside", "moving_inside"):
         assert run(dataclasses.replace(mixed, **{name: left}), [shifts_by(4.0)], FAST).notes == (), name
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("mask", "moving"), ("fixed_inside", "moving"), ("moving_mask", "fixed"), ("moving_inside", "fixed")],
+)
+def test_a_pixel_in_which_one_image_does_not_count_does_not_change_the_mutual_information(
+    images: ImagePair, name: str, other: str
+) -> None:
+    left = torch.zeros_like(images.fixed)
+    left[..., :24] = 1
+    first = getattr(images, other).clone()
+    first[..., 0, :24], first[..., 1, :24] = 0, 300  # So many pixels that they are the percentiles in any case.
+    second = first.clone()
+    second[..., 24:] = 150
+    whole = [mutual_information(dataclasses.replace(images, **{other: image}), None) for image in (first, second)]
+    counted = [
+        mutual_information(dataclasses.replace(images, **{other: image, name: left}), None) for image in (first, second)
+    ]
+    assert abs(whole[0] - whole[1]) > 1e-4
+    assert counted[0] == counted[1]
