@@ -77,7 +77,7 @@ def fits(domain: Domain, image: NDArray[np.generic]) -> bool:
     lowest, highest = float((image == low).mean()), float((image == high).mean())
     clipped = lowest > CLIPPED_BACKGROUND and highest > CLIPPED_BRIGHTEST
     if domain.modality == "CT" and domain.intensity_range is not None and low > AIR_HU:
-        return clipped and high <= domain.intensity_range[1]
+        return lowest > CLIPPED_BACKGROUND and high <= domain.intensity_range[1]
     if domain.modality == "MR" and (low < AIR_HU or (clipped and (low, high) == (0, 255))):
         return False
     return lowest > STRIPPED_BACKGROUND or not domain.skull_stripped
