@@ -1,4 +1,4 @@
-"""The transform that places the moving volume first stays part of the outcome."""
+"""The transform that places the moving volume first stays part of the result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from UnsupervisedRegistrationLib.scene.geometry.result_transform import (
     initialTransformOf,
     isResultTransform,
 )
-from UnsupervisedRegistrationLib.scene.registration.slice import samplePair, showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs, samplePair
 
 GREY = 1.0  # A thousandth of the intensity range.
 KINDS = pytest.mark.parametrize("kind", ["linear", "grid", "spline"])
@@ -40,13 +41,13 @@ def placed(makeVolume, orientation, makeParent):
         fixed, moving = (makeVolume(orientation.ijkToRas, name, seed=i) for i, name in enumerate(("Fixed", "Moving")))
         parent = makeParent(kind)
         moving.SetAndObserveTransformNodeID(parent.GetID())
-        return samplePair(fixed, moving, planeFromIndex(fixed)), parent
+        return samplePair(SliceInputs(fixed, moving, planeFromIndex(fixed))), parent
 
     return make
 
 
 @KINDS
-def test_the_outcome_is_followed_by_the_initial_transform(
+def test_the_result_is_followed_by_the_initial_transform(
     placed, handmade, displacementMm, pixelPositions, valueAt, kind
 ):
     """W(x) = M(T0^-1(x + d))."""
@@ -54,7 +55,7 @@ def test_the_outcome_is_followed_by_the_initial_transform(
     registration = handmade(pair.plane.shape)
     points = pixelPositions(pair.plane) + displacementMm(pair.plane, registration)
     truth = valueAt(pair.movingVolume, transformed(parent.GetTransformFromParent(), points))
-    assertAlike(showSliceResult(pair, registration).warpedPixels, truth)
+    assertAlike(showSliceResult(pair, registration, SliceOutputs()).warpedPixels, truth)
 
 
 @KINDS
@@ -66,15 +67,15 @@ def test_the_network_sees_the_moving_volume_as_it_is_placed(placed, pixelPositio
 
 def test_itk_resamples_the_saved_composition_to_the_same_image(placed, handmade, orientation, tmp_path):
     pair, _ = placed("linear")
-    outcome = showSliceResult(pair, handmade(pair.plane.shape))
+    result = showSliceResult(pair, handmade(pair.plane.shape), SliceOutputs())
     storage = slicer.vtkMRMLTransformStorageNode()
     storage.SetFileName(str(tmp_path / "t.h5"))
-    assert storage.WriteData(outcome.transformNode)
+    assert storage.WriteData(result.transformNode)
     voxels = slicer.util.arrayFromVolume(pair.movingVolume)
     moving, reference = itkImage(voxels, orientation.ijkToRas), itkImage(pair.fixed.pixels[None], pair.plane.ijkToRas)
     transform = sitk.ReadTransform(str(tmp_path / "t.h5"))
     resampled = sitk.GetArrayFromImage(sitk.Resample(moving, reference, transform, sitk.sitkLinear, -1e6))[0]
-    assertAlike(outcome.warpedPixels, np.where(resampled < -1, np.nan, resampled))
+    assertAlike(result.warpedPixels, np.where(resampled < -1, np.nan, resampled))
 
 
 def itkImage(voxels, ijkToRas):
@@ -88,20 +89,20 @@ def itkImage(voxels, ijkToRas):
 
 @KINDS
 def test_running_again_does_not_chain(placed, handmade, kind):
-    """The second run starts from the initial transform, not from the first outcome."""
+    """The second run starts from the initial transform, not from the first result."""
     pair, parent = placed(kind)
-    first = showSliceResult(pair, handmade(pair.plane.shape))
+    first = showSliceResult(pair, handmade(pair.plane.shape), SliceOutputs())
     pixels = first.warpedPixels.copy()
-    again = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane)
+    again = samplePair(SliceInputs(pair.fixedVolume, pair.movingVolume, pair.plane))
     assert again.initial is parent
     np.testing.assert_array_equal(again.moving.pixels, pair.moving.pixels)
-    second = showSliceResult(again, handmade(pair.plane.shape), first.transformNode, first.warpedVolume)
+    second = showSliceResult(again, handmade(pair.plane.shape), SliceOutputs(first.transformNode, first.warpedVolume))
     np.testing.assert_array_equal(second.warpedPixels, pixels)
 
 
 def test_without_placement_running_again_does_not_chain_either(obliquePair, handmade):
-    first = showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
-    again = samplePair(obliquePair.fixedVolume, obliquePair.movingVolume, obliquePair.plane)
+    first = showSliceResult(obliquePair, handmade(obliquePair.plane.shape), SliceOutputs())
+    again = samplePair(SliceInputs(obliquePair.fixedVolume, obliquePair.movingVolume, obliquePair.plane))
     assert again.initial is None
     np.testing.assert_array_equal(again.moving.pixels, obliquePair.moving.pixels)
     assert isResultTransform(first.transformNode)
@@ -122,10 +123,10 @@ def disturb(parent, kind):
 
 
 @KINDS
-def test_a_later_change_of_the_initial_transform_leaves_the_outcome(placed, handmade, kind):
+def test_a_later_change_of_the_initial_transform_leaves_the_result(placed, handmade, kind):
     pair, parent = placed(kind)
-    outcome = showSliceResult(pair, handmade(pair.plane.shape))
-    initial, fromParent = parent.GetTransformFromParent(), outcome.transformNode.GetTransformFromParent()
+    result = showSliceResult(pair, handmade(pair.plane.shape), SliceOutputs())
+    initial, fromParent = parent.GetTransformFromParent(), result.transformNode.GetTransformFromParent()
     centre = tuple(pair.plane.centre)
     before, initially = fromParent.TransformPoint(centre), initial.TransformPoint(centre)
     disturb(parent, kind)
@@ -137,7 +138,7 @@ def test_a_later_change_of_the_initial_transform_leaves_the_outcome(placed, hand
 def test_the_initial_transform_itself_is_left_as_it_was(placed, handmade, snapshot, kind):
     pair, parent = placed(kind)
     before = snapshot()[parent.GetID()]
-    showSliceResult(pair, handmade(pair.plane.shape))
+    showSliceResult(pair, handmade(pair.plane.shape), SliceOutputs())
     assert snapshot()[parent.GetID()] == before
 
 
@@ -145,11 +146,11 @@ def test_two_initial_transforms_are_both_obeyed(placed, makeParent, handmade, pi
     pair, inner = placed("grid")
     outer = makeParent("linear")
     inner.SetAndObserveTransformNodeID(outer.GetID())
-    pair = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane)
+    pair = samplePair(SliceInputs(pair.fixedVolume, pair.movingVolume, pair.plane))
     registration = handmade(pair.plane.shape)
     points = pixelPositions(pair.plane) + displacementMm(pair.plane, registration)
     points = transformed(inner.GetTransformFromParent(), transformed(outer.GetTransformFromParent(), points))
-    assertAlike(showSliceResult(pair, registration).warpedPixels, valueAt(pair.movingVolume, points))
+    assertAlike(showSliceResult(pair, registration, SliceOutputs()).warpedPixels, valueAt(pair.movingVolume, points))
 
 
 def test_a_plain_parent_is_the_initial_transform(placed):
