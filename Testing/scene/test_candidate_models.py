@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from UnsupervisedRegistrationLib.core.images.phantom import draw_phantom
 from UnsupervisedRegistrationLib.core.models.selection import DEFAULT
 from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
-from UnsupervisedRegistrationLib.scene.registration.candidate_models import candidateModels, modelCards
+from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
+from UnsupervisedRegistrationLib.scene.registration.candidate_models import candidateModels, modelCards, modelsFor
 from UnsupervisedRegistrationLib.scene.registration.model_folders import MODELS_VARIABLE, modelFolders, modelNames
 from UnsupervisedRegistrationLib.scene.registration.phantom_nodes import addPhantom
 from UnsupervisedRegistrationLib.scene.registration.slice import registerSlice
-from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs
+from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs, samplePair
 
 HU = np.random.default_rng(0).uniform(-1000, 500, (64, 64))
 """Intensities as of a CT: air, fat, soft tissue."""
@@ -30,12 +32,18 @@ def test_a_ct_admits_the_default_model_first_and_none_of_mr():
 
 
 def test_automatic_says_which_of_the_candidates_it_took_and_under_what_licence(scene):
+    phantom = draw_phantom("abdomen")
+    volumes = [addVolume(scene, "", voxels, phantom.ijk_to_ras) for voxels in (phantom.fixed, phantom.moving)]
+    found = registerSlice(SliceInputs(*volumes), RegistrationOptions(preset="fast", device="cpu")).registration
+    assert found.model == "abdomen-ct"
+    assert found.model_reason.startswith("abdomen-ct: best of 2")
+    assert found.licence == modelCards()["abdomen-ct"].licence
+
+
+def test_a_phantom_is_of_no_domain_and_takes_the_default_model(scene):
     nodes = addPhantom(scene, "abdomen")
-    inputs = SliceInputs(nodes.fixedVolume, nodes.movingVolume)
-    found = registerSlice(inputs, RegistrationOptions(preset="fast", device="cpu")).registration
-    assert found.model in (DEFAULT, "abdomen-ct")
-    assert found.model_reason == f"{found.model}: best of 2 by normalised mutual information"
-    assert found.licence == modelCards()[found.model].licence
+    pair = samplePair(SliceInputs(nodes.fixedVolume, nodes.movingVolume))
+    assert [model.name for model in modelsFor(pair, RegistrationOptions())] == [DEFAULT]
 
 
 def test_free_models_only_leaves_out_those_for_research():

@@ -1,4 +1,4 @@
-"""A known motion in the plane is found again, in every orientation, and the outcome holds it."""
+"""A known motion in the plane is found again, in every orientation, and the result holds it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ import slicer
 import slicer.util
 from scipy.ndimage import gaussian_filter
 
+from UnsupervisedRegistrationLib.core.registration.options import Prealignment, RegistrationOptions
+from UnsupervisedRegistrationLib.core.registration.pipeline import prealign
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
 from UnsupervisedRegistrationLib.scene.geometry.transforms import mapToMoving, transformPoints
 from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
 from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks
-from UnsupervisedRegistrationLib.scene.registration.slice import landmarksInPlane, samplePair, showSliceResult
-from UnsupervisedRegistrationLib.scene.registration.slice_pair import prealign
+from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.slice import registerSlice
+from UnsupervisedRegistrationLib.scene.registration.slice_pair import (
+    SliceInputs,
+    SlicePair,
+    SliceSource,
+    landmarksInPlane,
+    samplePair,
+)
 
 PIXELS = 0.35  # A third of a pixel of the slice, of which the images are compared at half the resolution.
 SHAPE = (5, 120, 140)
@@ -48,6 +57,23 @@ def error(plane, matrix, truth):
     return distances.mean() / np.linalg.norm(plane.ijkToRas[:3, 0])
 
 
+def inputsOf(pair: SlicePair, **further: object) -> SliceInputs:
+    return SliceInputs(pair.fixedVolume, pair.movingVolume, pair.plane, **further)
+
+
+def aligned(inputs: SliceInputs, kind: Prealignment) -> tuple[SlicePair, str]:
+    """The pair under its pre-alignment, and the sentence about it."""
+    source = SliceSource(inputs)
+    images = prealign(source, RegistrationOptions(prealignment=kind))
+    return source.pair, images.notes[-1] if images.notes else ""
+
+
+def found(inputs: SliceInputs, kind: Prealignment) -> tuple[np.ndarray, str]:
+    """The matrix of the pre-alignment, and the sentence about it."""
+    pair, sentence = aligned(inputs, kind)
+    return np.eye(4) if pair.prealignmentMatrix is None else pair.prealignmentMatrix, sentence
+
+
 @pytest.fixture
 def placedPair(scene):
     """A volume and its copy, whose voxels a matrix has moved; ``change`` alters the copy's voxels."""
@@ -57,7 +83,7 @@ def placedPair(scene):
         plane = planeFromIndex(fixed, name, 2)
         truth = motion(plane, degrees, shift, scale)
         moving = addVolume(scene, "Moving", change(blobs()), truth @ ijkToRas)
-        return samplePair(fixed, moving, plane), truth
+        return samplePair(SliceInputs(fixed, moving, plane)), truth
 
     return make
 
@@ -66,7 +92,7 @@ def placedPair(scene):
 def test_a_slice_of_few_rows_is_left_as_it_lies(scene, name):
     for rows in (2, 5):
         fixed, moving = (addVolume(scene, str(seed), blobs((rows, 60, 70), seed), np.eye(4)) for seed in (1, 2))
-        matrix, sentence = prealign(samplePair(fixed, moving, planeFromIndex(fixed, name, 30)), "auto")
+        matrix, sentence = found(SliceInputs(fixed, moving, planeFromIndex(fixed, name, 30)), "auto")
         assert np.array_equal(matrix, np.eye(4))
         assert sentence.endswith("unchanged: the slice is too narrow for it")
 
@@ -76,7 +102,7 @@ def test_a_rigid_motion_is_found_in_every_orientation(placedPair, orientation, n
     degrees, shift = MOTIONS[name]
     alongK = next(key for key, axis in orientation.normalAxis.items() if axis == 2)
     pair, truth = placedPair(orientation.ijkToRas, degrees, shift, name=alongK)
-    matrix, sentence = prealign(pair, "rigid")
+    matrix, sentence = found(inputsOf(pair), "rigid")
     assert error(pair.plane, matrix, truth) < PIXELS
     assert float(sentence.split("turned it by ")[1].split()[0]) == pytest.approx(abs(degrees), abs=0.3)
     np.testing.assert_allclose(np.linalg.det(matrix), 1, atol=1e-6)
@@ -84,7 +110,7 @@ def test_a_rigid_motion_is_found_in_every_orientation(placedPair, orientation, n
 
 def test_an_affine_motion_is_found(placedPair, oblique):
     pair, truth = placedPair(oblique.ijkToRas, 6, (5, -4), 1.12)
-    matrix, sentence = prealign(pair, "affine")
+    matrix, sentence = found(inputsOf(pair), "affine")
     assert error(pair.plane, matrix, truth) < 3 * PIXELS
     assert "scaled it by 1.1" in sentence
 
@@ -94,19 +120,19 @@ def test_an_affine_motion_is_found(placedPair, oblique):
 )
 def test_another_contrast_does_not_matter(placedPair, oblique, change):
     pair, truth = placedPair(oblique.ijkToRas, 8, (10, 5), change=change)
-    assert error(pair.plane, prealign(pair, "rigid")[0], truth) < 2 * PIXELS
+    assert error(pair.plane, found(inputsOf(pair), "rigid")[0], truth) < 2 * PIXELS
 
 
 def test_images_that_lie_well_are_left(placedPair, oblique):
     pair, _ = placedPair(oblique.ijkToRas)
-    matrix, sentence = prealign(pair, "rigid")
+    matrix, sentence = found(inputsOf(pair), "rigid")
     np.testing.assert_array_equal(matrix, np.eye(4))
     assert "left the images unchanged" in sentence
 
 
 def test_it_is_the_same_every_time(placedPair, oblique):
     pair, _ = placedPair(oblique.ijkToRas, 8, (10, 5))
-    np.testing.assert_allclose(prealign(pair, "affine")[0], prealign(pair, "affine")[0], atol=1e-9)
+    np.testing.assert_allclose(found(inputsOf(pair), "affine")[0], found(inputsOf(pair), "affine")[0], atol=1e-9)
 
 
 def test_another_spacing_field_of_view_and_direction_do_not_matter(scene, oblique):
@@ -117,14 +143,14 @@ def test_another_spacing_field_of_view_and_direction_do_not_matter(scene, obliqu
     place = oblique.ijkToRas @ np.array([[0.5, 0, 0, 19.75], [0, -0.5, 0, 104.25], [0, 0, 1, 0], [0, 0, 0, 1]])
     truth = motion(plane, 10, (12, -7))
     moving = addVolume(scene, "Moving", np.ascontiguousarray(fine), truth @ place)
-    matrix, _ = prealign(samplePair(fixed, moving, plane), "rigid")
+    matrix, _ = found(SliceInputs(fixed, moving, plane), "rigid")
     assert error(plane, matrix, truth) < 2 * PIXELS
 
 
 def test_what_lies_beside_the_fixed_slice_is_brought_over(placedPair, oblique):
     """Shifted by most of its width; only the corners of the fields of view are in common."""
     pair, truth = placedPair(oblique.ijkToRas, 0, (95.0, 0.0))
-    assert error(pair.plane, prealign(pair, "rigid")[0], truth) < 2 * PIXELS
+    assert error(pair.plane, found(inputsOf(pair), "rigid")[0], truth) < 2 * PIXELS
 
 
 @pytest.mark.parametrize("kind", ["linear", "grid"])
@@ -133,38 +159,38 @@ def test_an_initial_transform_comes_first(scene, makeParent, oblique, kind):
     plane, parent = planeFromIndex(fixed, "axial", 2), makeParent(kind)
     moving = addVolume(scene, "Moving", blobs(), motion(plane, 7, (8, 3)) @ oblique.ijkToRas)
     moving.SetAndObserveTransformNodeID(parent.GetID())
-    without, aligned = (samplePair(fixed, moving, plane, prealignment=kind) for kind in ("none", "rigid"))
-    difference = [np.abs(pair.moving.pixels - pair.fixed.pixels).mean() for pair in (without, aligned)]
+    pairs = [aligned(SliceInputs(fixed, moving, plane), kind)[0] for kind in ("none", "rigid")]
+    difference = [np.abs(pair.moving.pixels - pair.fixed.pixels).mean() for pair in pairs]
     assert difference[1] < 0.6 * difference[0]
-    assert aligned.initial is parent
+    assert pairs[1].initial is parent
 
 
-def test_the_outcome_is_the_deformation_then_the_placement(placedPair, oblique, handmade, displacementMm):
+def test_the_result_is_the_deformation_then_the_placement(placedPair, oblique, handmade, displacementMm):
     """Inside the slice; beside it the whole volume is placed and nothing is deformed."""
     pair, _ = placedPair(oblique.ijkToRas, 7, (8, 3))
-    pair = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="rigid")
+    pair = aligned(inputsOf(pair), "rigid")[0]
     registration = handmade(pair.plane.shape)
-    outcome = showSliceResult(pair, registration)
+    result = showSliceResult(pair, registration, SliceOutputs())
     points = pair.plane.pixelPositions()
     deformed = (points + displacementMm(pair.plane, registration)).reshape(-1, 3)
-    ends = mapToMoving(outcome.transformNode, points.reshape(-1, 3))
+    ends = mapToMoving(result.transformNode, points.reshape(-1, 3))
     np.testing.assert_allclose(ends, transformPoints(pair.prealignmentMatrix, deformed), atol=1e-4)
     beside = (points + 3 * pair.plane.ijkToRas[:3, 2]).reshape(-1, 3)
-    ends = mapToMoving(outcome.transformNode, beside)
+    ends = mapToMoving(result.transformNode, beside)
     np.testing.assert_allclose(ends, transformPoints(pair.prealignmentMatrix, beside), atol=1e-4)
 
 
 def test_the_placement_of_an_earlier_pair_can_be_given(placedPair, oblique):
     pair, _ = placedPair(oblique.ijkToRas, 7, (8, 3))
-    aligned = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="rigid")
-    again = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment=aligned.prealignmentMatrix)
-    np.testing.assert_array_equal(again.moving.pixels, aligned.moving.pixels)
-    assert "pre-alignment shifted" in " ".join(aligned.notes)
+    first, sentence = aligned(inputsOf(pair), "rigid")
+    again = samplePair(inputsOf(pair), first.prealignmentMatrix)
+    np.testing.assert_array_equal(again.moving.pixels, first.moving.pixels)
+    assert sentence.startswith("pre-alignment shifted")
 
 
 def test_landmarks_on_the_slice_are_where_the_network_sees_them(scene, placedPair, oblique):
     pair, truth = placedPair(oblique.ijkToRas, 7, (8, 3))
-    pair = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="rigid")
+    pair = aligned(inputsOf(pair), "rigid")[0]
     place = pair.plane.pixelPositions()[40, 60]
     fixed = addLandmarks(scene, "F", {"a": tuple(place)})
     moving = addLandmarks(scene, "M", {"a": tuple(transformPoints(truth, place[None])[0])})
@@ -176,7 +202,7 @@ def test_landmarks_on_the_slice_are_where_the_network_sees_them(scene, placedPai
 
 def test_an_image_that_shows_nothing_is_left(placedPair, oblique):
     pair, _ = placedPair(oblique.ijkToRas, change=lambda voxels: 0 * voxels)
-    matrix, sentence = prealign(pair, "rigid")
+    matrix, sentence = found(inputsOf(pair), "rigid")
     np.testing.assert_array_equal(matrix, np.eye(4))
     assert "shows nothing" in sentence
 
@@ -187,18 +213,17 @@ def test_a_mask_tells_what_to_align(scene, placedPair, oblique):
     mask = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Mask")
     slicer.util.updateVolumeFromArray(mask, np.pad(np.ones((5, 80, 60), np.uint8), ((0, 0), (20, 20), (20, 60))))
     mask.CopyOrientation(pair.fixedVolume)
-    masked = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, maskNode=mask)
     slicer.util.arrayFromVolume(pair.movingVolume)[:, :, 85:] = slicer.util.arrayFromVolume(pair.movingVolume)[
         :, ::-1, 85:
     ]
-    assert error(pair.plane, prealign(masked, "rigid")[0], truth) < 2 * PIXELS
+    assert error(pair.plane, found(inputsOf(pair, maskNode=mask), "rigid")[0], truth) < 2 * PIXELS
 
 
 @pytest.mark.parametrize(("shift", "isFar"), [(1.0, False), (45.0, True)])
 def test_auto_aligns_images_that_lie_far_apart_and_no_others(placedPair, orientation, shift, isFar):
     name = next(name for name, axis in orientation.normalAxis.items() if axis == 2)
     pair, truth = placedPair(orientation.ijkToRas, shift=(shift, 0), name=name)
-    matrix, sentence = prealign(pair, "auto")
+    matrix, sentence = found(inputsOf(pair), "auto")
     if isFar:
         assert error(pair.plane, matrix, truth) < PIXELS
     else:
@@ -206,15 +231,28 @@ def test_auto_aligns_images_that_lie_far_apart_and_no_others(placedPair, orienta
 
 
 def test_images_that_stay_as_they_lie_have_no_placement(placedPair, oblique):
-    """So that the outcome is a plain grid, which more formats can hold."""
+    """So that the result is a plain grid, which more formats can hold."""
     pair, _ = placedPair(oblique.ijkToRas)
-    again = samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment="auto")
+    again, sentence = aligned(inputsOf(pair), "auto")
     assert again.prealignmentMatrix is None
-    assert "unchanged" in again.remarks[0]
+    assert "unchanged" in sentence
 
 
 @pytest.mark.parametrize("kind", ["", "Rigid", None])
-def test_a_wrong_kind_is_an_error_that_lists_the_choices(placedPair, oblique, kind):
-    pair, _ = placedPair(oblique.ijkToRas)
-    with pytest.raises(ValueError, match="choose one of auto, rigid, affine"):
-        samplePair(pair.fixedVolume, pair.movingVolume, pair.plane, prealignment=kind)
+def test_a_wrong_kind_is_an_error_that_lists_the_choices(kind):
+    with pytest.raises(ValueError, match="'none', 'auto', 'rigid', 'affine'"):
+        RegistrationOptions(prealignment=kind)
+
+
+@pytest.mark.parametrize("transform", ["rigid", "affine"])
+def test_a_linear_transform_is_the_prealignment_alone(placedPair, oblique, transform):
+    pair, truth = placedPair(oblique.ijkToRas, 7, (8, 3))
+    options = RegistrationOptions(transform=transform, prealignment="none", model="any-contrast", device="cpu")
+    result = registerSlice(inputsOf(pair), options)
+    assert not result.registration.displacement.any()
+    points = pair.plane.pixelPositions()[::6, ::6].reshape(-1, 3)
+    matrix = result.registration.prealignment
+    np.testing.assert_allclose(mapToMoving(result.transformNode, points), transformPoints(matrix, points), atol=1e-4)
+    assert error(pair.plane, matrix, truth) < 3 * PIXELS
+    before, after = (np.abs(image - pair.fixed.pixels).mean() for image in (pair.moving.pixels, result.warpedPixels))
+    assert after < before / 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import slicer
@@ -12,14 +14,14 @@ import vtk
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
 from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
 from UnsupervisedRegistrationLib.scene.registration.model_folders import modelFolders
-from UnsupervisedRegistrationLib.scene.registration.slice import openModel, registerSlice
+from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs
+from UnsupervisedRegistrationLib.scene.registration.slice import RegistrationOptions, registerSlice
+from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs
 
 SHAPE = (3, 64, 64)
 
 
-@pytest.fixture(scope="module")
-def model():
-    return openModel("any-contrast")
+FAST = RegistrationOptions(preset="fast", model="any-contrast", device="cpu")
 
 
 @pytest.fixture
@@ -28,13 +30,13 @@ def volumes(makeVolume, oblique):
 
 
 @pytest.fixture
-def refused(snapshot, model):
+def refused(snapshot):
     """Registers, expects a sentence, and compares the scene."""
 
-    def run(fixed, moving, sentence, error=ValueError, **settings):
+    def run(fixed, moving, sentence, options=None, outputs=None, **further):
         before = snapshot()
-        with pytest.raises(error, match=sentence):
-            registerSlice(fixed, moving, **{"model": model, "device": "cpu", **settings})
+        with pytest.raises(ValueError, match=sentence):
+            registerSlice(SliceInputs(fixed, moving, **further), options or FAST, outputs)
         assert snapshot() == before
 
     return run
@@ -76,7 +78,13 @@ def test_volumes_that_meet_the_plane_in_different_places(makeVolume, volumes, re
     shifted = plane.ijkToRas.copy()
     shifted[:3, 3] += 100 * shifted[:3, 0]
     beside = makeVolume(shifted, "Beside", (1, 64, 64))
-    refused(volumes[0], beside, "'Fixed' and 'Beside' do not overlap", plane=planeFromIndex(wide))
+    refused(
+        volumes[0],
+        beside,
+        "'Fixed' and 'Beside' do not overlap",
+        replace(FAST, prealignment="none"),
+        plane=planeFromIndex(wide),
+    )
 
 
 def test_a_mask_without_pixels(scene, volumes, refused):
@@ -91,7 +99,7 @@ def test_an_empty_labelmap_as_mask(scene, volumes, refused):
 
 
 def test_an_unknown_model(volumes, refused):
-    refused(*volumes, "no model 'wonder'. Known are: any-contrast", model="wonder")
+    refused(*volumes, "no model 'wonder'. Known are: any-contrast", RegistrationOptions(model="wonder"))
 
 
 @pytest.mark.parametrize("length", [0, 100, 50_000])
@@ -99,46 +107,48 @@ def test_a_broken_model_file(volumes, refused, tmp_path, length):
     whole = next(folder / "any-contrast.pt" for folder in modelFolders()).read_bytes()
     path = tmp_path / "broken.pt"
     path.write_bytes(whole[:length])
-    refused(*volumes, "broken.pt' is truncated or not a model file", model=str(path))
+    refused(*volumes, "broken.pt' is truncated or not a model file", RegistrationOptions(model=str(path)))
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:7", "tpu"])
 def test_an_absent_device(volumes, refused, device):
     if device == "cuda" and torch.cuda.is_available():
         pytest.skip("cuda is there")
-    refused(*volumes, f"The device '{device}' is not there", device=device)
+    refused(*volumes, f"The device '{device}' is not there", replace(FAST, device=device))
 
 
 def test_an_output_above_the_fixed_volume(scene, volumes, refused):
     output = scene.AddNewNodeByClass("vtkMRMLTransformNode", "Output")
     volumes[0].SetAndObserveTransformNodeID(output.GetID())
-    refused(*volumes, "'Output' already moves the fixed volume", transformNode=output)
+    refused(*volumes, "'Output' already moves the fixed volume", outputs=SliceOutputs(transformNode=output))
 
 
 def test_an_output_that_is_the_initial_transform(scene, volumes, refused):
     output = scene.AddNewNodeByClass("vtkMRMLTransformNode", "Output")
     output.SetAndObserveTransformToParent(vtk.vtkTransform())
     volumes[1].SetAndObserveTransformNodeID(output.GetID())
-    refused(*volumes, "'Output' already moves the initial transform", transformNode=output)
+    refused(*volumes, "'Output' already moves the initial transform", outputs=SliceOutputs(transformNode=output))
 
 
 def test_an_output_under_another_transform(scene, volumes, refused):
     output, above = (scene.AddNewNodeByClass("vtkMRMLTransformNode", name) for name in ("Output", "Above"))
     output.SetAndObserveTransformNodeID(above.GetID())
-    refused(*volumes, "'Output' has a parent transform", transformNode=output)
+    refused(*volumes, "'Output' has a parent transform", outputs=SliceOutputs(transformNode=output))
 
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_warped_volume_that_is_an_input(volumes, refused, index):
     name = volumes[index].GetName()
-    refused(*volumes, f"would overwrite '{name}'; choose another output", warpedVolume=volumes[index])
+    refused(
+        *volumes, f"would overwrite '{name}'; choose another output", outputs=SliceOutputs(warpedVolume=volumes[index])
+    )
 
 
 def test_a_warped_volume_that_is_the_mask(scene, volumes, refused):
     mask = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Mask")
     slicer.util.updateVolumeFromArray(mask, np.ones(SHAPE, np.uint8))
     mask.CopyOrientation(volumes[0])
-    refused(*volumes, "would overwrite 'Mask'", maskNode=mask, warpedVolume=mask)
+    refused(*volumes, "would overwrite 'Mask'", maskNode=mask, outputs=SliceOutputs(warpedVolume=mask))
 
 
 def test_a_moving_slice_beside_its_volume(volumes, refused):
@@ -148,4 +158,4 @@ def test_a_moving_slice_beside_its_volume(volumes, refused):
 def test_an_output_that_moves_something_else(scene, volumes, refused):
     output, other = (scene.AddNewNodeByClass(f"vtkMRML{kind}Node", kind) for kind in ("Transform", "Model"))
     other.SetAndObserveTransformNodeID(output.GetID())
-    refused(*volumes, "'Transform' already moves 'Model'", transformNode=output)
+    refused(*volumes, "'Transform' already moves 'Model'", outputs=SliceOutputs(transformNode=output))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -10,22 +9,20 @@ import pytest
 import slicer
 import slicer.util
 
+from UnsupervisedRegistrationLib.core.registration import options
+from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.scene.geometry.planes import offsetBetween, planeFromIndex
 from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
 from UnsupervisedRegistrationLib.scene.landmarks.tre_table import targetRegistrationError
-from UnsupervisedRegistrationLib.scene.registration.model_folders import MODELS_VARIABLE, modelFolders, modelNames
+from UnsupervisedRegistrationLib.scene.registration.candidate_models import openModel
 from UnsupervisedRegistrationLib.scene.registration.phantom_nodes import addPhantom
-from UnsupervisedRegistrationLib.scene.registration.slice import (
-    modelCards,
-    openModel,
-    registerPair,
-    registerSlice,
-    samplePair,
-    showSliceResult,
-)
+from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.slice import RegistrationOptions, registerSlice
+from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs, SliceSource, samplePair
 from UnsupervisedRegistrationLib.scene.reporting.summary import resultReport, resultSentence
 
 SHAPE = (3, 64, 64)
+FAST = RegistrationOptions(preset="fast", prealignment="none", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +32,14 @@ def model():
 
 @pytest.fixture(scope="module")
 def phantom(model):
-    """The head, registered: its nodes, the outcome and the errors of the landmarks."""
+    """The head, registered: its nodes, the result and the errors of the landmarks."""
     slicer.mrmlScene = slicer.vtkMRMLScene()
     nodes = addPhantom(slicer.mrmlScene, "head")
-    outcome = registerSlice(nodes.fixedVolume, nodes.movingVolume, model=model, device="cpu")
+    result = registerSlice(SliceInputs(nodes.fixedVolume, nodes.movingVolume), FAST, models=[model])
     errors = targetRegistrationError(
-        nodes.fixedLandmarks, nodes.movingLandmarks, outcome.transformNode, nodes.movingVolume
+        nodes.fixedLandmarks, nodes.movingLandmarks, result.transformNode, nodes.movingVolume
     )
-    return nodes, outcome, errors
+    return nodes, result, errors
 
 
 @pytest.fixture
@@ -69,12 +66,12 @@ class TestPhantom:
 
     def test_the_warped_volume_is_what_the_network_warped(self, phantom):
         """Within 1 % of the range inside: VTK warps in double precision, torch in single."""
-        outcome = phantom[1]
-        warped = outcome.registration.warped[0, 0].numpy()
+        result = phantom[1]
+        warped = result.registration.warped[0, 0].numpy()
         inner = np.s_[8:-8, 8:-8]
-        np.testing.assert_allclose(outcome.warpedPixels[inner], warped[inner], atol=0.01 * np.ptp(warped))
+        np.testing.assert_allclose(result.warpedPixels[inner], warped[inner], atol=0.01 * np.ptp(warped))
 
-    def test_the_outcome_in_words_names_landmarks_and_folds(self, phantom):
+    def test_the_result_in_words_names_landmarks_and_folds(self, phantom):
         assert resultSentence(phantom[1], phantom[2]).startswith("mean TRE of 8 landmarks 5.0 mm before, ")
         assert resultSentence(phantom[1], phantom[2]).endswith("no folding")
 
@@ -90,28 +87,29 @@ class TestPhantom:
         assert figures["tre_mm"] == phantom[2].summary()
 
     def test_the_landmarks_lie_on_the_middle_slice(self, phantom):
-        nodes, outcome, _ = phantom
+        nodes, result, _ = phantom
         points = slicer.util.arrayFromMarkupsControlPoints(nodes.fixedLandmarks)
-        assert outcome.pair.plane.distances(points).max() < 1e-9
+        assert result.pair.plane.distances(points).max() < 1e-9
 
 
 def test_folding_is_said_as_a_share(obliquePair, handmade):
     registration = replace(handmade(obliquePair.plane.shape), folding=0.031)
-    assert "3.1 % of the area folds" in resultSentence(showSliceResult(obliquePair, registration), None)
+    assert "3.1 % of the area folds" in resultSentence(showSliceResult(obliquePair, registration, SliceOutputs()), None)
 
 
 def test_every_step_is_told(volumes, model):
     told = []
-    registerSlice(*volumes, model=model, device="cpu", progress=lambda step, share: told.append((step, share)))
-    assert [step for step, _ in told] == ["prepare", "network", "warp", "measure"]
+    registerSlice(SliceInputs(*volumes), FAST, None, lambda step, share: told.append((step, share)), [model])
+    steps = list(dict.fromkeys(step for step, _ in told))
+    assert steps == ["prealign", "choose the model", "prepare", "network", "warp", "compare", "measure"]
     assert [share for _, share in told] == sorted(share for _, share in told)
 
 
-def test_the_network_touches_no_node(volumes, model, snapshot):
+def test_the_pipeline_touches_no_node(volumes, model, snapshot):
     """So it may run in another thread."""
-    pair = samplePair(*volumes)
+    source = SliceSource(SliceInputs(*volumes))
     before = snapshot()
-    registerPair(pair, model, "cpu")
+    run(source, [model], FAST)
     assert snapshot() == before
 
 
@@ -122,8 +120,8 @@ def test_a_mask_keeps_the_deformation_near(scene, volumes, model):
     mask = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Mask")
     slicer.util.updateVolumeFromArray(mask, voxels)
     mask.CopyOrientation(volumes[0])
-    outcome = registerSlice(*volumes, model=model, device="cpu", maskNode=mask)
-    displacement = outcome.registration.displacement[0].abs()
+    result = registerSlice(SliceInputs(*volumes, maskNode=mask), FAST, models=[model])
+    displacement = result.registration.displacement[0].abs()
     assert float(displacement[:, :12, :12].max()) > 0.1
     assert float(displacement[:, 48:, 48:].max()) < 0.05
 
@@ -131,12 +129,11 @@ def test_a_mask_keeps_the_deformation_near(scene, volumes, model):
 def test_another_slice_of_the_moving_volume_is_registered(volumes, model):
     fixed, moving = volumes
     plane, other = planeFromIndex(fixed, "axial", 0), planeFromIndex(moving, "axial", 2)
-    outcome = registerSlice(
-        fixed, moving, plane=plane, movingOffset=offsetBetween(plane, other), model=model, device="cpu"
-    )
-    np.testing.assert_array_equal(outcome.pair.moving.pixels, slicer.util.arrayFromVolume(moving)[2])
-    warped = outcome.registration.warped[0, 0].numpy()[8:-8, 8:-8]
-    np.testing.assert_allclose(outcome.warpedPixels[8:-8, 8:-8], warped, atol=10)  # 1 % of the range.
+    inputs = SliceInputs(fixed, moving, plane=plane, movingOffset=offsetBetween(plane, other))
+    result = registerSlice(inputs, FAST, models=[model])
+    np.testing.assert_array_equal(result.pair.moving.pixels, slicer.util.arrayFromVolume(moving)[2])
+    warped = result.registration.warped[0, 0].numpy()[8:-8, 8:-8]
+    np.testing.assert_allclose(result.warpedPixels[8:-8, 8:-8], warped, atol=10)  # 1 % of the range.
 
 
 def neighbours(volume):
@@ -145,51 +142,43 @@ def neighbours(volume):
 
 
 def test_two_slices_of_one_volume_are_registered(volumes, model):
-    outcome = registerSlice(volumes[0], volumes[0], **neighbours(volumes[0]), model=model, device="cpu")
+    result = registerSlice(SliceInputs(volumes[0], volumes[0], **neighbours(volumes[0])), FAST, models=[model])
     voxels = slicer.util.arrayFromVolume(volumes[0])
-    np.testing.assert_array_equal(outcome.pair.fixed.pixels, voxels[0])
-    np.testing.assert_array_equal(outcome.pair.moving.pixels, voxels[2])
+    np.testing.assert_array_equal(result.pair.fixed.pixels, voxels[0])
+    np.testing.assert_array_equal(result.pair.moving.pixels, voxels[2])
 
 
 def test_two_slices_of_one_volume_are_the_same_when_run_again(volumes, model):
-    registerSlice(volumes[0], volumes[0], **neighbours(volumes[0]), model=model, device="cpu")
-    again = samplePair(volumes[0], volumes[0], **neighbours(volumes[0]))
+    registerSlice(SliceInputs(volumes[0], volumes[0], **neighbours(volumes[0])), FAST, models=[model])
+    again = samplePair(SliceInputs(volumes[0], volumes[0], **neighbours(volumes[0])))
     np.testing.assert_array_equal(again.fixed.pixels, slicer.util.arrayFromVolume(volumes[0])[0])
 
 
-def test_an_outcome_that_leaves_the_moving_volume_changes_nothing(volumes, handmade, snapshot):
+def test_a_result_that_leaves_the_moving_volume_changes_nothing(volumes, handmade, snapshot):
     """As when two images overlap by a few pixels only."""
-    pair = samplePair(*volumes)
+    pair = samplePair(SliceInputs(*volumes))
     registration = handmade(pair.plane.shape, 0, 0)
     registration.displacement[0, 1] = 200
     before = snapshot()
     with pytest.raises(ValueError, match="does not meet"):
-        showSliceResult(pair, registration)
+        showSliceResult(pair, registration, SliceOutputs())
     assert snapshot() == before
 
 
 def test_colour_images_are_registered_and_noted(scene, oblique, model):
     colours = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3)).astype(np.uint8)
     volumes = [addVolume(scene, name, colours, oblique.ijkToRas) for name in ("Photo", "Film")]
-    outcome = registerSlice(*volumes, model=model, device="cpu")
+    result = registerSlice(SliceInputs(*volumes), FAST, models=[model])
     notes = [f"'{name}' is a colour image; its luminance was registered" for name in ("Photo", "Film")]
-    assert list(outcome.pair.notes) == notes
-    assert resultSentence(outcome, None).endswith(", ".join(notes))
+    assert list(result.notes) == notes
+    assert resultSentence(result, None).endswith(", ".join(notes))
 
 
 def test_the_same_note_is_said_once(scene, oblique):
     colours = np.zeros((1, 64, 64, 3), np.uint8)
     volumes = [addVolume(scene, "Photo", colours, oblique.ijkToRas) for _ in range(2)]
-    assert len(samplePair(*volumes).notes) == 1
+    assert len(samplePair(SliceInputs(*volumes)).notes) == 1
 
 
-def test_the_default_model_is_listed_first():
-    assert modelNames()[0] == "any-contrast"
-    assert set(modelCards()) == set(modelNames())
-
-
-def test_a_folder_of_the_environment_is_searched_too(tmp_path, monkeypatch):
-    monkeypatch.setenv(MODELS_VARIABLE, f"{tmp_path}{os.pathsep}{tmp_path / 'missing'}")
-    (tmp_path / "mine.pt").touch()
-    assert modelFolders()[-1] == tmp_path
-    assert "mine" in modelNames()
+def test_the_scene_offers_the_options_of_the_core():
+    assert RegistrationOptions is options.RegistrationOptions

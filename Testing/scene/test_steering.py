@@ -13,20 +13,21 @@ import slicer.util
 import torch
 import vtk
 
-from UnsupervisedRegistrationLib.core.registration.instance_optimisation import Refinement
+from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
 from UnsupervisedRegistrationLib.core.registration.result import Cancelled
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex, shiftedPlane
 from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
 from UnsupervisedRegistrationLib.scene.geometry.transforms import mapToMoving
 from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
 from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks
-from UnsupervisedRegistrationLib.scene.registration import slice as scene_registration
-from UnsupervisedRegistrationLib.scene.registration.slice import (
+from UnsupervisedRegistrationLib.scene.registration.candidate_models import openModel
+from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
+from UnsupervisedRegistrationLib.scene.registration.slice import registerSlice
+from UnsupervisedRegistrationLib.scene.registration.slice_pair import (
+    SliceInputs,
+    SliceSource,
     landmarksInPlane,
-    openModel,
-    registerSlice,
     samplePair,
-    showSliceResult,
 )
 from UnsupervisedRegistrationLib.scene.scene_nodes import nodesByClass
 
@@ -44,17 +45,12 @@ def volumes(makeVolume, oblique):
     return [makeVolume(oblique.ijkToRas, name, SHAPE, seed) for seed, name in enumerate(("Fixed", "Moving"))]
 
 
-@pytest.fixture
-def given(monkeypatch, handmade):
-    """In place of the core; keeps what it was given."""
-    arguments = {}
+FAST = RegistrationOptions(preset="fast", prealignment="none", device="cpu")
 
-    def register(**settings):
-        arguments.update(settings)
-        return handmade(tuple(settings["fixed"].shape[2:]))
 
-    monkeypatch.setattr(scene_registration, "register", register)
-    return arguments
+def imagesOf(*volumes, **further):
+    """What the core is given of two volumes."""
+    return SliceSource(SliceInputs(*volumes, **further)).sample(None)
 
 
 def labelmap(scene, voxels, like):
@@ -65,14 +61,14 @@ def labelmap(scene, voxels, like):
 
 
 class TestMovingMask:
-    def test_it_covers_the_pixels_of_its_voxels(self, scene, volumes, given, model):
+    def test_it_covers_the_pixels_of_its_voxels(self, scene, volumes):
         voxels = np.zeros(SHAPE)
         voxels[1, 10:30, 5:50] = 1
-        registerSlice(*volumes, model=model, movingMaskNode=labelmap(scene, voxels, volumes[1]))
-        np.testing.assert_array_equal(given["moving_mask"][0, 0], voxels[1])
-        assert given["mask"] is None
+        images = imagesOf(*volumes, movingMaskNode=labelmap(scene, voxels, volumes[1]))
+        np.testing.assert_array_equal(images.moving_mask[0, 0], voxels[1])
+        assert images.mask is None
 
-    def test_it_moves_with_the_moving_volume(self, scene, makeVolume, given, model):
+    def test_it_moves_with_the_moving_volume(self, scene, makeVolume):
         """A shift by two voxels places the moving volume, and its mask with it."""
         fixed, moving = (makeVolume(np.eye(4), name, SHAPE, seed) for seed, name in enumerate(("Fixed", "Moving")))
         voxels = np.zeros(SHAPE)
@@ -82,23 +78,23 @@ class TestMovingMask:
         shift.Translate(2, 0, 0)
         parent.SetAndObserveTransformToParent(shift)
         moving.SetAndObserveTransformNodeID(parent.GetID())
-        registerSlice(fixed, moving, model=model, movingMaskNode=mask)
-        np.testing.assert_array_equal(given["moving_mask"][0, 0, :, 2:], voxels[1, :, :-2])
+        images = imagesOf(fixed, moving, movingMaskNode=mask)
+        np.testing.assert_array_equal(images.moving_mask[0, 0, :, 2:], voxels[1, :, :-2])
 
-    def test_it_follows_the_slice_of_the_moving_volume(self, scene, volumes, given, model):
+    def test_it_follows_the_slice_of_the_moving_volume(self, scene, volumes):
         voxels = np.zeros(SHAPE)
         voxels[2, 3:20, 3:20] = 1
         plane = planeFromIndex(volumes[0], "axial", 0)
         offset = planeFromIndex(volumes[0], "axial", 2).centre - plane.centre
         mask = labelmap(scene, voxels, volumes[1])
-        registerSlice(*volumes, plane=plane, movingOffset=offset, model=model, movingMaskNode=mask)
-        np.testing.assert_array_equal(given["moving_mask"][0, 0], voxels[2])
+        images = imagesOf(*volumes, plane=plane, movingOffset=offset, movingMaskNode=mask)
+        np.testing.assert_array_equal(images.moving_mask[0, 0], voxels[2])
 
     def test_it_must_cover_the_slice(self, scene, volumes, model, snapshot):
         mask = labelmap(scene, np.zeros(SHAPE), volumes[1])
         before = snapshot()
         with pytest.raises(ValueError, match="'Mask' has no pixel"):
-            registerSlice(*volumes, model=model, movingMaskNode=mask)
+            registerSlice(SliceInputs(*volumes, movingMaskNode=mask), FAST, models=[model])
         assert snapshot() == before
 
 
@@ -128,83 +124,84 @@ class TestLandmarks:
         np.testing.assert_allclose(landmarks.fixed, [[3, 7]], atol=VOXELS)
         assert remarks == ("2 of 3 landmarks lie off the slice and did not steer",)
 
-    def test_if_none_is_left_nothing_steers(self, scene, obliquePair, given, model):
+    def test_if_none_is_left_nothing_steers(self, scene, obliquePair, model):
         nodes = self.lists(scene, obliquePair, {"a": (3, 7, 3)}, {"a": (3, 7, 3)})
-        outcome = registerSlice(
-            obliquePair.fixedVolume,
-            obliquePair.movingVolume,
-            plane=obliquePair.plane,
-            model=model,
-            landmarks=tuple(nodes),
+        inputs = SliceInputs(
+            obliquePair.fixedVolume, obliquePair.movingVolume, obliquePair.plane, landmarks=tuple(nodes)
         )
-        assert given["landmarks"] is None
-        assert "1 of 1 landmarks lie off the slice" in " ".join(outcome.pair.notes)
+        result = registerSlice(inputs, FAST, models=[model])
+        assert result.registration.plan.optimisation is None
+        assert "1 of 1 landmarks lie off the slice" in " ".join(result.notes)
 
     def test_those_of_another_slice_of_the_moving_volume_lie_on_it(self, scene, obliquePair):
         offset = 2 * obliquePair.plane.ijkToRas[:3, 2]
         pair = samplePair(
-            obliquePair.fixedVolume, obliquePair.movingVolume, shiftedPlane(obliquePair.plane, -offset), offset
+            SliceInputs(
+                obliquePair.fixedVolume, obliquePair.movingVolume, shiftedPlane(obliquePair.plane, -offset), offset
+            )
         )
         nodes = self.lists(scene, pair, {"a": (3, 7, 0)}, {"a": (4, 8, 2)})
         landmarks, _ = landmarksInPlane(pair, *nodes)
         np.testing.assert_allclose(landmarks.moving, [[4, 8]], atol=VOXELS)
 
     @pytest.mark.parametrize("kind", ["linear", "grid"])
-    def test_those_under_an_outcome_steer_as_before_it(self, scene, obliquePair, handmade, makeParent, kind):
-        """The list lies under the initial transform first, then with the volume under the outcome."""
+    def test_those_under_a_result_steer_as_before_it(self, scene, obliquePair, handmade, makeParent, kind):
+        """The list lies under the initial transform first, then with the volume under the result."""
         moving, parent = obliquePair.movingVolume, makeParent(kind)
         moving.SetAndObserveTransformNodeID(parent.GetID())
-        pair = samplePair(obliquePair.fixedVolume, moving, obliquePair.plane)
+        pair = samplePair(SliceInputs(obliquePair.fixedVolume, moving, obliquePair.plane))
         nodes = self.lists(scene, pair, {"a": (3, 7, 0)}, {"a": (4, 8, 0)})
         local = parent.GetTransformFromParent().TransformPoint(nodes[1].GetNthControlPointPosition(0))
         nodes[1].SetNthControlPointPosition(0, *local)
         nodes[1].SetAndObserveTransformNodeID(parent.GetID())
         expected = landmarksInPlane(pair, *nodes)[0].moving
-        outcome = showSliceResult(pair, handmade(pair.plane.shape))
-        nodes[1].SetAndObserveTransformNodeID(outcome.transformNode.GetID())
-        again = samplePair(obliquePair.fixedVolume, moving, obliquePair.plane)
+        result = showSliceResult(pair, handmade(pair.plane.shape), SliceOutputs())
+        nodes[1].SetAndObserveTransformNodeID(result.transformNode.GetID())
+        again = samplePair(SliceInputs(obliquePair.fixedVolume, moving, obliquePair.plane))
         np.testing.assert_allclose(landmarksInPlane(again, *nodes)[0].moving, expected, atol=0.02)
 
     def test_lists_that_do_not_pair_are_refused(self, scene, volumes, model, snapshot):
         lists = [addLandmarks(scene, name, {label: (0.0, 0.0, 0.0)}) for name, label in (("F", "a"), ("M", "b"))]
         before = snapshot()
         with pytest.raises(ValueError, match="have no partner"):
-            registerSlice(*volumes, model=model, landmarks=tuple(lists))
+            registerSlice(SliceInputs(*volumes, landmarks=tuple(lists)), FAST, models=[model])
         assert snapshot() == before
 
-    def test_landmarks_pull_the_outcome_towards_them(self, scene, makeVolume, oblique, model):
+    def test_landmarks_pull_the_result_towards_them(self, scene, makeVolume, oblique, model):
         volumes = [makeVolume(oblique.ijkToRas, name, SHAPE, 0) for name in ("Fixed", "the same")]
-        pair = samplePair(*volumes)
+        pair = samplePair(SliceInputs(*volumes))
         nodes = self.lists(scene, pair, {"a": (30, 30, 0)}, {"a": (34, 30, 0)})
-        outcome = registerSlice(*volumes, model=model, device="cpu", landmarks=tuple(nodes))
+        result = registerSlice(SliceInputs(*volumes, landmarks=tuple(nodes)), FAST, models=[model])
         start = pair.plane.ijkToRas[:3] @ [30, 30, 0, 1]
         end = pair.plane.ijkToRas[:3] @ [30, 34, 0, 1]
-        moved = mapToMoving(outcome.transformNode, start[None])[0]
+        moved = mapToMoving(result.transformNode, start[None])[0]
         assert np.linalg.norm(start - end) > 4
         assert np.linalg.norm(moved - end) < 0.5
 
 
-def test_refinement_and_trust_are_passed_on(volumes, given, model):
-    refinement = Refinement(seconds=3)
-    registerSlice(*volumes, model=model, refinement=refinement, trust=True)
-    assert given["refinement"] is refinement
-    assert given["trust"]
+def test_the_options_reach_the_core(volumes, model):
+    options = RegistrationOptions(smoothness_weight=3.0, similarity="mind", uncertainty=True, prealignment="none")
+    result = registerSlice(SliceInputs(*volumes), options, models=[model])
+    assert result.registration.plan.preset == "standard"
+    assert result.registration.plan.optimisation.smoothness_weight == 3.0
+    assert result.registration.plan.optimisation.similarity == "mind"
+    assert result.expectedError.shape == result.pair.plane.shape
 
 
 def test_trust_is_one_where_no_error_is_expected(obliquePair, handmade):
     shape = obliquePair.plane.shape
     error = torch.zeros(1, 1, *shape)
     error[0, 0, 5, 5] = 4
-    outcome = showSliceResult(obliquePair, replace(handmade(shape), expected_error=error))
-    assert outcome.trust[0, 0] == 1
-    assert outcome.trust[5, 5] < 0.5
-    assert outcome.expectedError[5, 5] == 4
+    result = showSliceResult(obliquePair, replace(handmade(shape), expected_error=error), SliceOutputs())
+    assert result.trust[0, 0] == 1
+    assert result.trust[5, 5] < 0.5
+    assert result.expectedError[5, 5] == 4
 
 
 def test_without_an_estimate_there_is_no_trust(obliquePair, handmade):
-    outcome = showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
-    assert outcome.trust is None
-    assert outcome.expectedError is None
+    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape), SliceOutputs())
+    assert result.trust is None
+    assert result.expectedError is None
 
 
 def test_a_cancelled_registration_changes_nothing(volumes, model, snapshot):
@@ -214,7 +211,7 @@ def test_a_cancelled_registration_changes_nothing(volumes, model, snapshot):
 
     before = snapshot()
     with pytest.raises(Cancelled):
-        registerSlice(*volumes, model=model, device="cpu", progress=cancel)
+        registerSlice(SliceInputs(*volumes), FAST, models=[model], progress=cancel)
     assert snapshot() == before
 
 
@@ -225,20 +222,22 @@ def test_a_volume_deleted_while_registering_is_told(scene, volumes, model, index
 
     name = volumes[index].GetName()
     with pytest.raises(ValueError, match=f"'{name}' was deleted during the registration; choose another"):
-        registerSlice(*volumes, model=model, device="cpu", progress=remove)
+        registerSlice(SliceInputs(*volumes), FAST, models=[model], progress=remove)
     assert not nodesByClass(scene, "vtkMRMLTransformNode")
 
 
 class TestLive:
     @pytest.fixture(params=["alone", "placed"])
     def update(self, request, obliquePair, handmade):
-        """A function that shows one more outcome in the nodes of the first."""
+        """A function that shows one more result in the nodes of the first."""
         pair = obliquePair if request.param == "alone" else replace(obliquePair, prealignmentMatrix=np.eye(4))
-        first = showSliceResult(pair, handmade(pair.plane.shape))
+        first = showSliceResult(pair, handmade(pair.plane.shape), SliceOutputs())
 
         def show(rows=1.0):
             registration = handmade(pair.plane.shape, rows)
-            return showSliceResult(pair, registration, first.transformNode, first.warpedVolume, exact=False)
+            return showSliceResult(
+                pair, registration, SliceOutputs(first.transformNode, first.warpedVolume), exact=False
+            )
 
         return show
 
@@ -250,8 +249,8 @@ class TestLive:
         assert events == [slicer.vtkMRMLTransformableNode.TransformModifiedEvent]
 
     def test_many_updates_add_no_node_and_no_object(self, scene, update):
-        outcome = update()
-        held = (outcome.transformNode, outcome.warpedVolume, outcome.pair.fixedVolume, outcome.pair.movingVolume)
+        result = update()
+        held = (result.transformNode, result.warpedVolume, result.pair.fixedVolume, result.pair.movingVolume)
         nodes, references = scene.GetNumberOfNodes(), [node.GetReferenceCount() for node in held]
         gc.collect()
         before = len(gc.get_objects())
@@ -264,14 +263,14 @@ class TestLive:
 
     def test_the_last_update_is_what_is_shown(self, update, displacementMm, pixelPositions):
         update(0.5)
-        outcome = update(3.0)
-        positions = pixelPositions(outcome.pair.plane).reshape(-1, 3)
-        expected = positions + displacementMm(outcome.pair.plane, outcome.registration).reshape(-1, 3)
-        np.testing.assert_allclose(mapToMoving(outcome.transformNode, positions), expected, atol=1e-4)
+        result = update(3.0)
+        positions = pixelPositions(result.pair.plane).reshape(-1, 3)
+        expected = positions + displacementMm(result.pair.plane, result.registration).reshape(-1, 3)
+        np.testing.assert_allclose(mapToMoving(result.transformNode, positions), expected, atol=1e-4)
 
     def test_the_quick_picture_is_the_slice_the_network_warped(self, update):
-        outcome = update()
-        np.testing.assert_array_equal(outcome.warpedPixels, outcome.registration.warped[0, 0])
+        result = update()
+        np.testing.assert_array_equal(result.warpedPixels, result.registration.warped[0, 0])
 
 
 def test_a_live_update_takes_little_time(scene, handmade):
@@ -280,19 +279,19 @@ def test_a_live_update_takes_little_time(scene, handmade):
         addVolume(scene, name, np.random.default_rng(seed).random((3, 256, 256), np.float32), np.eye(4))
         for seed, name in enumerate(("Fixed", "Moving"))
     ]
-    pair = samplePair(*volumes)
+    pair = samplePair(SliceInputs(*volumes))
     registration = handmade(pair.plane.shape)
-    outcome = showSliceResult(pair, registration)
+    result = showSliceResult(pair, registration, SliceOutputs())
     times = []
     for _ in range(20):
         start = time.process_time()
-        showSliceResult(pair, registration, outcome.transformNode, outcome.warpedVolume, exact=False)
+        showSliceResult(pair, registration, SliceOutputs(result.transformNode, result.warpedVolume), exact=False)
         times.append(time.process_time() - start)
     assert min(times) < 0.015
 
 
 def test_an_exact_picture_is_sampled_once_from_the_volume(obliquePair, handmade):
-    outcome = showSliceResult(obliquePair, handmade(obliquePair.plane.shape))
+    result = showSliceResult(obliquePair, handmade(obliquePair.plane.shape), SliceOutputs())
     shown = sampleVolume(obliquePair.movingVolume, obliquePair.plane).pixels
-    np.testing.assert_allclose(outcome.warpedPixels, shown, atol=1e-3)
-    assert outcome.transformNode.GetTransformFromParent().GetInterpolationModeAsString() == "Cubic"
+    np.testing.assert_allclose(result.warpedPixels, shown, atol=1e-3)
+    assert result.transformNode.GetTransformFromParent().GetInterpolationModeAsString() == "Cubic"
