@@ -79,7 +79,7 @@ class Tour:
 
     def settle(self) -> None:
         """Waits until Live has shown the last change."""
-        host.waitUntil(lambda: not self.widget.isLive or not self.widget.live.isBusy)
+        host.waitUntil(lambda: not self.widget.live.isOn or not self.widget.live.isBusy)
 
 
 def main() -> None:
@@ -219,7 +219,8 @@ def restoreAndReopen(tour: Tour) -> None:
     host.waitUntil(lambda: ui.landmarkTable.rowCount == len(table))
     tour.picture("reopened", "landmarks", "results")
     _holds(_tableTexts(ui.landmarkTable) == table, "the table is the same after reopening")
-    _holds(_tableTexts(ui.resultTable) == results, "the results are the same after reopening")
+    now = _tableTexts(ui.resultTable)
+    _holds(now == results, f"the results are the same after reopening: {results} and {now}")
     difference = float(np.abs(tour.slicePixels() - pixels).max())
     tour.report["largest difference of a pixel after reopening, of 1"] = round(difference, 4)
     _holds(difference < 0.02, f"the overlay is the same after reopening, not {difference:.3f} apart")

@@ -173,6 +173,15 @@ def test_a_point_off_the_slice_is_marked(applied: Any) -> None:
     assert "1 of 8 are not on the slice" in applied.landmarkLabel.text
 
 
+def test_landmarks_that_guided_the_registration_are_marked_as_fitted(applied: Any) -> None:
+    assert "(fitted)" not in applied.landmarkTable.item(0, 0).text()
+    applied.steerCheckBox.checked = True
+    applied.applyButton.click()
+    assert applied.landmarkTable.item(0, 0).text().endswith("(fitted)")
+    assert "does not measure the accuracy" in applied.landmarkTable.item(0, 0).toolTip()
+    assert "All landmarks are fitted" in applied.landmarkLabel.text
+
+
 def test_the_distances_are_written_to_a_file(applied: Any, tmp_path: Path) -> None:
     host.answers.append(str(tmp_path / "errors.csv"))
     applied.exportButton.click()
@@ -378,11 +387,11 @@ def test_too_little_gpu_memory_falls_back_to_the_cpu(
 
     real, devices = registration.registerSlice, []
 
-    def crowded(*nodes: Any, device: str, **settings: Any) -> Any:
-        devices.append(device)
-        if device != "cpu":
+    def crowded(inputs: Any, options: Any, *rest: Any) -> Any:
+        devices.append(options.device)
+        if options.device != "cpu":
             raise torch.cuda.OutOfMemoryError("too large")
-        return real(*nodes, device=device, **settings)
+        return real(inputs, options, *rest)
 
     monkeypatch.setattr(registration, "registerSlice", crowded)
     ui.applyButton.click()
@@ -391,7 +400,7 @@ def test_too_little_gpu_memory_falls_back_to_the_cpu(
 
 
 def test_nothing_is_cut_off_in_a_narrow_panel(loaded: host.Loaded, applied: Any, tmp_path: Path) -> None:
-    sections = ("landmarks", "results", "refine", "start", "volume", "outputs", "models")
+    sections = ("landmarks", "results", "advanced", "start", "volume", "outputs", "models")
     for section in sections:
         getattr(applied, f"{section}Button").collapsed = False
     host.grab(loaded.panel, tmp_path / "all.png", 391)

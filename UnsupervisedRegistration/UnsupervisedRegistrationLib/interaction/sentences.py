@@ -18,6 +18,7 @@ def describeStage(stage: str) -> str:
         "match intensities": _("Matching the intensities"),
         "network": _("Registering"),
         "optimise": _("Optimising"),
+        "leave landmarks out": _("Estimating the error of the landmarks"),
         "warp": _("Warping"),
         "compare": _("Comparing"),
         "uncertainty": _("Estimating the error"),

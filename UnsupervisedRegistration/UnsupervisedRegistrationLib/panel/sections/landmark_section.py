@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import qt
 import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
 from ...interaction import inputs
+from ...interaction.tre_texts import treRows, treSummary, treTips
 from ...scene.landmarks.markups import createLandmarkPair, followVolume
 from ...scene.landmarks.pairing import pairingProblems
 from ...scene.landmarks.placing import placeProposals
 from ...scene.landmarks.tre_export import exportTreCsv, fillTrePlot, fillTreTableNode
-from ...scene.landmarks.tre_table import TreTable, summarise
+from ...scene.landmarks.tre_table import TreTable
 from ..timers import QtTimer
 from . import section
 from .section import Section, connect
@@ -195,26 +195,11 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
             return
         count = len(tre.labels)
         isOff = [False] * count if self._plane is None else [bool(off) for off in tre.offPlane(self._plane)]
-        tip = _("Not on the slice, so the registration of the slice does not apply to it")
-        section.fillTable(ui.landmarkTable, _rows(tre, isOff), [tip if off else "" for off in isOff])
+        section.fillTable(ui.landmarkTable, treRows(tre, isOff), treTips(tre, isOff))
         away = _("{count} of {all} are not on the slice (⚠).").format(count=sum(isOff), all=count)
-        ui.landmarkLabel.text = " ".join(text for text in (_summary(tre), away if any(isOff) else "", problems) if text)
-
-
-def _rows(tre: TreTable, isOff: list[bool]) -> list[list[str]]:
-    """Label, error before and after, and its components after; mm."""
-    rows = []
-    for label, before, after, off in zip(tre.labels, tre.before, tre.after, isOff, strict=True):
-        numbers = (np.linalg.norm(before), np.linalg.norm(after), *after)
-        texts = [f"{round(float(number), 1) + 0.0:.1f}" for number in numbers]  # No -0.0.
-        rows.append([f"⚠ {label}" if off else label, *texts])
-    return rows
-
-
-def _summary(tre: TreTable) -> str:
-    before, after = (summarise(np.linalg.norm(vectors, axis=1)) for vectors in (tre.before, tre.after))
-    sentence = _("Mean TRE {before:.1f} mm before, {after:.1f} mm after (SD {sd:.1f} mm, maximum {most:.1f} mm).")
-    return sentence.format(before=before["mean"], after=after["mean"], sd=after["SD"], most=after["max"])
+        ui.landmarkLabel.text = " ".join(
+            text for text in (treSummary(tre), away if any(isOff) else "", problems) if text
+        )
 
 
 def _chart() -> Any:

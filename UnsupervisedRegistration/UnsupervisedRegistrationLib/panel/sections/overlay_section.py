@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import qt
@@ -58,7 +59,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
         self._flicker = QtTimer(_FLICKER_MS, self._switchImages, repeats=True)
         connect(self.ui.warpedCheckBox, "toggled(bool)", self._onWarped)
         modes = enumerate(choices.OVERLAYS)
-        self._shortcuts = [_shortcut(f"Alt+{number}", lambda mode=mode: self._choose(mode)) for number, mode in modes]
+        self._shortcuts = [_shortcut(f"Alt+{number}", partial(self._choose, mode)) for number, mode in modes]
         self._shortcuts.append(_shortcut("Alt+U", self.ui.warpedCheckBox.toggle))
         self._shortcuts.append(_shortcut("Alt+L", self.ui.liveButton.click))
 
