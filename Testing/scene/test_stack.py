@@ -11,7 +11,11 @@ import slicer.util
 import torch
 
 from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
+from UnsupervisedRegistrationLib.core.registration import pipeline
+from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
+from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.registration.result import Cancelled
+from UnsupervisedRegistrationLib.core.spatial.deformation import Mapping
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
 from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
 from UnsupervisedRegistrationLib.scene.geometry.transforms import mapToMoving
@@ -19,9 +23,10 @@ from UnsupervisedRegistrationLib.scene.geometry.volumes import addVolume
 from UnsupervisedRegistrationLib.scene.history import result_history as history
 from UnsupervisedRegistrationLib.scene.registration import sequence as sequences
 from UnsupervisedRegistrationLib.scene.registration import volume as stack
-from UnsupervisedRegistrationLib.scene.registration.sequence import registerSequence
-from UnsupervisedRegistrationLib.scene.registration.slice import openModel
-from UnsupervisedRegistrationLib.scene.registration.volume import registerVolume
+from UnsupervisedRegistrationLib.scene.registration.candidate_models import openModel
+from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs
+from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs
+from UnsupervisedRegistrationLib.scene.registration.volume import VolumeSlices
 from UnsupervisedRegistrationLib.scene.reporting.summary import resultSentence
 from UnsupervisedRegistrationLib.scene.scene_nodes import nodesByClass
 
@@ -46,34 +51,56 @@ def obliqueVolumes(makeVolume, oblique):
 
 @pytest.fixture
 def known(monkeypatch):
-    """In place of the network: slice n moves by ``rows[n]`` pixels down the rows; keeps what it was given."""
+    """In place of the network: slice n moves by ``rows[n]`` pixels down the rows; keeps the images it was given."""
 
     def put(rows):
-        given = {}
+        given, left = {}, list(rows)
 
-        def register_stack(*, fixed, moving, progress, **others):
-            given.update(fixed=fixed, moving=moving, **others)
-            if progress:
-                progress("network", 0.5)
-            forward = torch.zeros(len(fixed), 2, *fixed.shape[2:])
-            forward[:, 0] = torch.tensor(rows, dtype=torch.float32)[:, None, None]
-            return forward, -forward
+        def predict(pair, model, plan, grid):
+            count, shape = len(pair.fixed), tuple(pair.fixed.shape[2:])
+            scale = pair.shape[0] / grid.shape[0]  # Working voxels in a pixel.
+            forward = torch.zeros(count, 2, *shape)
+            forward[:, 0] = scale * torch.tensor([left.pop(0) for _ in range(count)])[:, None, None]
+            return Mapping(forward, -forward)
 
+        def watched(images, *others):
+            left[:] = rows
+            given.update(vars(images))
+            return run(images, *others)
+
+        monkeypatch.setattr(pipeline, "predict", predict)
         for user in (stack, sequences):
-            monkeypatch.setattr(user, "register_stack", register_stack)
+            monkeypatch.setattr(user, "run", watched)
         return given
 
     return put
+
+
+def options(**changes):
+    return RegistrationOptions(**{"preset": "fast", "prealignment": "none", "device": "cpu", **changes})
+
+
+def registerVolume(fixed, moving, *, model, maskNode=None, movingMaskNode=None, progress=None, **settings):
+    """A volume, by the network alone."""
+    names = ("orientation", "sliceRange", "smoothing")
+    slices = VolumeSlices(**{name: settings.pop(name) for name in names if name in settings})
+    inputs = SliceInputs(fixed, moving, maskNode=maskNode, movingMaskNode=movingMaskNode)
+    return stack.registerVolume(inputs, slices, options(), SliceOutputs(**settings), progress, [model])
+
+
+def registerSequence(frames, *, model, transformSequence=None):
+    """A sequence, by the network alone."""
+    return sequences.registerSequence(frames, None, options(), transformSequence, models=[model]).transformSequence
 
 
 def alongK(orientation):
     return next(name for name, axis in orientation.normalAxis.items() if axis == 2)
 
 
-def downRows(outcome, index, volume, orientation):
+def downRows(result, index, volume, orientation):
     """How far the transform moves the middle of a slice, in pixels down the rows."""
     plane = planeFromIndex(volume, orientation, index)
-    moved = mapToMoving(outcome.transformNode, plane.centre[None])[0] - plane.centre
+    moved = mapToMoving(result.transformNode, plane.centre[None])[0] - plane.centre
     return moved @ plane.ijkToRas[:3, 1] / (plane.ijkToRas[:3, 1] @ plane.ijkToRas[:3, 1])
 
 
@@ -83,9 +110,9 @@ def test_every_slice_gets_its_displacement_in_every_orientation(volumes, known, 
     step = planeFromIndex(volumes[0], name, 1).centre - base.centre
     rows = [0.5, -1.0, 1.5, 2.0, 0.0, 1.0]
     known(rows if step @ base.normal > 0 else rows[::-1])
-    outcome = registerVolume(*volumes, orientation=name, smoothing=0, model=model)
-    assert outcome.slices == (0, 1, 2, 3, 4, 5)
-    found = [downRows(outcome, index, volumes[0], name) for index in range(6)]
+    result = registerVolume(*volumes, orientation=name, smoothing=0, model=model)
+    assert result.slices == (0, 1, 2, 3, 4, 5)
+    found = [downRows(result, index, volumes[0], name) for index in range(6)]
     np.testing.assert_allclose(found, rows, atol=MM)
 
 
@@ -102,8 +129,8 @@ def test_the_network_sees_the_slices_of_both_volumes(volumes, known, model, orie
 
 def test_the_warped_volume_is_the_moving_one_through_the_transform(obliqueVolumes, known, model):
     known([0.5, -1.0, 1.5, 2.0, 0.0, 1.0])
-    outcome = registerVolume(*obliqueVolumes, smoothing=0, model=model)
-    voxels = slicer.util.arrayFromVolume(outcome.warpedVolume)
+    result = registerVolume(*obliqueVolumes, smoothing=0, model=model)
+    voxels = slicer.util.arrayFromVolume(result.warpedVolume)
     assert voxels.shape == SHAPE
     for index in range(6):
         shown = sampleVolume(obliqueVolumes[1], planeFromIndex(obliqueVolumes[0], "axial", index)).pixels
@@ -112,35 +139,35 @@ def test_the_warped_volume_is_the_moving_one_through_the_transform(obliqueVolume
 
 def test_a_confined_range_leaves_the_other_slices(obliqueVolumes, known, model):
     known([1.0, 1.0])
-    outcome = registerVolume(*obliqueVolumes, sliceRange=(2, 3), smoothing=0, model=model)
-    found = [downRows(outcome, index, obliqueVolumes[0], "axial") for index in range(6)]
+    result = registerVolume(*obliqueVolumes, sliceRange=(2, 3), smoothing=0, model=model)
+    found = [downRows(result, index, obliqueVolumes[0], "axial") for index in range(6)]
     np.testing.assert_allclose(found, [0, 0, 1, 1, 0, 0], atol=MM)
 
 
 def test_an_unconfined_range_moves_those_beyond_like_the_last(obliqueVolumes, known, model):
     known([1.0, 2.0])
-    outcome = registerVolume(*obliqueVolumes, sliceRange=(2, 3), smoothing=0, thisSliceOnly=False, model=model)
-    found = [downRows(outcome, index, obliqueVolumes[0], "axial") for index in (0, 1, 4, 5)]
+    result = registerVolume(*obliqueVolumes, sliceRange=(2, 3), smoothing=0, thisSliceOnly=False, model=model)
+    found = [downRows(result, index, obliqueVolumes[0], "axial") for index in (0, 1, 4, 5)]
     np.testing.assert_allclose(found, [1, 1, 2, 2], atol=MM)
 
 
 def test_smoothing_is_a_gaussian_along_the_slices(obliqueVolumes, known, model):
     """3 mm are one slice here."""
     known([0.0, 0, 1, 0, 0, 0])
-    outcome = registerVolume(*obliqueVolumes, smoothing=3, model=model)
+    result = registerVolume(*obliqueVolumes, smoothing=3, model=model)
     weights = np.exp(-0.5 * np.subtract.outer(np.arange(6), np.arange(6)) ** 2)
     expected = (weights / weights.sum(axis=1, keepdims=True))[:, 2]
-    found = [downRows(outcome, index, obliqueVolumes[0], "axial") for index in range(6)]
+    found = [downRows(result, index, obliqueVolumes[0], "axial") for index in range(6)]
     np.testing.assert_allclose(found, expected, atol=MM)
 
 
 def test_slices_that_show_nothing_do_not_hold_the_others_back(obliqueVolumes, known, model):
     slicer.util.arrayFromVolume(obliqueVolumes[1])[4:] = 0
     known([1.0, 1, 1, 1, 0, 0])
-    outcome = registerVolume(*obliqueVolumes, smoothing=3, model=model)
-    found = [downRows(outcome, index, obliqueVolumes[0], "axial") for index in range(4)]
+    result = registerVolume(*obliqueVolumes, smoothing=3, model=model)
+    found = [downRows(result, index, obliqueVolumes[0], "axial") for index in range(4)]
     np.testing.assert_allclose(found, 1, atol=MM)
-    assert "2 of 6 slices show nothing" in resultSentence(outcome, None)
+    assert "2 of 6 slices show nothing" in resultSentence(result, None)
 
 
 @pytest.fixture
@@ -175,20 +202,20 @@ def keepsOrder(volumes):
 
 
 def test_outside_the_mask_nothing_moves(obliqueVolumes, model, maskOn):
-    outcome = registerVolume(*obliqueVolumes, smoothing=0, model=model, maskNode=maskOn([2, 3, 4]), device="cpu")
+    result = registerVolume(*obliqueVolumes, smoothing=0, model=model, maskNode=maskOn([2, 3, 4]))
     for index in (0, 1, 5):
         plane = planeFromIndex(obliqueVolumes[0], "axial", index)
-        moved = mapToMoving(outcome.transformNode, plane.pixelPositions().reshape(-1, 3))
+        moved = mapToMoving(result.transformNode, plane.pixelPositions().reshape(-1, 3))
         assert np.abs(moved - plane.pixelPositions().reshape(-1, 3)).max() < 0.01
     plane = planeFromIndex(obliqueVolumes[0], "axial", 3)
     inside = plane.pixelPositions()[20:44, 20:52].reshape(-1, 3)
-    assert np.abs(mapToMoving(outcome.transformNode, inside) - inside).max() > 0.5
-    assert "3 of 6 slices lie outside the mask and stay" in resultSentence(outcome, None)
+    assert np.abs(mapToMoving(result.transformNode, inside) - inside).max() > 0.5
+    assert "3 of 6 slices lie outside the mask and stay" in resultSentence(result, None)
 
 
 def test_a_mask_that_misses_the_middle_slice_is_no_error(obliqueVolumes, model, maskOn):
-    outcome = registerVolume(*obliqueVolumes, model=model, maskNode=maskOn([0, 1]), device="cpu")
-    assert outcome.pair.mask is None
+    result = registerVolume(*obliqueVolumes, model=model, maskNode=maskOn([0, 1]))
+    assert result.pair.mask is None
 
 
 def test_a_mask_beside_all_slices_is_refused(obliqueVolumes, model, maskOn, snapshot):
@@ -206,59 +233,58 @@ def test_a_slice_that_the_window_of_a_model_leaves_constant_is_skipped(obliqueVo
     for volume in obliqueVolumes:
         slicer.util.arrayFromVolume(volume)[:] /= 5
     slicer.util.arrayFromVolume(obliqueVolumes[1])[4] += 300
-    outcome = registerVolume(*obliqueVolumes, model=windowed, device="cpu")
-    assert "1 of 6 slices show nothing in one of the volumes" in resultSentence(outcome, None)
+    result = registerVolume(*obliqueVolumes, model=windowed)
+    assert "1 of 6 slices show nothing in one of the volumes" in resultSentence(result, None)
 
 
-def test_an_initial_transform_and_a_placement_stay_part_of_the_outcome(obliqueVolumes, known, model, makeParent):
+def test_an_initial_transform_stays_part_of_the_result(obliqueVolumes, known, model, makeParent):
     parent = makeParent("linear")
     obliqueVolumes[1].SetAndObserveTransformNodeID(parent.GetID())
-    prealignmentMatrix = np.eye(4)
-    prealignmentMatrix[:3, 3] = [0.5, 0.25, -0.125]
     known([0.0] * 6)
-    outcome = registerVolume(*obliqueVolumes, prealignment=prealignmentMatrix, model=model)
+    result = registerVolume(*obliqueVolumes, model=model)
     point = planeFromIndex(obliqueVolumes[0]).centre
-    expected = parent.GetTransformFromParent().TransformPoint(point + prealignmentMatrix[:3, 3])
-    np.testing.assert_allclose(mapToMoving(outcome.transformNode, point[None])[0], expected, atol=MM)
+    expected = parent.GetTransformFromParent().TransformPoint(point)
+    np.testing.assert_allclose(mapToMoving(result.transformNode, point[None])[0], expected, atol=MM)
 
 
-def test_the_outcome_can_be_kept_and_described(scene, obliqueVolumes, known, model):
+def test_the_result_can_be_kept_and_described(scene, obliqueVolumes, known, model):
     known([0.0] * 6)
-    outcome = registerVolume(*obliqueVolumes, model=model)
-    assert "no folding" in resultSentence(outcome, None)
-    result = history.storeResult(scene, outcome, {"model": "any-contrast"})
-    assert result.plane.name == "axial slices 0 to 5"
-    assert slicer.util.arrayFromVolume(result.warpedVolume).shape == SHAPE
-    assert outcome.jacobian.shape == SHAPE[1:]
-    assert outcome.registration.similarity_before == pytest.approx(outcome.registration.similarity_after, abs=0.01)
+    result = registerVolume(*obliqueVolumes, model=model)
+    assert "no folding" in resultSentence(result, None)
+    stored = history.storeResult(scene, result, {"model": "any-contrast"})
+    assert stored.plane.name == "axial slices 0 to 5"
+    assert slicer.util.arrayFromVolume(stored.warpedVolume).shape == SHAPE
+    assert result.jacobian.shape == SHAPE[1:]
+    assert result.registration.similarity_before == pytest.approx(result.registration.similarity_after, abs=0.01)
 
 
 def test_the_middle_slice_stands_for_all(volumes, known, model, orientation):
     """Its displacement and its pixels, in volumes whose normal points to lower indices too."""
     name = alongK(orientation)
     known([0.0] * 6)
-    outcome = registerVolume(*volumes, orientation=name, smoothing=0, model=model)
+    result = registerVolume(*volumes, orientation=name, smoothing=0, model=model)
     middle = planeFromIndex(volumes[0], name, 3)
-    np.testing.assert_allclose(outcome.pair.plane.centre, middle.centre, atol=1e-9)
+    np.testing.assert_allclose(result.pair.plane.centre, middle.centre, atol=1e-9)
     shown = sampleVolume(volumes[1], middle).pixels
-    np.testing.assert_allclose(outcome.warpedPixels[3:-3], shown[3:-3], atol=0.5)
-    np.testing.assert_allclose(outcome.registration.warped[0, 0, 3:-3], shown[3:-3], atol=0.5)
+    np.testing.assert_allclose(result.warpedPixels[3:-3], shown[3:-3], atol=0.5)
+    np.testing.assert_allclose(result.registration.warped[0, 0, 3:-3], shown[3:-3], atol=0.5)
 
 
 def test_points_on_any_of_the_slices_count(volumes, known, model, orientation):
     name = alongK(orientation)
     known([0.0] * 3)
-    outcome = registerVolume(*volumes, orientation=name, sliceRange=(1, 3), model=model)
+    result = registerVolume(*volumes, orientation=name, sliceRange=(1, 3), model=model)
     centres = np.array([planeFromIndex(volumes[0], name, index).centre for index in range(6)])
-    assert outcome.covers(centres).tolist() == [False, True, True, True, False, False]
+    assert result.covers(centres).tolist() == [False, True, True, True, False, False]
 
 
 def test_the_network_itself_does_it(obliqueVolumes, model):
     told = []
-    outcome = registerVolume(*obliqueVolumes, model=model, device="cpu", progress=lambda *step: told.append(step))
-    assert outcome.registration.similarity_after > outcome.registration.similarity_before
-    assert outcome.registration.device == "cpu"
-    assert told[0][0] == "network"
+    result = registerVolume(*obliqueVolumes, model=model, progress=lambda *step: told.append(step))
+    assert result.registration.similarity_after > result.registration.similarity_before
+    assert result.registration.device == "cpu"
+    assert [stage for stage, _ in told if stage == "network"]
+    assert [share for _, share in told] == sorted(share for _, share in told)
 
 
 class TestRefused:
@@ -346,7 +372,7 @@ def test_a_frame_under_its_transform_looks_like_the_first(scene, oblique, model)
     rows, columns = np.indices((96, 96)) - 47.5
     voxels = [200.0 * (np.hypot(rows / s, columns / s) < 30) for s in (1, 1.1)]
     nodes = [addVolume(scene, f"Frame {n}", v[None].astype(np.float32), oblique.ijkToRas) for n, v in enumerate(voxels)]
-    found = registerSequence(sequenceOf(scene, nodes), model=model, device="cpu")
+    found = registerSequence(sequenceOf(scene, nodes), model=model)
     plane = planeFromIndex(nodes[0])
     warped = sampleVolume(nodes[1], plane, found.GetNthDataNode(1).GetTransformFromParent()).pixels
     before, after = (np.abs(image - voxels[0]).mean() for image in (voxels[1], warped))
