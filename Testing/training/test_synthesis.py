@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from training.synthesis.anatomy import ANATOMIES
-from training.synthesis.synthesis import _LABELS, Pair, SynthesisConfiguration, _map_intensities, synthesise
+from training.synthesis.synthesis import _LABEL_COUNT, Pair, SynthesisConfiguration, _map_intensities, synthesise
 from UnsupervisedRegistrationLib.core.spatial.deformation import warp
 
 
@@ -49,7 +49,7 @@ def test_every_anatomy_has_several_tissues_and_no_label_beyond_the_contrasts(dra
     labels = draw(1, (96, 96))
     assert labels.shape == (1, 1, 96, 96)
     assert len(labels.unique()) > 3
-    assert 0 <= int(labels.min()) <= int(labels.max()) < _LABELS
+    assert 0 <= int(labels.min()) <= int(labels.max()) < _LABEL_COUNT
 
 
 def test_an_intensity_curve_maps_equal_intensities_equally_and_keeps_the_background() -> None:
