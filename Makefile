@@ -12,7 +12,7 @@ train-demo: .venv/test.done
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash training/runs/demo.sh
 
 test: .venv/test.done lint
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov
 
 lint: .venv/test.done
 	$(BIN)/ruff check .
