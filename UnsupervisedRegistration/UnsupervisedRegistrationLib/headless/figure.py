@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def saveFigure(outcome: SliceRegistration, path: Path, caption: str) -> None:
     fixed, moving, warped = (
         order(_grey(p)) for p in (outcome.pair.fixed.pixels, outcome.pair.moving.pixels, outcome.warpedPixels)
     )
-    panels = {
+    panels: dict[str, Callable[[Axes], None]] = {
         "Fixed": lambda axes: _image(axes, fixed),
         "Moving": lambda axes: _image(axes, moving),
         "Warped": lambda axes: _image(axes, warped),
@@ -41,7 +42,7 @@ def saveFigure(outcome: SliceRegistration, path: Path, caption: str) -> None:
         "Deformation grid": lambda axes: _grid(axes, fixed, [order(p) for p in outcome.sourcePositions]),
         "Local change of area": lambda axes: _jacobian(axes, order(outcome.jacobian)),
     }
-    if outcome.trust is not None:
+    if outcome.trust is not None and outcome.expectedError is not None:
         trust, error = order(outcome.trust), order(outcome.expectedError)
         panels["Trust"] = lambda axes: _map(axes, trust, "RdYlGn", 1)
         panels["Expected error in mm"] = lambda axes: _map(axes, error, "magma", max(float(error.max()), 1))

@@ -81,7 +81,7 @@ def readInputs(
     offset = None
     if movingSlice is not None:
         offset = offsetBetween(plane, planeFromIndex(movingNode, orientation, movingSlice))
-    movingPoints = movingLandmarks and readLandmarks(scene, movingLandmarks)
+    movingPoints = None if movingLandmarks is None else readLandmarks(scene, movingLandmarks)
     if movingPoints is not None:  # They were placed on the image as it was before the initial transform.
         movingPoints.SetAndObserveTransformNodeID(movingNode.GetTransformNodeID())
     return Inputs(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import slicer
 
-from ...core.images.phantom import Kind, draw_phantom
+from ...core.images.phantom import Kind as Kind
+from ...core.images.phantom import draw_phantom
 from ..geometry.volumes import addVolume
 from ..landmarks.markups import addLandmarks
 

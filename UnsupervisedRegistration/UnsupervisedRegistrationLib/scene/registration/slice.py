@@ -13,7 +13,7 @@ from ...core.registration.options import RegistrationOptions as RegistrationOpti
 from ...core.registration.pipeline import prealign as prealign
 from ...core.registration.pipeline import run as run
 from ...core.registration.result import Cancelled as Cancelled
-from ...core.registration.result import Progress
+from ...core.registration.result import Progress as Progress
 from ..geometry.result_transform import initialTransformOf
 from .candidate_models import modelsFor
 from .result_nodes import SliceOutputs, SliceRegistration, checkOutputNodes, showSliceResult
