@@ -1,4 +1,4 @@
-"""Every bad input ends with code 1 and one sentence, never with a traceback."""
+"""Every bad input ends with code 2 and one sentence, never with a traceback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def refused(files, tmp_path, capsys):
 
     def run(sentence, *options, fixed=files.fixed, moving=files.moving, output=tmp_path / "out"):
         arguments = ["register", fixed, moving, "--output", output, "--device", "cpu", *options]
-        assert main([str(argument) for argument in arguments]) == 1
+        assert main([str(argument) for argument in arguments]) == 2
         said = capsys.readouterr()
         assert said.out == ""
         assert "Traceback" not in said.err
@@ -132,8 +132,10 @@ def test_a_file_that_cannot_be_replaced(refused, tmp_path, name):
 def test_no_model_at_all(capsys, monkeypatch):
     monkeypatch.setattr("UnsupervisedRegistrationLib.scene.registration.model_folders.modelFolders", list)
     monkeypatch.setattr("UnsupervisedRegistrationLib.scene.registration.candidate_models.modelFolders", list)
-    assert main(["models"]) == 1
-    assert capsys.readouterr().err == "unsupervised-registration: There is no model in any known folder.\n"
+    assert main(["models"]) == 2
+    assert (
+        capsys.readouterr().err == "unsupervised-registration: There is no model in any known folder. (exit code 2)\n"
+    )
 
 
 def test_a_missing_package_is_named_with_its_cure(refused, monkeypatch):

@@ -19,6 +19,7 @@ import SimpleITK as sitk
 import slicer
 import slicer.util
 
+from UnsupervisedRegistrationLib.core.evaluation import quality_check
 from UnsupervisedRegistrationLib.headless import session
 from UnsupervisedRegistrationLib.headless.__main__ import main
 from UnsupervisedRegistrationLib.scene.registration.model_folders import modelFolders
@@ -85,9 +86,12 @@ class TestRegister:
         assert {path.name for path in everything.folder.iterdir()} == FILES
 
     def test_it_says_one_sentence_that_names_the_output(self, everything):
-        assert everything.out.count("\n") == 1
+        assert everything.out.count("\n") == 2
         assert everything.out.startswith("Registered the axial slice 2 of moving to fixed: mean TRE of 2 landmarks ")
-        assert str(everything.folder / "scene.mrb") in everything.out.splitlines()[-1]
+        assert str(everything.folder / "scene.mrb") in everything.out.splitlines()[-2]
+
+    def test_the_last_line_names_the_exit_code(self, everything):
+        assert everything.out.splitlines()[-1] == "Exit code 0: done."
 
     def test_it_tells_its_steps_on_standard_error(self, everything):
         shares = [int(line.split("%")[0]) for line in everything.err.splitlines()]
@@ -126,6 +130,15 @@ class TestRegister:
         resampled = sitk.GetArrayFromImage(sitk.Resample(moving, warped, transform, sitk.sitkLinear))[0]
         inner = np.s_[12:-12, 12:-12]  # Clear of the border, where VTK has half a voxel more.
         np.testing.assert_allclose(resampled[inner], sitk.GetArrayFromImage(warped)[0][inner], atol=GREY)
+
+
+def test_a_result_that_the_quality_check_refuses_ends_with_code_3(files, tmp_path, monkeypatch):
+    worse = quality_check.QualityCheck((quality_check.similarity_item(0.9, 0.1),))
+    monkeypatch.setattr(session, "checkQuality", lambda *_: worse)
+    outcome = register(files, tmp_path, "--preset", "fast", "--model", "any-contrast")
+    assert outcome.code == 3
+    assert outcome.out.splitlines()[-1] == 'Exit code 3: done, but the quality check says "do not use".'
+    assert reportOf(tmp_path)["quality_check"]["grade"] == "do not use"
 
 
 class TestModel:
@@ -222,7 +235,7 @@ class TestOptions:
     def test_the_plan_is_in_the_report_and_printed_by_explain(self, options, everything):
         assert options.figures["plan"]
         assert options.out.splitlines()[: len(options.figures["plan"])] == options.figures["plan"]
-        assert everything.out.count("\n") == 1
+        assert everything.out.count("\n") == 2
 
     def test_the_optimisation_took_time(self, options):
         assert options.figures["milliseconds"]["optimise"] > 0

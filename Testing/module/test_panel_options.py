@@ -29,9 +29,10 @@ def test_a_script_without_options_takes_the_defaults(loaded: host.Loaded, monkey
 
 def test_the_command_line_without_options_takes_the_defaults() -> None:
     from UnsupervisedRegistrationLib.headless import __main__ as command
+    from UnsupervisedRegistrationLib.headless.arguments import chosenOptions
 
-    given = command._parser().parse_args(["register", "fixed.nii", "moving.nii", "--output", "out"])
-    assert command._chosen(given) == RegistrationOptions()
+    given = command.parser().parse_args(["register", "fixed.nii", "moving.nii", "--output", "out"])
+    assert chosenOptions(given) == RegistrationOptions()
 
 
 @pytest.mark.parametrize(

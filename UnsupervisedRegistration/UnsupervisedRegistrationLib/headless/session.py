@@ -24,6 +24,7 @@ from ..scene.reporting.quality import checkQuality, qualityReport
 from ..scene.reporting.summary import resultReport, resultSentence
 from ..scene.scene_nodes import nodesByClass
 from .figure import saveFigure
+from .outcome import DO_NOT_USE, DONE, Outcome
 from .readers import readLandmarks, readMask, readTransform, readVolume
 
 FOREGROUND_MASK = "auto"
@@ -131,8 +132,8 @@ def checkFolder(folder: Path) -> None:
 
 def registerToFolder(
     inputs: Inputs, options: RegistrationOptions, folder: Path, progress: Progress, explain: bool = False
-) -> str:
-    """Registers, writes everything into ``folder`` and returns a sentence about the result.
+) -> Outcome:
+    """Registers, writes everything into ``folder`` and says how good the result is.
 
     With ``explain``, a line for each thing that was done to the pair precedes the sentence.
 
@@ -157,13 +158,14 @@ def registerToFolder(
     progress("draw the overlay", 0.65)
     saveFigure(result, folder / "overlay.png", f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer}")
     progress("write the files", 0.8)
+    quality = checkQuality(result, tre)
     figures = resultReport(result, tre, registration.model)
     figures |= {
         "options": asdict(options),
         "plan": list(registration.plan.reasons),
         "model_reason": registration.model_reason,
         "licence": registration.licence,
-        "quality_check": qualityReport(checkQuality(result, tre)),
+        "quality_check": qualityReport(quality),
     }
     (folder / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
     _save(slicer.vtkMRMLTransformStorageNode(), result.transformNode, folder / "transform.h5")
@@ -177,7 +179,8 @@ def registerToFolder(
         f" Model {registration.model_reason or registration.model}; licence: {registration.licence}"
     )
     lines = [*registration.plan.reasons, *(f"{note[:1].upper()}{note[1:]}." for note in result.notes)]
-    return "\n".join([*lines, sentence] if explain else [sentence])
+    code = DO_NOT_USE if quality.grade == "do not use" else DONE
+    return Outcome("\n".join([*lines, sentence] if explain else [sentence]), code)
 
 
 def _save(storage: slicer.vtkMRMLStorageNode, node: slicer.vtkMRMLStorableNode, path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import typing
+from pathlib import Path
+
+from ..scene.registration_options import RegistrationOptions
+
+if typing.TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+else:
+    Commands = object
+
+_TEXTS = {
+    "preset": "network alone, with instance optimisation, or with all that helps",
+    "transform": "rigid and affine align in the plane only",
+    "model": "a model's name or file; auto lets every model that fits register the pair and takes the best result",
+    "prealignment": "align in the plane first; auto does so if the images lie far apart",
+    "similarity": "what the optimisation maximises",
+    "smoothness_weight": "of the optimisation; the larger, the stiffer",
+    "uncertainty": "estimate and draw the expected error of every pixel",
+    "free_models_only": "let auto leave out models for research use only",
+    "device": "auto, cpu, cuda or mps",
+    "time_limit": "seconds after which the optimisation stops early",
+}
+"""Help text of every option; names, types, choices and defaults are those of ``RegistrationOptions``."""
+
+
+def addRegistration(parser: argparse.ArgumentParser) -> None:
+    """Add the output folder and every option of ``RegistrationOptions``."""
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--explain", action="store_true", help="print what is done to the pair, and why")
+    defaults = {field.name: field for field in dataclasses.fields(RegistrationOptions)}
+    for name, text in _TEXTS.items():
+        field = defaults[name]
+        choices = typing.get_args(typing.get_type_hints(RegistrationOptions)[name]) or None
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(field.default, bool):
+            parser.add_argument(flag, action="store_true", help=text)
+        else:
+            text = f"{text} (default: {field.default})"
+            parser.add_argument(flag, type=type(field.default), choices=choices, default=field.default, help=text)
+
+
+def chosenOptions(options: argparse.Namespace) -> RegistrationOptions:
+    """Return the options of the registration among the arguments.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+    return RegistrationOptions(**{name: getattr(options, name) for name in _TEXTS})

@@ -1,0 +1,51 @@
+"""``register``: registers a slice of one file to a slice of another."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..arguments import Commands, addRegistration, chosenOptions
+from ..outcome import Outcome
+from ..progress import Progress
+
+
+def add(commands: Commands) -> None:
+    """Add the parser of this command."""
+    parser = commands.add_parser("register", help="register a slice of MOVING to a slice of FIXED")
+    parser.add_argument("fixed", type=Path, metavar="FIXED", help="image or volume file, or a folder with DICOM files")
+    parser.add_argument("moving", type=Path, metavar="MOVING", help="likewise; is warped onto FIXED")
+    addRegistration(parser)
+    parser.add_argument("--plane", choices=("axial", "sagittal", "coronal"), help="orientation of the slice")
+    parser.add_argument("--fixed-slice", type=int, metavar="K", help="slice of FIXED, from 0 (default: the middle)")
+    parser.add_argument("--moving-slice", type=int, metavar="K", help="slice of MOVING (default: the same place)")
+    parser.add_argument(
+        "--mask", type=Path, help="labelmap of the region that matters, on FIXED; auto takes the patient"
+    )
+    parser.add_argument("--moving-mask", type=Path, metavar="MASK", help="the same on MOVING")
+    parser.add_argument("--initial-transform", type=Path, help="places MOVING first (.h5, .tfm)")
+    parser.add_argument("--fixed-landmarks", type=Path, metavar="F.mrk.json", help="paired by label with ..")
+    parser.add_argument("--moving-landmarks", type=Path, metavar="M.mrk.json", help=".. these, for the error in mm")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> Outcome:
+    """Register the files and write the results."""
+    from .. import session
+
+    with Progress() as progress:
+        progress("read the files", 0.0)
+        inputs = session.readInputs(
+            session.newScene(),
+            options.fixed,
+            options.moving,
+            orientation=options.plane,
+            fixedSlice=options.fixed_slice,
+            movingSlice=options.moving_slice,
+            mask=options.mask,
+            movingMask=options.moving_mask,
+            initialTransform=options.initial_transform,
+            fixedLandmarks=options.fixed_landmarks,
+            movingLandmarks=options.moving_landmarks,
+        )
+        return session.registerToFolder(inputs, chosenOptions(options), options.output, progress, options.explain)
