@@ -134,7 +134,9 @@ def expected_error_item(expected: Tensor) -> QualityItem:
     return QualityItem("expected error", value, "mm", EXPECTED_ERROR_MM[0], _below(value, *EXPECTED_ERROR_MM))
 
 
-def tre_items(before: Tensor, after: Tensor, voxel: float, fitted: bool = False) -> tuple[QualityItem, ...]:
+def tre_items(
+    before: Tensor, after: Tensor, voxel: float, fitted: bool = False, least: float = MIN_TRE_TOLERANCE_MM
+) -> tuple[QualityItem, ...]:
     """Mean and maximum of the target registration error; none without a landmark.
 
     Args:
@@ -142,11 +144,12 @@ def tre_items(before: Tensor, after: Tensor, voxel: float, fitted: bool = False)
         after: After it.
         voxel: Largest voxel dimension, mm.
         fitted: Whether the landmarks steered the registration; their error is shown and is no evidence.
+        least: Smallest tolerance, mm.
     """
     if not len(after):
         return ()
     first, mean = float(before.mean()), float(after.mean())
-    name, tolerance = ("fitted TRE", None) if fitted else ("TRE", max(voxel, MIN_TRE_TOLERANCE_MM))
+    name, tolerance = ("fitted TRE", None) if fitted else ("TRE", max(voxel, least))
     return (
         QualityItem(name, mean, "mm", tolerance, _tre_grade(first, mean, tolerance), before=first),
         QualityItem(f"maximum {name}", float(after.max()), "mm", None, None, before=float(before.max())),
@@ -162,7 +165,13 @@ def _tre_grade(before: float, after: float, tolerance: float | None) -> Grade | 
     return "check" if after <= tolerance else "do not use"
 
 
-def structure_items(structure: str, dice: float, distance: SurfaceDistance, voxel: float) -> tuple[QualityItem, ...]:
+def structure_items(
+    structure: str,
+    dice: float,
+    distance: SurfaceDistance,
+    voxel: float,
+    overlaps: tuple[float, float] = DICE,
+) -> tuple[QualityItem, ...]:
     """Dice, mean distance to agreement (MDA) and 95 % Hausdorff distance of one structure.
 
     Args:
@@ -170,11 +179,12 @@ def structure_items(structure: str, dice: float, distance: SurfaceDistance, voxe
         dice: Overlap of the fixed and the warped structure, 0..1.
         distance: Of their surfaces; NaN if one of them is empty.
         voxel: Largest voxel dimension, mm.
+        overlaps: Smallest Dice that is good, and smallest Dice that can be used.
     """
-    overlap: Grade = "good" if dice >= DICE[0] else "check" if dice >= DICE[1] else "do not use"
+    overlap: Grade = "good" if dice >= overlaps[0] else "check" if dice >= overlaps[1] else "do not use"
     agreement = None if math.isnan(distance.mean) else _below(distance.mean, voxel, math.inf)
     return (
-        QualityItem("Dice", dice, "", DICE[0], overlap, structure),
+        QualityItem("Dice", dice, "", overlaps[0], overlap, structure),
         QualityItem("MDA", distance.mean, "mm", voxel, agreement, structure),
         QualityItem("HD95", distance.hd95, "mm", None, None, structure),
     )
