@@ -137,7 +137,7 @@ def inverse_consistency_error(forward: Tensor, backward: Tensor, grid: ImageGrid
     return lengths(grid.displacement_to_ras(compose(backward, forward)))
 
 
-_HISTOGRAM_BINS = 64  # Of each axis of a joint histogram.
+_INTENSITY_BINS = 64  # Of each axis of a joint histogram.
 
 
 class ImageAgreement(NamedTuple):
@@ -175,8 +175,8 @@ def image_agreement(first: Tensor, second: Tensor) -> ImageAgreement:
 
 def _mutual_information(a: Tensor, b: Tensor) -> float:
     """Mutual information of ``(N,)`` intensities, nats."""
-    joint = torch.bincount(_bins(a) * _HISTOGRAM_BINS + _bins(b), minlength=_HISTOGRAM_BINS**2).double().view(
-        _HISTOGRAM_BINS, _HISTOGRAM_BINS
+    joint = torch.bincount(_bins(a) * _INTENSITY_BINS + _bins(b), minlength=_INTENSITY_BINS**2).double().view(
+        _INTENSITY_BINS, _INTENSITY_BINS
     ) / len(a)
     independent = joint.sum(dim=1, keepdim=True) * joint.sum(dim=0, keepdim=True)
     shared = joint > 0
@@ -186,4 +186,4 @@ def _mutual_information(a: Tensor, b: Tensor) -> float:
 def _bins(values: Tensor) -> Tensor:
     """The bin of each of ``(N,)`` values, 0..63."""
     low, high = values.amin(), values.amax()
-    return ((values - low) / (high - low).clamp_min(1e-12) * _HISTOGRAM_BINS).long().clamp_max(_HISTOGRAM_BINS - 1)
+    return ((values - low) / (high - low).clamp_min(1e-12) * _INTENSITY_BINS).long().clamp_max(_INTENSITY_BINS - 1)
