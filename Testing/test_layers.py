@@ -239,3 +239,25 @@ def test_nobody_reaches_the_steps_through_their_modules() -> None:
     modules = {step.rpartition(".")[0] for step in STEPS}
     for path in [path for layer in LAYERS for path in filesOf(layer)]:
         assert not modules & {name for name, _ in importsOf(path)}, path.name
+
+
+def numericConstants(path: Path) -> list[str]:
+    """Names of the numbers, and of tuples of them, that a module assigns at file scope in capitals."""
+    found = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+            continue
+        names = node.targets if isinstance(node, ast.Assign) else [node.target]
+        leaves = [leaf for leaf in ast.walk(node.value) if isinstance(leaf, ast.Constant)]
+        numbers = leaves and all(isinstance(leaf.value, (int, float)) for leaf in leaves)
+        capitals = [name.id for name in names if isinstance(name, ast.Name) and name.id.isupper()]
+        found += capitals if numbers else []
+    return found
+
+
+def test_the_thresholds_of_the_method_stand_in_the_plan_only() -> None:
+    registration = MODULE / LIBRARY / "core" / "registration"
+    bounds = ["STIFFEST"]  # What the options refuse; they load no torch, which the plan needs.
+    elsewhere = [name for path in registration.glob("*.py") if path.stem != "plan" for name in numericConstants(path)]
+    assert elsewhere == bounds
+    assert len(numericConstants(registration / "plan.py")) > 20

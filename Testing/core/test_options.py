@@ -36,6 +36,8 @@ def test_every_choice_is_taken(name: str, choice: str) -> None:
 @pytest.mark.parametrize("wrong", ["", None, "Rigid", "standrad", 1])
 @pytest.mark.parametrize("name", CHOICES)
 def test_a_choice_that_does_not_exist_is_refused_and_all_choices_are_listed(name: str, wrong: Any) -> None:
+    if (name, wrong) == ("prealignment", None):
+        pytest.skip("None is no pre-alignment.")
     listed = ", ".join(f"'{choice}'" for choice in typing.get_args(CHOICES[name]))
     with pytest.raises(ValueError, match=f"^{name} is one of {listed}, not {wrong!r}"):
         RegistrationOptions(**{name: wrong})
@@ -47,8 +49,8 @@ def test_no_model_at_all_is_refused(wrong: Any) -> None:
         RegistrationOptions(model=wrong)
 
 
-@pytest.mark.parametrize("wrong", [float("inf"), float("nan"), 1e9, -1.0, 20.1])
-def test_a_smoothness_weight_out_of_range_is_refused(wrong: float) -> None:
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan"), 1e9, -1.0, 20.1, "1", None, True])
+def test_a_smoothness_weight_out_of_range_is_refused(wrong: Any) -> None:
     with pytest.raises(ValueError, match="smoothness_weight is a number from 0 to 20"):
         RegistrationOptions(smoothness_weight=wrong)
 
@@ -58,8 +60,8 @@ def test_the_bounds_of_the_smoothness_weight_are_taken(bound: float) -> None:
     assert RegistrationOptions(smoothness_weight=bound).smoothness_weight == bound
 
 
-@pytest.mark.parametrize("wrong", [0.0, -1.0, float("inf"), float("nan")])
-def test_a_time_limit_out_of_range_is_refused(wrong: float) -> None:
+@pytest.mark.parametrize("wrong", [0.0, -1.0, float("inf"), float("nan"), "60", None])
+def test_a_time_limit_out_of_range_is_refused(wrong: Any) -> None:
     with pytest.raises(ValueError, match="time_limit is a number of seconds above 0"):
         RegistrationOptions(time_limit=wrong)
 
@@ -68,3 +70,13 @@ def test_the_options_load_no_torch() -> None:
     code = f"import sys, {options.__name__}; sys.exit('torch' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
+def test_no_prealignment_may_be_spelled_as_none() -> None:
+    assert RegistrationOptions(prealignment=None).prealignment == "none"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["uncertainty", "free_models_only"])
+def test_a_switch_that_is_neither_true_nor_false_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is True or False, not 'no'"):
+        RegistrationOptions(**{name: "no"})  # type: ignore[arg-type]

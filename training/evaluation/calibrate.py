@@ -10,9 +10,9 @@ from torch import Tensor
 from training.synthesis.synthesis import SynthesisConfiguration, synthesise
 from UnsupervisedRegistrationLib.core.images.crop import PreparedPair
 from UnsupervisedRegistrationLib.core.models.model_file import Model
-from UnsupervisedRegistrationLib.core.registration.plan import Plan
+from UnsupervisedRegistrationLib.core.registration.plan import FLOOR_MM, Plan
 from UnsupervisedRegistrationLib.core.registration.prediction import predict_images
-from UnsupervisedRegistrationLib.core.registration.uncertainty import FLOOR_MM, expected_error, uncertainty_features
+from UnsupervisedRegistrationLib.core.registration.uncertainty import expected_error, uncertainty_features
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 _EVERY = 7  # Voxels; the errors of neighbours are nearly equal.

@@ -24,18 +24,19 @@ from .plan import (
     COARSEST_VOXELS,
     CONTRAST_RATIO,
     CONVERGED,
+    DIFFUSION,
     EQUAL,
+    FIRST_STEP_VOXELS,
     LANDMARK_WEIGHT,
+    MAX_UNEXPLAINED,
     MAX_WORSENING,
     MIN_GAIN,
+    STEP_SIGMA,
+    WEAK_FORCE,
     OptimisationPlan,
 )
 
 _FORCES: dict[str, Callable[[Tensor], Force]] = {"local_ncc": SameContrast, "mind": AnyContrast}
-_STEP = 1.0  # Level voxels that the first step goes where it goes furthest.
-_FLUID = 1.0  # Standard deviation of the Gaussian that smooths every step, level voxels.
-_DIFFUSION = 0.04  # Of the displacement in every step, at a smoothness weight of 1.
-_WEAK = 1.0  # Force below which steps are shorter; usual forces are about 10.
 
 
 def optimise(
@@ -203,13 +204,13 @@ class _Level:
             if (equal or length <= CONVERGED * longest) and self._constraint is None:
                 steps.skip(count - number - 1)
                 break
-            displacement = self._step(displacement, force * (_STEP / max(longest, _WEAK)))
+            displacement = self._step(displacement, force * (FIRST_STEP_VOXELS / max(longest, WEAK_FORCE)))
         return displacement
 
     def _smoothed_force(self, warped: Tensor) -> Tensor:
         """Smoothed force on every voxel, ``(1, d, *spatial)``."""
         gradient = torch.stack(torch.gradient(warped[:, 0], dim=list(range(1, warped.ndim - 1))), dim=1)
-        return gaussian(self._force(warped, self._weight) * gradient, _FLUID)
+        return gaussian(self._force(warped, self._weight) * gradient, STEP_SIGMA)
 
     def _step(self, displacement: Tensor, step: Tensor) -> Tensor:
         if self._constraint is not None:
@@ -226,7 +227,7 @@ def _in_matched_intensities(pair: PreparedPair, displacement: Tensor) -> Prepare
     fixed, moving = mapping.match(pair.fixed, pair.moving)
     mapped = replace(pair, fixed=fixed, moving=moving)
     less = _left(*_aligned(pair, displacement)) > CONTRAST_RATIO * _left(*_aligned(mapped, displacement))
-    return mapped if less and mapping.informative else pair
+    return mapped if less and mapping.left < MAX_UNEXPLAINED else pair
 
 
 def _aligned(pair: PreparedPair, displacement: Tensor) -> tuple[Tensor, Tensor]:
@@ -247,7 +248,7 @@ def _coarse(image: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _diffusion(dimension: int, smoothness_weight: float) -> Callable[[Tensor], Tensor]:
     """Explicit steps of the diffusion of a displacement."""
-    total = _DIFFUSION * smoothness_weight
+    total = DIFFUSION * smoothness_weight
     steps = math.ceil(total * 2 * dimension / 0.8)  # Stable below 1 / (2 * dimension) each.
     share = total / max(steps, 1)
 

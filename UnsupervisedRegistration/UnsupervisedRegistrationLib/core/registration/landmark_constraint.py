@@ -9,12 +9,7 @@ from torch import Tensor
 
 from ..spatial.deformation import compose, sample_at
 from ..spatial.folding import folded_cells
-from .plan import LANDMARK_WEIGHT
-
-_REACH = 1 / 16  # Of the longest side: standard deviation of the bump by which a landmark pulls.
-_LONGEST = 1.0  # Voxels that a step goes at most.
-_STEPS = 40  # At most, for the landmarks alone.
-_REACHED_MM = 0.2  # Distance at which they are reached.
+from .plan import LANDMARK_REACH, LANDMARK_STEPS, LANDMARK_WEIGHT, LONGEST_PULL, REACHED_MM
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ class LandmarkConstraint:
     def __init__(self, landmarks: LandmarkPairs, like: Tensor, spacing: tuple[float, ...]) -> None:
         self._landmarks = LandmarkPairs(landmarks.fixed.to(like), landmarks.moving.to(like))
         self._spacing = torch.tensor(spacing, dtype=like.dtype, device=like.device)
-        reach = max(max(like.shape[2:]) * _REACH, 1.5)
+        reach = max(max(like.shape[2:]) * LANDMARK_REACH, 1.5)
         axes = [torch.arange(size, dtype=like.dtype, device=like.device) for size in like.shape[2:]]
         places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
         points = self._landmarks.fixed
@@ -77,12 +72,12 @@ class LandmarkConstraint:
         missing = self._landmarks.moving - points - sample_at(displacement, points)
         step = (self._bumps @ (self._solve @ (share * missing))).T.view_as(displacement)
         longest = step.square().sum(dim=1).amax().sqrt()
-        return step * (_LONGEST / longest.clamp_min(_LONGEST))
+        return step * (LONGEST_PULL / longest.clamp_min(LONGEST_PULL))
 
     def reach(self, displacement: Tensor, share: float) -> Tensor:
         """Goes on with the landmarks alone until they are reached or the next step would fold."""
-        for _ in range(_STEPS if share else 0):
-            if float(self._landmarks.distances(displacement, self._spacing).max()) < _REACHED_MM:
+        for _ in range(LANDMARK_STEPS if share else 0):
+            if float(self._landmarks.distances(displacement, self._spacing).max()) < REACHED_MM:
                 break
             step = self.step(displacement, share)
             further = compose(displacement, step)

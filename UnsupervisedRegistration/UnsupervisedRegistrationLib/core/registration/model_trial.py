@@ -9,9 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from ..models.model_file import Model
-from .plan import DEFAULT_MIN_RATIO
-
-BINS = 32  # Of each image in the joint histogram.
+from .plan import DEFAULT_MIN_RATIO, TRIAL_BINS
 
 
 def choose_by_trial(models: Sequence[Model], gain_of: Callable[[Model], float]) -> tuple[Model, str]:
@@ -50,7 +48,7 @@ def normalised_mutual_information(fixed: Tensor, warped: Tensor, inside: Tensor 
     """
     here = np.ones(fixed.numel(), dtype=bool) if inside is None else inside.cpu().numpy().ravel() > 0
     bins = [_binned(image)[here] for image in (fixed, warped)]
-    joint = np.bincount(bins[0] * BINS + bins[1], minlength=BINS * BINS).reshape(BINS, BINS)
+    joint = np.bincount(bins[0] * TRIAL_BINS + bins[1], minlength=TRIAL_BINS**2).reshape(TRIAL_BINS, TRIAL_BINS)
     own = _entropy(joint.sum(axis=1)) + _entropy(joint.sum(axis=0))
     both = _entropy(joint.ravel())
     return own / both if both > 0 else 1.0
@@ -58,7 +56,7 @@ def normalised_mutual_information(fixed: Tensor, warped: Tensor, inside: Tensor 
 
 def _binned(image: Tensor) -> np.ndarray:
     values = image.detach().cpu().numpy().ravel()
-    return np.clip(values * BINS, 0, BINS - 1).astype(np.int64)
+    return np.clip(values * TRIAL_BINS, 0, TRIAL_BINS - 1).astype(np.int64)
 
 
 def _entropy(counts: np.ndarray) -> float:

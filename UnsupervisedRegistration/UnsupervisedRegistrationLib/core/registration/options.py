@@ -31,7 +31,7 @@ class RegistrationOptions:
             that helps, whatever its time. A preset fixes numbers of steps, never seconds.
         model: A model's name or file, or ``"auto"``.
         prealignment: Linear alignment in the plane before the network. ``"auto"`` aligns rigidly if the images lie
-            far apart.
+            far apart; ``None`` is ``"none"``.
         similarity: What the instance optimisation maximises. ``"auto"`` takes local correlation, and for contrasts
             that cannot be matched the self-similarity descriptor MIND.
         smoothness_weight: Of the instance optimisation, 0 to 20; the larger, the stiffer.
@@ -57,14 +57,23 @@ class RegistrationOptions:
     time_limit: float = 60.0
 
     def __post_init__(self) -> None:
+        if self.prealignment is None:
+            object.__setattr__(self, "prealignment", "none")
         for name in ("transform", "preset", "prealignment", "similarity"):
             check_choice(name, getattr(self, name), typing.get_args(_HINTS[name]))
         if not isinstance(self.model, str) or not self.model:
             raise ValueError(f"model is 'auto', the name of a model, or a model file, not {self.model!r}.")
-        if not 0 <= self.smoothness_weight <= STIFFEST:
-            raise ValueError(f"smoothness_weight is a number from 0 to {STIFFEST:g}, not {self.smoothness_weight}.")
-        if not (self.time_limit > 0 and math.isfinite(self.time_limit)):
-            raise ValueError(f"time_limit is a number of seconds above 0, not {self.time_limit}.")
+        for name in ("uncertainty", "free_models_only"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is True or False, not {getattr(self, name)!r}.")
+        if not (_is_number(self.smoothness_weight) and 0 <= self.smoothness_weight <= STIFFEST):
+            raise ValueError(f"smoothness_weight is a number from 0 to {STIFFEST:g}, not {self.smoothness_weight!r}.")
+        if not (_is_number(self.time_limit) and 0 < self.time_limit < math.inf):
+            raise ValueError(f"time_limit is a number of seconds above 0, not {self.time_limit!r}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -31,17 +31,13 @@ from .instance_optimisation import optimise
 from .landmark_constraint import leave_one_out_errors
 from .model_trial import choose_by_trial
 from .options import RegistrationOptions
-from .plan import Plan, make_plan
+from .plan import MEASURED_PAIRS, PAIRS_AT_ONCE, PAIRS_AT_ONCE_GPU, Plan, make_plan
 from .prealignment import align_in_plane
 from .prediction import match_intensities, predict
 from .result import Cancelled as Cancelled
 from .result import Clock, Progress, RegistrationResult
 from .stack_smoothing import smooth_along_stack
 from .uncertainty import expected_error
-
-_TOGETHER = 8  # Pairs that the network sees at once on a CPU; more do not raise the rate, only the memory.
-_TOGETHER_GPU = 64
-_MEASURED = 9  # Pairs of a large batch, evenly spread, that tell the similarity of all.
 
 
 def prealign(source: ImageSource, options: RegistrationOptions) -> ImagePair:
@@ -152,7 +148,7 @@ class Preprocess:
 
     def __call__(self, state: State) -> State:
         images, model = state.images, state.model
-        together = _TOGETHER if state.device.type == "cpu" else _TOGETHER_GPU
+        together = PAIRS_AT_ONCE if state.device.type == "cpu" else PAIRS_AT_ONCE_GPU
         usable = registrable_pairs(images, model)
         parts = []
         for start in range(0, len(usable), together):
@@ -352,7 +348,7 @@ class Evaluate:
         """Of some pairs of a batch, whose displacements may have been smoothed after the network."""
         assert state.field is not None
         usable = [n for part in state.parts for n in part.indices]
-        some = usable[:: max(len(usable) // _MEASURED, 1)]
+        some = usable[:: max(len(usable) // MEASURED_PAIRS, 1)]
         images, forward = state.images.part(some), state.field.forward[some]
         inside = images.moving_mask
         warped = (warp(images.moving.float(), forward), None if inside is None else warp(inside, forward, "nearest"))
@@ -428,8 +424,8 @@ def _result(state: State) -> RegistrationResult:
     assert state.field is not None
     assert state.plan is not None
     forward, inverse = state.field
-    sizes = [len(part) for part in forward.split(_TOGETHER)]
-    folds = sum(n * folding(part) for n, part in zip(sizes, forward.split(_TOGETHER), strict=True)) / len(forward)
+    sizes = [len(part) for part in forward.split(PAIRS_AT_ONCE)]
+    folds = sum(n * folding(part) for n, part in zip(sizes, forward.split(PAIRS_AT_ONCE), strict=True)) / len(forward)
     return RegistrationResult(
         displacement=forward,
         inverse=inverse,

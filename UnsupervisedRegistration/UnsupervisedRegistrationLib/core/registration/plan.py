@@ -20,7 +20,31 @@ from .options import Preset, RegistrationOptions, Similarity, TransformType
 DEFAULT_MIN_RATIO = 2.0  # Gain of the default model over that of the best special one, above which it is taken. On 128
 # pairs of hearts a ratio of 1 loses .015 Dice against always taking the organ's model, a ratio of 2 loses .002.
 
+TRIAL_BINS = 32  # Of each image in the joint histogram that measures the similarity of a trial.
+
+# Pre-alignment
+COARSE_SIZE = 40  # Pixels along the longer side of the fixed image at the coarse resolution.
+FINE_SIZE = 72  # The same at the fine resolution; a known motion is found within a third of a pixel of 140.
+CANDIDATE_ANGLES = (-30, -20, -10, 0, 10, 20, 30)  # Degrees at which the optimiser starts; it bridges the steps.
+ALIGNMENT_BINS = 24  # About 100 of the sampled pixels fall into a bin at the fine resolution.
+SAMPLED_SHARE = 0.5  # Random positions avoid the bias of mutual information for images on a common grid.
+SAMPLING_SEED = 7  # Of the random positions.
+FIRST_STEP = 0.06  # Of the optimiser, in radii of the slice: 6 pixels of 200.
+LAST_STEP = 0.0005  # Of the optimiser, in radii of the slice: 0.05 pixels of 200.
+ALIGNMENT_ITERATIONS = 40  # At most, at each resolution.
+MIN_PIXELS = 4  # Along the shorter side; the recursive Gaussian filter of SimpleITK needs as many.
+PLAUSIBLE_SCALES = (0.6, 1.7)  # Accepted singular values; a larger change of size means that the alignment failed.
+MIN_OVERLAP = 0.4  # Share of the smaller image; mutual information over a small overlap says little.
+NEAR_SHARE = 0.5  # Of the mutual information after rigid alignment; the network aligns images that have as much before.
+MIN_INFORMATION_GAIN = 0.005  # Nats over the identity, so that random sampling alone moves nothing.
+
+# Matched intensities
+DIFFERENT_RATIO = 1.4  # Contrasts differ if a line leaves this many times the squared residual of a curve.
+MAX_UNEXPLAINED = 0.75  # Share of the variance of the tissue above which matching intensities does not help.
+
 # Prediction
+PAIRS_AT_ONCE = 8  # On a CPU; more do not raise the rate, only the memory.
+PAIRS_AT_ONCE_GPU = 64  # On a GPU.
 LARGE_VOXELS = 320  # Longest side; networks are trained on 160 to 256 and reach only as far as they were trained to.
 UNRELATED = 0.35  # Unexplained variance above which a network's single pass guesses, as between two stains.
 DISAGREEMENT_WEIGHT = 2.5  # Of the variance in the flip ensemble; above 1 for errors that all passes share.
@@ -28,14 +52,34 @@ DISAGREEMENT_SIGMA = 6.0  # Velocity voxels; Gaussian over which the passes of t
 MASK_FADE_MM = 20.0  # Distance over which the deformation fades to zero outside the mask.
 
 # Instance optimisation
+FIRST_STEP_VOXELS = 1.0  # Level voxels that the first step goes where it goes furthest.
+STEP_SIGMA = 1.0  # Level voxels; Gaussian that smooths every step.
+DIFFUSION = 0.04  # Of the displacement in every step, at a smoothness weight of 1.
+WEAK_FORCE = 1.0  # Force below which steps are shorter; usual forces are about 10.
 ITERATIONS = {"standard": (25, 45), "thorough": (50, 120)}  # Steps at half and at full working resolution, at most.
 CONTRAST_RATIO = 1.5  # Squared difference over what matched intensities leave, above which they are matched.
-MIN_GAIN = 0.8  # A coarser level is kept if less than this share of the unexplained variance is left in the end,
-MAX_WORSENING = 2.0  # and tried on only while not more than so many times of it is left at first.
+MIN_GAIN = 0.8  # Share of the unexplained variance below which a coarser start has to bring it to be kept.
+MAX_WORSENING = 2.0  # Times the unexplained variance; a coarser start that leaves more is given up at once.
 COARSEST_VOXELS = 16  # Shortest side of the coarsest level.
 CONVERGED = 0.1  # Share of the longest step at which a level ends.
 EQUAL = 0.5 / 255  # Intensity difference below which two images count as equal.
 LANDMARK_WEIGHT = 0.3  # Share of its remaining distance by which each step moves a steering landmark.
+
+# Landmarks that steer
+LANDMARK_REACH = 1 / 16  # Of the longest side; standard deviation of the Gaussian by which a landmark pulls.
+LONGEST_PULL = 1.0  # Voxels that a step goes at most.
+LANDMARK_STEPS = 40  # At most, for the landmarks alone.
+REACHED_MM = 0.2  # Distance at which they are reached.
+
+# Uncertainty
+HALF_TRUST_MM = 2.0  # An expected error at which the trust is 1/2.
+FEATURE_WINDOW = 9  # Voxels over which the features are averaged.
+FLOOR_MM = 0.05  # Keeps the logarithms finite.
+ERROR_WEIGHTS = (-0.092, 0.237, 0.429, 1.014, -0.262)  # Constant and factors of the features, fitted by
+# `python -m training calibrate` with the model any-contrast.
+
+# Evaluation
+MEASURED_PAIRS = 9  # Of a large batch, evenly spread, that tell the similarity of all.
 
 RULES = {
     "half_resolution_first": "Images larger than 320 voxels are registered at half resolution first.",
@@ -146,7 +190,7 @@ def make_plan(
 
 def _differs(pair: PreparedPair) -> tuple[bool, ...]:
     images = zip(pair.fixed.split(1), pair.moving.split(1), strict=True)
-    return tuple(contrast_differs(fixed, moving) for fixed, moving in images)
+    return tuple(contrast_differs(fixed, moving, DIFFERENT_RATIO) for fixed, moving in images)
 
 
 def _unrelated(pair: PreparedPair, model: Model) -> bool:

@@ -15,26 +15,24 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from .options import Prealignment
+from .plan import (
+    ALIGNMENT_BINS,
+    ALIGNMENT_ITERATIONS,
+    CANDIDATE_ANGLES,
+    COARSE_SIZE,
+    FINE_SIZE,
+    FIRST_STEP,
+    LAST_STEP,
+    MIN_INFORMATION_GAIN,
+    MIN_OVERLAP,
+    MIN_PIXELS,
+    NEAR_SHARE,
+    PLAUSIBLE_SCALES,
+    SAMPLED_SHARE,
+    SAMPLING_SEED,
+)
 
 Matrix = NDArray[np.float64]
-
-COARSE_SIZE, FINE_SIZE = 40, 72  # Pixels along the longer side of the fixed image at the two resolutions; a known
-# motion is then found within a third of a pixel of a slice of 140 pixels.
-CANDIDATE_ANGLES = np.deg2rad([-30, -20, -10, 0, 10, 20, 30])  # Steps that the optimiser bridges.
-HISTOGRAM_BINS = 24  # About 100 of the sampled pixels fall into a bin at the fine resolution.
-SAMPLED_SHARE, SAMPLING_SEED = (
-    0.5,
-    7,
-)  # Random positions avoid the bias of mutual information for images on a common grid.
-FIRST_STEP, LAST_STEP = 0.06, 0.0005  # Of the optimiser, in radii of the slice: 6 and 0.05 pixels of 200.
-ALIGNMENT_ITERATIONS = 40  # At most, at each resolution.
-MIN_PIXELS = 4  # Along the shorter side; the recursive Gaussian filter of SimpleITK needs as many.
-PLAUSIBLE_SCALES = (0.6, 1.7)  # Accepted singular values; a larger change of size means that the alignment failed.
-MIN_OVERLAP = 0.4  # Share of the smaller image; mutual information over a small overlap says little.
-NEAR_SHARE = 0.5  # Of the mutual information after rigid alignment; the network aligns images that have as much before.
-MIN_INFORMATION_GAIN = (
-    0.005  # Nats of mutual information over the identity, so that random sampling alone moves nothing.
-)
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,7 @@ class _Pair:
     def _method(self) -> sitk.ImageRegistrationMethod:
         """With one thread and one seed, so that the result is reproducible."""
         method = sitk.ImageRegistrationMethod()
-        method.SetMetricAsMattesMutualInformation(HISTOGRAM_BINS)
+        method.SetMetricAsMattesMutualInformation(ALIGNMENT_BINS)
         method.SetMetricSamplingStrategy(method.RANDOM)
         method.SetMetricSamplingPercentage(SAMPLED_SHARE, SAMPLING_SEED)
         method.SetMetricFixedMask(self.fixed_mask)
@@ -253,7 +251,7 @@ def _superimposed_centres(pair: _Pair) -> list[Matrix]:
     """Rigid transforms that superimpose the centres of mass, at several angles."""
     fixed, moving = _centre_of_mass(pair.fixed, pair.fixed_mask), _centre_of_mass(pair.moving, pair.moving_mask)
     candidates = []
-    for angle in CANDIDATE_ANGLES:
+    for angle in np.deg2rad(CANDIDATE_ANGLES):
         matrix = np.eye(3)
         matrix[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
         matrix[:2, 2] = moving - matrix[:2, :2] @ fixed

@@ -18,7 +18,7 @@ from ..spatial.deformation import Mapping, compose, invert, resize_displacement,
 from ..spatial.filters import gaussian
 from ..spatial.folding import repair_folds, repair_folds_of_both
 from ..spatial.grid import ImageGrid
-from .plan import DISAGREEMENT_SIGMA, DISAGREEMENT_WEIGHT, MASK_FADE_MM, Plan, half_resolution
+from .plan import DISAGREEMENT_SIGMA, DISAGREEMENT_WEIGHT, MASK_FADE_MM, MAX_UNEXPLAINED, Plan, half_resolution
 
 Constrain = Callable[[Tensor], Tensor]
 """From a predicted velocity ``(B, d, *coarser)`` to the one that the images follow."""
@@ -40,7 +40,7 @@ def _matched(network: Network, fixed: Tensor, moving: Tensor, plan: Plan) -> tup
     velocity = network(*IntensityMapping(first, second).match(first, second))[-1]
     there, back = _flow(network, velocity / 2, tuple(first.shape[2:]))
     mapping = IntensityMapping(warp(first, back), warp(second, there))
-    return mapping.match(fixed, moving) if mapping.informative else (fixed, moving)
+    return mapping.match(fixed, moving) if mapping.left < MAX_UNEXPLAINED else (fixed, moving)
 
 
 def predict(pair: PreparedPair, model: Model, plan: Plan, grid: ImageGrid) -> Mapping:

@@ -18,19 +18,13 @@ from ..similarity.losses import local_correlation
 from ..spatial.deformation import lengths, warp
 from ..spatial.filters import box_mean
 from ..spatial.grid import ImageGrid
-from .plan import Plan
+from .plan import ERROR_WEIGHTS, FEATURE_WINDOW, FLOOR_MM, HALF_TRUST_MM, Plan
 from .prediction import predict_images
-
-_HALF_MM = 2.0  # An expected error at which the trust is 1/2.
-_WINDOW = 9  # Voxels over which the features are averaged.
-FLOOR_MM = 0.05  # Keeps the logarithms finite.
-# Constant and factors of the features, fitted by `python -m training calibrate` with the model any-contrast.
-_WEIGHTS = (-0.092, 0.237, 0.429, 1.014, -0.262)
 
 
 def trust_from_error(expected_error: Tensor) -> Tensor:
     """Trust for expected errors in mm: 1 for none, 1/2 for 2 mm, towards 0."""
-    return 1 / (1 + expected_error / _HALF_MM)
+    return 1 / (1 + expected_error / HALF_TRUST_MM)
 
 
 def expected_error(pair: PreparedPair, model: Model, plan: Plan, displacement: Tensor, grid: ImageGrid) -> Tensor:
@@ -44,7 +38,7 @@ def expected_error(pair: PreparedPair, model: Model, plan: Plan, displacement: T
         grid: The images came on.
     """
     features = uncertainty_features(pair, model, plan, displacement, grid)
-    weights = torch.tensor(_WEIGHTS, device=features.device)
+    weights = torch.tensor(ERROR_WEIGHTS, device=features.device)
     logarithm = weights[0] + (features * weights[1:].view(1, -1, *[1] * (features.ndim - 2))).sum(dim=1, keepdim=True)
     return logarithm.exp()
 
@@ -64,7 +58,7 @@ def uncertainty_features(pair: PreparedPair, model: Model, plan: Plan, displacem
     mirrored = torch.cat([mirrored[:, :-1], -mirrored[:, -1:]], dim=1)
     spacing = torch.tensor(pair.spacing(grid), device=fixed.device).view(1, -1, *[1] * (fixed.ndim - 2))
     distances = [(lengths(way * spacing) + FLOOR_MM).log() for way in (mirrored - displacement, further)]
-    mismatch = 1 - local_correlation(warped, pair.fixed, _WINDOW)
-    mean, square = box_mean(torch.cat([pair.fixed, pair.fixed.square()], dim=1), _WINDOW).split(1, dim=1)
+    mismatch = 1 - local_correlation(warped, pair.fixed, FEATURE_WINDOW)
+    mean, square = box_mean(torch.cat([pair.fixed, pair.fixed.square()], dim=1), FEATURE_WINDOW).split(1, dim=1)
     flatness = torch.exp(-(square - mean.square()).clamp_min(0).sqrt() / 0.05)
-    return box_mean(torch.cat([*distances, mismatch, flatness], dim=1), _WINDOW)
+    return box_mean(torch.cat([*distances, mismatch, flatness], dim=1), FEATURE_WINDOW)

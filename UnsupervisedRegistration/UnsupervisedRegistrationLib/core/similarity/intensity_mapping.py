@@ -16,18 +16,17 @@ _CURVE_BINS = 32  # Bins of the histogram of intensities.
 _MIDDLES = (np.arange(_CURVE_BINS) + 0.5) / _CURVE_BINS
 _PRIOR = 1.0  # Weight, in voxels, of the straight line in every bin, so that no bin is empty.
 _CONTRAST_STRIDE = 4  # Only every fourth voxel along each axis is used to compare the contrasts.
-_UNTOLD = 0.75  # Unexplained share of the variance of the tissue above which matching intensities does not help.
-_DIFFERENT = 1.4  # Contrasts differ if a line leaves this many times the squared residual of a curve.
 
 
-def contrast_differs(fixed: Tensor, moving: Tensor) -> bool:
+def contrast_differs(fixed: Tensor, moving: Tensor, ratio: float) -> bool:
     """Whether a curve predicts the intensities of the other image much better than a straight line.
 
     Args:
         fixed: ``(1, 1, *spatial)``, 0..1.
         moving: Aligned with ``fixed`` approximately.
+        ratio: Times the squared residual of the curve that a line has to leave.
     """
-    return any(curve.left_by_line > _DIFFERENT * curve.left for curve in _curves(fixed, moving))
+    return any(curve.left_by_line > ratio * curve.left for curve in _curves(fixed, moving))
 
 
 def unexplained_variance(fixed: Tensor, moving: Tensor) -> float:
@@ -71,11 +70,6 @@ class IntensityMapping:
         tissue = (first > AIR) & (second > AIR)
         here, there = (second, first) if self._maps_moving else (first, second)
         self.left = _curve(here[tissue], there[tissue]).left if tissue.any() else 1.0
-
-    @property
-    def informative(self) -> bool:
-        """Whether the curve explains enough of the variance for matched intensities to help."""
-        return self.left < _UNTOLD
 
     def match(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
         """Both images in one contrast. Exchanging the images exchanges the results."""
