@@ -29,10 +29,10 @@ def test_a_script_without_options_takes_the_defaults(loaded: host.Loaded, monkey
 
 def test_the_command_line_without_options_takes_the_defaults() -> None:
     from UnsupervisedRegistrationLib.headless import __main__ as command
-    from UnsupervisedRegistrationLib.headless.arguments import chosenOptions
+    from UnsupervisedRegistrationLib.headless.arguments import optionsOf
 
     given = command.parser().parse_args(["register", "fixed.nii", "moving.nii", "--output", "out"])
-    assert chosenOptions(given) == RegistrationOptions()
+    assert optionsOf(given) == RegistrationOptions()
 
 
 @pytest.mark.parametrize(

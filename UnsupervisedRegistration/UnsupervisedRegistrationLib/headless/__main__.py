@@ -35,8 +35,8 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     whole = argparse.ArgumentParser(prog=PROGRAM, description="Deformable registration of 2-D CT and MR slices.")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
+    for addCommand in COMMANDS:
+        addCommand(commands)
     return whole
 
 

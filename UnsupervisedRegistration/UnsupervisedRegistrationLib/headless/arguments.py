@@ -45,7 +45,7 @@ def addRegistration(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(flag, type=type(field.default), choices=choices, default=field.default, help=text)
 
 
-def chosenOptions(options: argparse.Namespace) -> RegistrationOptions:
+def optionsOf(options: argparse.Namespace) -> RegistrationOptions:
     """Return the options of the registration among the arguments.
 
     Raises:

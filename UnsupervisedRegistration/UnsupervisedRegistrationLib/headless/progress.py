@@ -9,13 +9,13 @@ from types import TracebackType
 _SHORT = 2.0  # Seconds; what takes no longer needs no estimate of the time left.
 
 
-class Progress:
+class ProgressBar:
     """A bar with the time left on a terminal, a line a step elsewhere."""
 
     def __init__(self) -> None:
         self._step, self._begin = "", time.monotonic()
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressBar:
         return self
 
     def __exit__(

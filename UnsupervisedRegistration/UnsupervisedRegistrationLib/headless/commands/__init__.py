@@ -1,6 +1,8 @@
-"""The commands: each file has ``add``, which adds its parser, and ``run``, which does it and returns an ``Outcome``."""
+"""The commands, a file each. A file offers a function that adds the command's parser; its ``run`` does the work."""
 
-from . import demo, models, register
+from .demo import addDemo
+from .models import addModels
+from .register import addRegister
 
-COMMANDS = (register, demo, models)
+COMMANDS = (addRegister, addDemo, addModels)
 """In the order of ``--help``."""

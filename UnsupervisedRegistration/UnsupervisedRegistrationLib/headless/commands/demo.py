@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import argparse
 
-from ..arguments import Commands, addRegistration, chosenOptions
+from ..arguments import Commands, addRegistration, optionsOf
 from ..outcome import Outcome
-from ..progress import Progress
+from ..progress import ProgressBar
 
 
-def add(commands: Commands) -> None:
+def addDemo(commands: Commands) -> None:
     """Add the parser of this command."""
     parser = commands.add_parser("demo", help="register a synthetic patient with known landmarks")
     addRegistration(parser)
     parser.add_argument("--phantom", choices=("head", "abdomen"), default="head", help="which patient (default: head)")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_run)
 
 
-def run(options: argparse.Namespace) -> Outcome:
+def _run(options: argparse.Namespace) -> Outcome:
     """Register the phantom and write the results."""
     from .. import session
 
-    with Progress() as progress:
+    with ProgressBar() as progress:
         progress("create the phantom", 0.0)
         inputs = session.phantomInputs(session.newScene(), options.phantom)
-        return session.registerToFolder(inputs, chosenOptions(options), options.output, progress, options.explain)
+        return session.registerToFolder(inputs, optionsOf(options), options.output, progress, options.explain)

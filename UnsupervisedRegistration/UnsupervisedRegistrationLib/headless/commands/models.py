@@ -12,13 +12,13 @@ if typing.TYPE_CHECKING:
     from ..arguments import Commands
 
 
-def add(commands: Commands) -> None:
+def addModels(commands: Commands) -> None:
     """Add the parser of this command."""
     parser = commands.add_parser("models", help="list the models that --model knows by name")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_run)
 
 
-def run(options: argparse.Namespace) -> Outcome:
+def _run(options: argparse.Namespace) -> Outcome:
     """List name, description, data and licence of each model."""
     from ...scene.registration.candidate_models import modelCards
     from ...scene.registration.model_folders import modelFolders

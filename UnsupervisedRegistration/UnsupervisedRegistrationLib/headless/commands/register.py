@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..arguments import Commands, addRegistration, chosenOptions
+from ..arguments import Commands, addRegistration, optionsOf
 from ..outcome import Outcome
-from ..progress import Progress
+from ..progress import ProgressBar
 
 
-def add(commands: Commands) -> None:
+def addRegister(commands: Commands) -> None:
     """Add the parser of this command."""
     parser = commands.add_parser("register", help="register a slice of MOVING to a slice of FIXED")
     parser.add_argument("fixed", type=Path, metavar="FIXED", help="image or volume file, or a folder with DICOM files")
@@ -26,14 +26,14 @@ def add(commands: Commands) -> None:
     parser.add_argument("--initial-transform", type=Path, help="places MOVING first (.h5, .tfm)")
     parser.add_argument("--fixed-landmarks", type=Path, metavar="F.mrk.json", help="paired by label with ..")
     parser.add_argument("--moving-landmarks", type=Path, metavar="M.mrk.json", help=".. these, for the error in mm")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_run)
 
 
-def run(options: argparse.Namespace) -> Outcome:
+def _run(options: argparse.Namespace) -> Outcome:
     """Register the files and write the results."""
     from .. import session
 
-    with Progress() as progress:
+    with ProgressBar() as progress:
         progress("read the files", 0.0)
         inputs = session.readInputs(
             session.newScene(),
@@ -48,4 +48,4 @@ def run(options: argparse.Namespace) -> Outcome:
             fixedLandmarks=options.fixed_landmarks,
             movingLandmarks=options.moving_landmarks,
         )
-        return session.registerToFolder(inputs, chosenOptions(options), options.output, progress, options.explain)
+        return session.registerToFolder(inputs, optionsOf(options), options.output, progress, options.explain)
