@@ -404,3 +404,19 @@ def test_dark_colours_reach_every_widget():
     assert qt.QLabel().palette.color(qt.QPalette.Window).lightness() < 100
     host.setDark(False)
     assert qt.QLabel().palette.color(qt.QPalette.Window).lightness() > 200
+
+
+def test_a_selector_leaves_out_the_hidden_ids(ui):
+    volume = addVolume("first")
+    ui.volumeSelector.sortFilterProxyModel().hiddenNodeIDs = [volume.GetID()]
+    ui.volumeSelector.setCurrentNode(volume)
+    assert ui.volumeSelector.currentNode() is None
+
+
+def test_a_node_gets_an_item_of_the_hierarchy_unless_it_is_hidden_when_it_comes(tiny):
+    shown, hidden = addVolume("shown"), slicer.vtkMRMLScalarVolumeNode()
+    hidden.SetHideFromEditors(True)
+    slicer.mrmlScene.AddNode(hidden)
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    assert hierarchy.GetItemByDataNode(shown)
+    assert not hierarchy.GetItemByDataNode(hidden)

@@ -98,6 +98,35 @@ class LayoutManager:
                 self._all.AddItem(logic)
 
 
+_IN_HIERARCHY = (
+    *("vtkMRMLVolumeNode", "vtkMRMLTransformNode", "vtkMRMLMarkupsNode", "vtkMRMLModelNode", "vtkMRMLTableNode"),
+    *("vtkMRMLSegmentationNode", "vtkMRMLPlotChartNode", "vtkMRMLPlotSeriesNode", "vtkMRMLSequenceNode"),
+)
+
+
+class SubjectHierarchy:
+    """Gives each node an item at the top of the subject hierarchy as it comes, if it is not hidden at that moment."""
+
+    def __init__(self, scene: Any) -> None:
+        self._scene = scene
+        scene.AddObserver(scene.NodeAddedEvent, self._onAdded)
+        scene.AddObserver(scene.NodeAboutToBeRemovedEvent, self._onRemoved)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onAdded(self, scene: Any, event: str, node: Any) -> None:
+        if scene.IsBatchProcessing() or node.GetHideFromEditors() or not any(map(node.IsA, _IN_HIERARCHY)):
+            return
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
+        hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onRemoved(self, scene: Any, event: str, node: Any) -> None:
+        hierarchy = None if scene.IsBatchProcessing() else scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
+        item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
+        if item:
+            hierarchy.RemoveItem(item, False, False)
+
+
 def applicationLogic(scene: Any) -> tuple[Any, ...]:
     """The application's logic, and those of modules that look after nodes as they come; all must be kept."""
     logic = slicer.vtkSlicerApplicationLogic()
@@ -117,7 +146,7 @@ def applicationLogic(scene: Any) -> tuple[Any, ...]:
         module.SetMRMLApplicationLogic(logic)
         module.SetMRMLScene(scene)
         logic.SetModuleLogic(name, module)
-    return (logic, *modules.values(), home)
+    return (logic, *modules.values(), SubjectHierarchy(scene), home)
 
 
 class Application(qt.QApplication):

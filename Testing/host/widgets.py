@@ -105,6 +105,21 @@ def _setting(name: str, default: Any) -> Any:
     return qt.Property(kind, lambda self: self._settings.get(name, default), write)
 
 
+class qMRMLSortFilterProxyModel(qt.QObject):
+    """What a selector leaves out beyond its types."""
+
+    def __init__(self, selector: qMRMLNodeComboBox) -> None:
+        super().__init__(selector)
+        self._selector, self._hidden = selector, []
+
+    def _hide(self, nodeIDs: list[str]) -> None:
+        if nodeIDs != self._hidden:
+            self._hidden = list(nodeIDs)
+            self._selector._refresh()
+
+    hiddenNodeIDs = qt.Property("QStringList", lambda self: self._hidden, _hide)
+
+
 class qMRMLNodeComboBox(qt.QWidget):
     """A combo box of the nodes of some types in the scene."""
 
@@ -125,6 +140,7 @@ class qMRMLNodeComboBox(qt.QWidget):
         self._currentID = ""
         self._observer = observer = VTKObservationMixin()
         self._comboBox = qt.QComboBox()
+        self._filter = qMRMLSortFilterProxyModel(self)
         row = qt.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._comboBox)
@@ -136,6 +152,9 @@ class qMRMLNodeComboBox(qt.QWidget):
         self._scene = scene
         self._refresh()
 
+    def sortFilterProxyModel(self) -> qMRMLSortFilterProxyModel:
+        return self._filter
+
     def currentNode(self) -> Any:
         return self._scene.GetNodeByID(self._currentID) if self._currentID else None
 
@@ -144,7 +163,8 @@ class qMRMLNodeComboBox(qt.QWidget):
 
     def _nodes(self) -> list[Any]:
         nodes = [self._scene.GetNthNode(i) for i in range(self._scene.GetNumberOfNodes())] if self._scene else []
-        return [node for node in nodes if any(map(node.IsA, self.nodeTypes)) and not node.GetHideFromEditors()]
+        shown = [node for node in nodes if not node.GetHideFromEditors() and node.GetID() not in self._filter._hidden]
+        return [node for node in shown if any(map(node.IsA, self.nodeTypes))]
 
     def _refresh(self, *_: Any) -> None:
         """Offer the nodes that fit, and keep the chosen one if it is among them."""

@@ -13,6 +13,7 @@ from ..interaction.parameters import OPTION_PARAMETERS, RegistrationParameters
 from ..scene.history.result_history import storeResult
 from ..scene.landmarks.pairing import pairLandmarks
 from ..scene.registration_options import RegistrationOptions
+from ..scene.result_folder import putIntoFolder, uniqueName
 from .engine import SceneEngine
 from .pytorch import PyTorchExtension
 
@@ -180,7 +181,9 @@ class RegistrationLogic:
         result = self._register(chosen, inputs.chosenOptions(parameters, uncertainty=True), outputs, progress)
         applied = self._keepApplied(parameters, result, steered=steering is not None)
         if inputs.landmarkErrors(parameters, result.transformNode) and not parameters.treTable:
-            parameters.treTable = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark TRE")
+            name = uniqueName(slicer.mrmlScene, "Landmark TRE")
+            parameters.treTable = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
+            putIntoFolder(parameters.treTable)
         return applied
 
     def applyVolume(self, parameters: RegistrationParameters, first: int, last: int, progress: Any = None) -> Applied:

@@ -45,6 +45,7 @@ class HistorySection(Section):
             rows.append([mark + result.name, error, f"{result.similarity[1]:.2f}"])
             tips.append(_describe(result))
         section.fillTable(self.ui.resultTable, rows, tips)
+        self._leaveOutOfSelectors()
         self.ui.undoButton.enabled = any(not result.undone for result in self._results)
         self.onSelection()
 
@@ -116,6 +117,13 @@ class HistorySection(Section):
             self._leaveLive()
             self.panel.say(history.undoLastApply(slicer.mrmlScene))
         self.panel.showScene()
+
+    def _leaveOutOfSelectors(self) -> None:
+        """Keeps the nodes of the results out of all selectors; whoever wants one again uses the list."""
+        kept = [node.GetID() for node in history.keptNodes(slicer.mrmlScene)]
+        for widget in vars(self.ui).values():
+            if hasattr(widget, "sortFilterProxyModel"):
+                widget.sortFilterProxyModel().hiddenNodeIDs = kept
 
     def _leaveLive(self) -> None:
         """Ends Live, and shows the image warped; hidden, the former result would come back later."""

@@ -11,11 +11,13 @@ from slicer.i18n import tr as _
 
 from ...interaction import inputs
 from ...interaction.tre_texts import treRows, treSummary, treTips
+from ...scene.geometry.registered_slices import RegisteredSlices, registeredSlices
 from ...scene.landmarks.markups import createLandmarkPair, followVolume
 from ...scene.landmarks.pairing import pairingProblems
 from ...scene.landmarks.placing import placeProposals
 from ...scene.landmarks.tre_export import exportTreCsv, fillTrePlot, fillTreTableNode
 from ...scene.landmarks.tre_table import TreTable
+from ...scene.result_folder import putIntoFolder
 from ..timers import QtTimer
 from . import section
 from .section import Section, connect
@@ -35,7 +37,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
         Section.__init__(self, panel)
         slicer.util.VTKObservationMixin.__init__(self)
         self._tre: TreTable | None = None  # Of the pairs; there is one at least.
-        self._plane: Any = None
+        self._slices: RegisteredSlices | None = None  # Those that the shown result was computed for.
         self._observed: tuple[Any, ...] = ()
         self._refresh = QtTimer(_COALESCE_MS, self.measure)
         section.prepareTable(
@@ -84,13 +86,10 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
         except ValueError as error:  # The initial transform of the moving volume was deleted.
             self._show(None, str(error))
             return
-        try:
-            self._plane = inputs.chosenPlane(p)
-        except ValueError:  # The view shows no slice of the volume; the errors are valid even so.
-            self._plane = None
+        self._slices = registeredSlices(transform)
         self._show(tre, problems)
         if p.treTable and tre:
-            fillTreTableNode(p.treTable, tre, self._plane)
+            fillTreTableNode(p.treTable, tre, self._slices)
         if tre and _chart():
             fillTrePlot(_chart(), tre)
 
@@ -125,7 +124,10 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
         """Shows the errors in Slicer's plot view."""
         if self._tre is None:
             return
-        chart = _chart() or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _CHART)
+        chart = _chart()
+        if chart is None:
+            chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _CHART)
+            putIntoFolder(chart)
         fillTrePlot(chart, self._tre)
         slicer.util.getNode("vtkMRMLSelectionNodeSingleton").SetReferenceActivePlotChartID(chart.GetID())
         layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
@@ -139,7 +141,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
         )
         if path and self._tre is not None:
             with self.panel.attempt():
-                exportTreCsv(self._tre, path, self._plane)
+                exportTreCsv(self._tre, path, self._slices)
                 self.panel.say(_("The target registration errors were written to '{path}'.").format(path=path))
 
     def _observe(self, nodes: tuple[Any, ...]) -> None:
@@ -194,7 +196,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
             ui.landmarkLabel.text = problems
             return
         count = len(tre.labels)
-        isOff = [False] * count if self._plane is None else [bool(off) for off in tre.offPlane(self._plane)]
+        isOff = [False] * count if self._slices is None else [bool(off) for off in tre.offPlane(self._slices)]
         section.fillTable(ui.landmarkTable, treRows(tre, isOff), treTips(tre, isOff))
         away = _("{count} of {all} are not on the slice (⚠).").format(count=sum(isOff), all=count)
         ui.landmarkLabel.text = " ".join(

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 import slicer
 import slicer.util
 
+from ..scene_nodes import addHiddenNode, nodesByClass
+
 _TAG = "UnsupervisedRegistrationViews"
 _CONTENT = "UnsupervisedRegistration.Remembered"
 _OWNED = "owned"
@@ -104,11 +106,8 @@ def ownedNode(scene: slicer.vtkMRMLScene, className: str, purpose: str) -> tuple
     known = findOwned(scene, purpose)
     if known is not None:
         return known, False
-    node = scene.CreateNodeByClass(className)
-    node.UnRegister(None)
-    node.SetName(f"Registration {purpose}")
-    node.SetHideFromEditors(True)
-    own(scene.AddNode(node), purpose)
+    node = addHiddenNode(scene, className, f"Registration {purpose}")
+    own(node, purpose)
     return node, True
 
 
@@ -128,16 +127,27 @@ def own(node: slicer.vtkMRMLNode, purpose: str) -> None:
 
 
 def removeWithDisplay(node: slicer.vtkMRMLNode) -> None:
-    """Remove a node from its scene, with its display and storage nodes."""
+    """Remove a node from its scene, with its display and storage nodes, and the colours of its deformation."""
     scene, parts = node.GetScene(), []
     if isinstance(node, slicer.vtkMRMLDisplayableNode):
         # Last first: a colour legend needs the display node that it belongs to.
         parts += [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())][::-1]
     if isinstance(node, slicer.vtkMRMLStorableNode):
         parts += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
-    for part in (*parts, node):
+    colours = [_ownColours(part) for part in (*parts, node)]
+    for part in (*parts, node, *colours):
         if part is not None:
             scene.RemoveNode(part)
+
+
+def _ownColours(node: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLColorNode | None:
+    """The colour node that Slicer made for the display of one transform when it first drew it; ``None`` if shared."""
+    if not isinstance(node, slicer.vtkMRMLTransformDisplayNode):
+        return None
+    users = nodesByClass(node.GetScene(), "vtkMRMLDisplayNode")
+    shared = sum(user.GetColorNodeID() == node.GetColorNodeID() for user in users) > 1
+    colours = node.GetColorNode()
+    return colours if isinstance(colours, slicer.vtkMRMLProceduralColorNode) and not shared else None
 
 
 def _roleOf(node: slicer.vtkMRMLNode, memory: slicer.vtkMRMLScriptedModuleNode) -> str:

@@ -10,6 +10,7 @@ import slicer.util
 import vtk
 
 from ..scene_nodes import nodesByClass
+from .registered_slices import SLICES_ATTRIBUTE
 from .transforms import copiedTransform
 
 UNWARPED_ROLE = "unsupervisedRegistrationUnwarped"
@@ -124,7 +125,7 @@ def copyResultTransform(source: slicer.vtkMRMLTransformNode, target: slicer.vtkM
     """Copy a result from one node to another; no volume is moved."""
     with slicer.util.NodeModify(target):
         target.SetAndObserveTransformFromParent(copiedTransform(source.GetTransformFromParent()))
-        for attribute in (_RESULT_ATTRIBUTE, _FITTED_ATTRIBUTE):
+        for attribute in (_RESULT_ATTRIBUTE, _FITTED_ATTRIBUTE, SLICES_ATTRIBUTE):
             target.SetAttribute(attribute, source.GetAttribute(attribute))
         for role in (fixedRole(), movingRole(), INITIAL_ROLE):
             target.SetNodeReferenceID(role, source.GetNodeReferenceID(role))

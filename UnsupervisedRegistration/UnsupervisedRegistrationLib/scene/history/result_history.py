@@ -15,6 +15,7 @@ import slicer
 import slicer.util
 
 from ..display.view_state import removeWithDisplay
+from ..geometry.registered_slices import registeredSlices
 from ..geometry.result_transform import (
     INITIAL_ROLE,
     STORED_RESULT_ATTRIBUTE,
@@ -23,10 +24,19 @@ from ..geometry.result_transform import (
     initialTransformOf,
     setParentTransform,
 )
+from ..landmarks.tre_export import fillTreTableNode
 from ..landmarks.tre_table import TreTable
 from ..registration.model_folders import modelNames
+from ..result_folder import KEPT_ATTRIBUTE, putIntoFolder, removeFromFolder, renameSubfolder, uniqueName
 from ..scene_nodes import nodesByClass
-from .stored_result import WARPED_ROLE, StoredResult, changeStoredResult, checkNotDeleted, readStoredResult
+from .stored_result import (
+    KEPT_TABLE_ROLE,
+    WARPED_ROLE,
+    StoredResult,
+    changeStoredResult,
+    checkNotDeleted,
+    readStoredResult,
+)
 
 if TYPE_CHECKING:
     from ..registration.result_nodes import SliceRegistration
@@ -49,9 +59,9 @@ def storeResult(
         tre: TRE of the landmarks, if there are any.
     """
     scene, pair, measured = _sceneOf(parameterNodeOrScene), result.pair, result.registration
-    now = datetime.now().astimezone()
-    name = scene.GenerateUniqueName(f"{pair.movingVolume.GetName()}, {pair.plane.name}, {now:%H:%M:%S}")
-    node = scene.AddNewNodeByClass("vtkMRMLTransformNode", name)
+    now, plane = datetime.now().astimezone(), pair.plane
+    name = uniqueName(scene, f"{pair.movingVolume.GetName()}, {plane.name}")
+    node = _addKept(scene, "vtkMRMLTransformNode", name, name)
     content = {
         "time": now.isoformat(),
         "model": str(settings.get("model", "")),
@@ -59,13 +69,17 @@ def storeResult(
         **_storedTre(tre),
         "similarity": [measured.similarity_before, measured.similarity_after],
         "folding": measured.folding,
-        "plane": {"shape": pair.plane.shape, "ijkToRas": pair.plane.ijkToRas.tolist(), "name": pair.plane.name},
+        "plane": {"shape": plane.shape, "ijkToRas": plane.ijkToRas.tolist(), "name": plane.name},
         "undone": False,
     }
     copyResultTransform(result.transformNode, node)
     node.SetAttribute(STORED_RESULT_ATTRIBUTE, json.dumps(content, default=str))
     node.SetNodeReferenceID(_OUTPUT_ROLE, result.transformNode.GetID())
-    node.SetNodeReferenceID(WARPED_ROLE, _copiedVolume(result.warpedVolume, f"{name}, warped").GetID())
+    node.SetNodeReferenceID(WARPED_ROLE, _copiedVolume(result.warpedVolume, name).GetID())
+    if tre is not None:
+        table = _addKept(scene, "vtkMRMLTableNode", f"{name}, TRE", name)
+        fillTreTableNode(table, tre, registeredSlices(node))
+        node.SetNodeReferenceID(KEPT_TABLE_ROLE, table.GetID())
     return readStoredResult(node)
 
 
@@ -76,6 +90,12 @@ def storedResults(scene: slicer.vtkMRMLScene) -> list[StoredResult]:
         (readStoredResult(node) for node in nodes if node.GetAttribute(STORED_RESULT_ATTRIBUTE)),
         key=lambda result: result.time,
     )
+
+
+def keptNodes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLNode]:
+    """Transforms, warped slices and tables of all stored results."""
+    nodes = nodesByClass(scene, "vtkMRMLStorableNode")
+    return [node for node in nodes if node.GetAttribute(KEPT_ATTRIBUTE) or node.GetAttribute(STORED_RESULT_ATTRIBUTE)]
 
 
 def storedResultProblems(result: StoredResult) -> list[str]:
@@ -116,12 +136,13 @@ def showStoredResult(result: StoredResult) -> None:
 
 
 def deleteResult(result: StoredResult) -> None:
-    """Delete a stored result and its warped slice; a shown result first gives way to the initial transform."""
+    """Delete all nodes of a stored result; a shown result first gives way to the initial transform."""
     checkNotDeleted(result)
     if result.shown:
         _showInitial(result.movingVolume)
-    for node in (result.warpedVolume, result.transformNode):
+    for node in (result.warpedVolume, result.treTable, result.transformNode):
         if node is not None:
+            removeFromFolder(node)
             removeWithDisplay(node)
 
 
@@ -135,6 +156,7 @@ def renameResult(result: StoredResult, name: str) -> StoredResult:
     if not name.strip():
         raise ValueError("A result needs a name; type one.")
     result.transformNode.SetName(name.strip())
+    renameSubfolder(result.transformNode, name.strip())
     return readStoredResult(result.transformNode)
 
 
@@ -182,9 +204,20 @@ def _showInitial(moving: slicer.vtkMRMLVolumeNode) -> None:
     setParentTransform(moving, initialTransformOf(moving))
 
 
-def _copiedVolume(volume: slicer.vtkMRMLScalarVolumeNode, name: str) -> slicer.vtkMRMLScalarVolumeNode:
-    """A copy of a volume with its voxels, geometry, and window and level."""
-    copy = volume.GetScene().AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+def _addKept(scene: slicer.vtkMRMLScene, className: str, name: str, resultName: str) -> Any:
+    """A new node of a stored result, in the subfolder of the result; selectors of the panel leave it out."""
+    node = scene.CreateNodeByClass(className)
+    node.UnRegister(None)
+    node.SetName(name)
+    node.SetAttribute(KEPT_ATTRIBUTE, "1")
+    scene.AddNode(node)
+    putIntoFolder(node, resultName)
+    return node
+
+
+def _copiedVolume(volume: slicer.vtkMRMLScalarVolumeNode, resultName: str) -> slicer.vtkMRMLScalarVolumeNode:
+    """A copy of a volume with its voxels, geometry, and window and level, as the warped slice of a stored result."""
+    copy = _addKept(volume.GetScene(), "vtkMRMLScalarVolumeNode", f"{resultName}, warped", resultName)
     slicer.util.updateVolumeFromArray(copy, slicer.util.arrayFromVolume(volume))
     copy.CopyOrientation(volume)
     copy.CreateDefaultDisplayNodes()

@@ -15,6 +15,8 @@ from ..geometry.result_transform import STORED_RESULT_ATTRIBUTE, fixedRole, movi
 
 WARPED_ROLE = "unsupervisedRegistrationWarped"
 """Reference from a stored result to its warped slice."""
+KEPT_TABLE_ROLE = "unsupervisedRegistrationTable"
+"""Reference from a stored result to the table of its landmark errors."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ class StoredResult:
     def warpedVolume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         """Warped slice; ``None`` if it was deleted."""
         return self.transformNode.GetNodeReference(WARPED_ROLE)
+
+    @property
+    def treTable(self) -> slicer.vtkMRMLTableNode | None:
+        """Errors of the landmarks when the result was stored; ``None`` without landmarks, or if it was deleted."""
+        return self.transformNode.GetNodeReference(KEPT_TABLE_ROLE)
 
     @property
     def shown(self) -> bool:

@@ -11,6 +11,8 @@ import slicer.util
 import vtk
 
 from ..geometry.planes import SlicePlane
+from ..geometry.registered_slices import RegisteredSlices
+from ..scene_nodes import addHiddenNode
 from .tre_table import TreTable, summarise
 
 _OFF = "off the slice"
@@ -20,13 +22,15 @@ _COLOURS = {"Landmarks": (0.1, 0.55, 0.75), "No change": (0.5, 0.5, 0.5)}
 _TABLE_ROLE = "unsupervisedRegistrationPlot"
 
 
-def fillTreTableNode(tableNode: slicer.vtkMRMLTableNode, tre: TreTable, plane: SlicePlane | None = None) -> None:
+def fillTreTableNode(
+    tableNode: slicer.vtkMRMLTableNode, tre: TreTable, plane: SlicePlane | RegisteredSlices | None = None
+) -> None:
     """Write a TRE table to a table node: one row per landmark, then mean, SD, median and max.
 
     Args:
         tableNode: Is overwritten.
         tre: Table to write.
-        plane: If given, the distance of each landmark from the slice and a remark are added.
+        plane: Registered slice or slices; if given, the distance of each landmark from them and a remark are added.
     """
     labels, numbers, texts = _content(tre, plane)
     with slicer.util.NodeModify(tableNode):
@@ -62,7 +66,7 @@ def fillTrePlot(chartNode: slicer.vtkMRMLPlotChartNode, tre: TreTable) -> None:
     chartNode.SetYAxisTitle("TRE after (mm)")
 
 
-def exportTreCsv(tre: TreTable, path: Path | str, plane: SlicePlane | None = None) -> None:
+def exportTreCsv(tre: TreTable, path: Path | str, plane: SlicePlane | RegisteredSlices | None = None) -> None:
     """Write the columns of ``fillTreTableNode`` to a CSV file.
 
     Raises:
@@ -79,7 +83,9 @@ def exportTreCsv(tre: TreTable, path: Path | str, plane: SlicePlane | None = Non
         raise OSError(f"'{path}' cannot be written ({error.strerror}); choose another folder or name.") from error
 
 
-def _content(tre: TreTable, plane: SlicePlane | None) -> tuple[list[str], dict[str, np.ndarray], dict[str, list[str]]]:
+def _content(
+    tre: TreTable, plane: SlicePlane | RegisteredSlices | None
+) -> tuple[list[str], dict[str, np.ndarray], dict[str, list[str]]]:
     """Labels, columns of numbers (NaN where there is no value) and columns of text; the last rows are the summary.
 
     The summary is over the independent landmarks, or over the fitted ones if all landmarks steered.
@@ -133,12 +139,11 @@ def _plotTable(chartNode: slicer.vtkMRMLPlotChartNode) -> slicer.vtkMRMLTableNod
     if table is not None and chartNode.GetNumberOfPlotSeriesNodes() == len(_SERIES):
         return table
     scene = chartNode.GetScene()
-    table = table or scene.AddNewNodeByClass("vtkMRMLTableNode", f"{chartNode.GetName()} table")
-    table.SetHideFromEditors(True)
+    table = table or addHiddenNode(scene, "vtkMRMLTableNode", f"{chartNode.GetName()} table")
     chartNode.SetNodeReferenceID(_TABLE_ROLE, table.GetID())
     chartNode.RemoveAllPlotSeriesNodeIDs()
     for name, (x, y) in _SERIES.items():
-        series = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+        series = addHiddenNode(scene, "vtkMRMLPlotSeriesNode", name)
         series.SetAndObserveTableNodeID(table.GetID())
         series.SetXColumnName(x)
         series.SetYColumnName(y)

@@ -10,6 +10,7 @@ import slicer
 import slicer.util
 
 from ..geometry.planes import SlicePlane
+from ..geometry.registered_slices import RegisteredSlices
 from ..geometry.result_transform import fittedLandmarks, initialTransformOf
 from ..geometry.transforms import transformToWorld, worldToLocal
 from .pairing import pairedPoints, pairLandmarks
@@ -69,11 +70,11 @@ class TreTable:
         errors = {name: np.linalg.norm(vectors, axis=1) for name, vectors in self._vectors().items()}
         return {name: summarise(values) for name, values in errors.items()}
 
-    def distances(self, plane: SlicePlane) -> np.ndarray:
+    def distances(self, plane: SlicePlane | RegisteredSlices) -> np.ndarray:
         """Distances of the fixed landmarks from a plane, ``(N,)`` mm."""
         return plane.distances(self.fixed)
 
-    def offPlane(self, plane: SlicePlane) -> np.ndarray:
+    def offPlane(self, plane: SlicePlane | RegisteredSlices) -> np.ndarray:
         """``(N,)`` bool, true for landmarks more than half a slice distance away from the slice."""
         return self.distances(plane) > plane.thickness / 2
 

@@ -9,6 +9,7 @@ import torch
 
 from ...core.images.foreground import foreground
 from ...core.images.preprocessing import PreprocessingConfiguration, to_unit_range
+from ..result_folder import putIntoFolder, uniqueName
 
 
 def addForeground(volumeNode: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLLabelMapVolumeNode:
@@ -27,8 +28,10 @@ def addForeground(volumeNode: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLLabelMa
         raise ValueError(f"'{volumeNode.GetName()}' has no foreground: {error}") from error
     axis = int(np.argmin(unit.shape))
     inside = torch.stack([foreground(slice_) for slice_ in unit.unbind(axis)], dim=axis)
-    name = f"{volumeNode.GetName()} foreground"
-    mask = volumeNode.GetScene().AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", name)
+    scene = volumeNode.GetScene()
+    name = uniqueName(scene, f"{volumeNode.GetName()} foreground")
+    mask = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", name)
+    putIntoFolder(mask)
     slicer.util.updateVolumeFromArray(mask, inside.numpy().astype(np.uint8))
     mask.CopyOrientation(volumeNode)
     mask.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())

@@ -18,10 +18,12 @@ from ...core.registration.uncertainty import trust_from_error
 from ...core.spatial.deformation import jacobian_determinant
 from ..geometry.grid_transform import gridTransform
 from ..geometry.planes import SlicePlane
+from ..geometry.registered_slices import setRegisteredSlices
 from ..geometry.result_transform import checkOutputTransform, setFittedLandmarks, setResultTransform
 from ..geometry.sampling import sampleStack, sampleVolume
 from ..geometry.transforms import composedTransform
 from ..geometry.volumes import fillSliceVolume
+from ..result_folder import putIntoFolder, uniqueName
 from .slice_pair import SlicePair, gridOf
 
 
@@ -181,9 +183,13 @@ def _fillNodes(
     scene, name = pair.fixedVolume.GetScene(), pair.movingVolume.GetName()
     transformNode, warpedVolume = outputs.transformNode, outputs.warpedVolume
     if transformNode is None or transformNode.GetScene() is None:  # Deleted during the registration.
-        transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode", f"{name} to {pair.fixedVolume.GetName()}")
+        toFixed = uniqueName(scene, f"{name} to {pair.fixedVolume.GetName()}")
+        transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode", toFixed)
+        putIntoFolder(transformNode)
     if warpedVolume is None or warpedVolume.GetScene() is None:
-        warpedVolume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{name} warped")
+        warpedVolume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", uniqueName(scene, f"{name} warped"))
+        putIntoFolder(warpedVolume)
+    setRegisteredSlices(transformNode, plane, 1 if pixels.ndim == 2 else len(pixels))
     setResultTransform(transformNode, transform, pair.initial, pair.fixedVolume, pair.movingVolume)
     fillSliceVolume(warpedVolume, pixels, plane, like=pair.movingVolume)
     return transformNode, warpedVolume

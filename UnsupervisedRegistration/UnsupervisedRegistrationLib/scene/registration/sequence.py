@@ -18,6 +18,7 @@ from ..geometry.grid_transform import gridTransform
 from ..geometry.planes import SlicePlane, planeFromIndex
 from ..geometry.sampling import sampleStack
 from ..geometry.transforms import worldToLocal
+from ..result_folder import putIntoFolder, uniqueName
 from .candidate_models import candidateModels
 from .phantom_nodes import isSynthetic
 from .slice_pair import gridOf
@@ -71,8 +72,10 @@ def registerSequence(
             f"The sequence '{sequenceNode.GetName()}' was deleted during the registration; choose another."
         )
     if transformSequence is None:
-        name = f"{sequenceNode.GetName()} to its first frame"
-        transformSequence = sequenceNode.GetScene().AddNewNodeByClass("vtkMRMLSequenceNode", name)
+        scene = sequenceNode.GetScene()
+        name = uniqueName(scene, f"{sequenceNode.GetName()} to its first frame")
+        transformSequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", name)
+        putIntoFolder(transformSequence)
     _fillSequence(transformSequence, sequenceNode, plane, result)
     return SequenceRegistration(transformSequence, result)
 
