@@ -110,3 +110,25 @@ def test_a_pixel_in_which_one_image_does_not_count_does_not_change_the_mutual_in
     ]
     assert abs(whole[0] - whole[1]) > 1e-4
     assert counted[0] == counted[1]
+
+
+def batch(images: ImagePair, shifted: tuple[bool, ...], slice_sigma: float = 0.0) -> ImagePair:
+    """Pairs that a shift of four voxels aligns, or that are equal."""
+    moving = torch.cat([images.moving if one else images.fixed for one in shifted])
+    return dataclasses.replace(images, fixed=torch.cat([images.fixed] * 3), moving=moving, slice_sigma=slice_sigma)
+
+
+def test_of_a_batch_only_the_pairs_that_became_less_similar_stay_as_they_lay(images: ImagePair) -> None:
+    result = run(batch(images, (True, False, True)), [shifts_by(4.0)], FAST)
+    assert [bool(one.any()) for one in result.displacement] == [True, False, True]
+    assert not result.inverse[1].any()
+    assert result.notes == (f"1 of 3 images {NOTE}",)
+
+
+@pytest.mark.parametrize(("shifted", "kept"), [((True, False, True), True), ((False, True, False), False)])
+def test_the_slices_of_a_stack_are_kept_or_replaced_together(
+    images: ImagePair, shifted: tuple[bool, ...], kept: bool
+) -> None:
+    result = run(batch(images, shifted, slice_sigma=0.5), [shifts_by(4.0)], FAST)
+    assert [bool(one.any()) for one in result.displacement] == [kept] * 3
+    assert result.notes == (() if kept else (f"3 of 3 images {NOTE}",))

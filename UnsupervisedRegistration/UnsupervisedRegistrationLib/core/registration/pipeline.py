@@ -290,24 +290,51 @@ class ToImageGrid:
 
 
 class KeepIfMoreSimilar:
-    """No deformation where the result is less similar than the images as they lay."""
+    """No deformation where the result is less similar than the images as they lay.
+
+    The slices of a stack are smoothed together, so they are kept or replaced together.
+    """
 
     name, share = "compare", 0.8
 
     def applies(self, state: State) -> bool:
-        return len(state.images.fixed) == 1 and state.plan is not None and state.plan.never_worse
+        return state.plan is not None and state.plan.never_worse
 
     def __call__(self, state: State) -> State:
         assert state.field is not None
-        before, after = (mutual_information(state.images, field) for field in (None, state.field.forward))
-        if after >= before:
+        usable = [n for part in state.parts for n in part.indices]
+        groups = [usable] if state.images.slice_sigma > 0 else [[n] for n in usable]
+        worse = {n for group in groups if group and self._gain(state, group) < 0 for n in group}
+        if not worse:
             return state
-        none = Mapping(*(torch.zeros_like(way) for way in state.field))
+        kept = [n not in worse for n in range(len(state.images.fixed))]
+        parts = tuple(
+            replace(p, mapping=p.mapping and _kept(p.mapping, [kept[n] for n in p.indices])) for p in state.parts
+        )
         note = (
             "returned without deformation, because the deformed image was less similar than the moving image as it lay"
         )
-        parts = tuple(replace(p, mapping=p.mapping and Mapping(*map(torch.zeros_like, p.mapping))) for p in state.parts)
-        return replace(state, field=none, parts=parts, notes=state.told(note))
+        if len(kept) > 1:
+            note = f"{len(worse)} of {len(kept)} images {note}"
+        smoothed = state.images.slice_sigma > 0  # Slices that show nothing have the deformation of their neighbours.
+        field = _kept(state.field, [False] * len(kept) if smoothed else kept)
+        return replace(state, field=field, parts=parts, notes=state.told(note))
+
+    @staticmethod
+    def _gain(state: State, group: list[int]) -> float:
+        """Mutual information after the registration less that before, summed over pairs."""
+        assert state.field is not None
+        total = 0.0
+        for n in group:
+            images = state.images if len(state.images.fixed) == 1 else state.images.part([n])
+            total += mutual_information(images, state.field.forward[n : n + 1]) - mutual_information(images, None)
+        return total
+
+
+def _kept(mapping: Mapping, kept: list[bool]) -> Mapping:
+    """The mapping of the pairs that are kept, and none of the others."""
+    factor = torch.tensor(kept, device=mapping.forward.device)[:, None, None, None]
+    return Mapping(*(way.where(factor, torch.zeros_like(way)) for way in mapping))
 
 
 class Uncertainty:
