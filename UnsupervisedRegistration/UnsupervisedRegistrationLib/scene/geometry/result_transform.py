@@ -42,6 +42,20 @@ def initialTransformOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRML
     return initial
 
 
+def storedInitialTransform(transformNode: slicer.vtkMRMLTransformNode) -> slicer.vtkMRMLTransformNode | None:
+    """The initial transform that a result was registered with; ``None`` without one, or for other transforms.
+
+    Raises:
+        ValueError: That transform was deleted.
+    """
+    initial = transformNode.GetNodeReference(INITIAL_ROLE)
+    if initial is None and transformNode.GetAttribute(_RESULT_ATTRIBUTE) == _WITH_INITIAL:
+        raise ValueError(
+            f"The initial transform that '{transformNode.GetName()}' was registered with was deleted; register again."
+        )
+    return initial
+
+
 def isResultTransformOf(transformNode: slicer.vtkMRMLTransformNode, movingVolume: slicer.vtkMRMLVolumeNode) -> bool:
     """Whether a node holds a result of that moving volume, or no result yet."""
     return (

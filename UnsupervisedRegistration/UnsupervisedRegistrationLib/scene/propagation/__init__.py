@@ -1,0 +1,1 @@
+"""Nodes that are taken along with a registration: segmentations, models, markups and further volumes."""
