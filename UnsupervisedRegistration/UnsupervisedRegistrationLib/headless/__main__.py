@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from .commands import COMMANDS
 from .outcome import BAD_INPUT
+from .signals import Interrupted, signalsAsExceptions
 
 PROGRAM = "unsupervised-registration"
 
@@ -16,11 +17,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        0 if all went well, 2 with a sentence on standard error if not, 3 if the quality check says "do not use".
+        0 if all went well, 2 with a sentence on standard error if not, 3 if the quality check says
+        "do not use", 128 and the number of the signal if one stopped it.
     """
-    options = parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(given)
+    options.arguments = given
     try:
-        outcome = options.run(options)
+        with signalsAsExceptions():
+            outcome = options.run(options)
+    except Interrupted as stop:
+        print(f"{PROGRAM}: {stop} (exit code {128 + stop.signal})", file=sys.stderr)
+        return 128 + stop.signal
     except (ValueError, OSError) as error:
         return _refuse(str(error))
     except ModuleNotFoundError as error:

@@ -14,6 +14,9 @@ if typing.TYPE_CHECKING:
 else:
     Commands = object
 
+FOREGROUND_MASK = "auto"
+"""In place of a mask: the foreground of the image."""
+
 _TEXTS = {
     "preset": "network alone, with instance optimisation, or with all that helps",
     "transform": "rigid and affine align in the plane only",
@@ -32,6 +35,7 @@ _TEXTS = {
 def addRegistration(parser: argparse.ArgumentParser) -> None:
     """Add the output folder and every option of ``RegistrationOptions``."""
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--overwrite", action="store_true", help="replace the files of a former run in DIR")
     parser.add_argument("--explain", action="store_true", help="print what is done to the pair, and why")
     defaults = {field.name: field for field in dataclasses.fields(RegistrationOptions)}
     for name, text in _TEXTS.items():

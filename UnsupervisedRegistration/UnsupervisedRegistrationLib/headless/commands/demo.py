@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 
 from ..arguments import Commands, addRegistration, optionsOf
+from ..folder_run import runInFolder
 from ..outcome import Outcome
+from ..output_folder import OutputFolder
 from ..progress import ProgressBar
 
 
@@ -20,8 +22,14 @@ def addDemo(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> Outcome:
     """Register the phantom and write the results."""
     from .. import session
+    from ..registration_run import Wanted, fileNames, registerToFolder
 
-    with ProgressBar() as progress:
-        progress("create the phantom", 0.0)
-        inputs = session.phantomInputs(session.newScene(), options.phantom)
-        return session.registerToFolder(inputs, optionsOf(options), options.output, progress, options.explain)
+    wanted = Wanted(optionsOf(options), explain=options.explain)
+
+    def work(folder: OutputFolder, record: dict[str, object]) -> Outcome:
+        with ProgressBar() as progress:
+            progress("create the phantom", 0.0)
+            inputs = session.phantomInputs(session.newScene(), options.phantom)
+            return registerToFolder(inputs, wanted, folder, record, progress)
+
+    return runInFolder(options, fileNames(wanted), {}, work)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..arguments import Commands, addRegistration, optionsOf
+from ..arguments import FOREGROUND_MASK, Commands, addRegistration, optionsOf
+from ..folder_run import runInFolder
 from ..outcome import Outcome
+from ..output_folder import OutputFolder
 from ..progress import ProgressBar
 
 
@@ -32,20 +34,35 @@ def addRegister(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> Outcome:
     """Register the files and write the results."""
     from .. import session
+    from ..registration_run import Wanted, fileNames, registerToFolder
 
-    with ProgressBar() as progress:
-        progress("read the files", 0.0)
-        inputs = session.readInputs(
-            session.newScene(),
-            options.fixed,
-            options.moving,
-            orientation=options.plane,
-            fixedSlice=options.fixed_slice,
-            movingSlice=options.moving_slice,
-            mask=options.mask,
-            movingMask=options.moving_mask,
-            initialTransform=options.initial_transform,
-            fixedLandmarks=options.fixed_landmarks,
-            movingLandmarks=options.moving_landmarks,
-        )
-        return session.registerToFolder(inputs, optionsOf(options), options.output, progress, options.explain)
+    wanted = Wanted(optionsOf(options), explain=options.explain)
+
+    def work(folder: OutputFolder, record: dict[str, object]) -> Outcome:
+        with ProgressBar() as progress:
+            progress("read the files", 0.0)
+            inputs = session.readInputs(
+                session.newScene(),
+                options.fixed,
+                options.moving,
+                orientation=options.plane,
+                fixedSlice=options.fixed_slice,
+                movingSlice=options.moving_slice,
+                mask=options.mask,
+                movingMask=options.moving_mask,
+                initialTransform=options.initial_transform,
+                fixedLandmarks=options.fixed_landmarks,
+                movingLandmarks=options.moving_landmarks,
+            )
+            return registerToFolder(inputs, wanted, folder, record, progress)
+
+    return runInFolder(options, fileNames(wanted), _inputs(options), work)
+
+
+def _inputs(options: argparse.Namespace) -> dict[str, Path | None]:
+    """The files and folders that are read."""
+    names = ("fixed", "moving", "mask", "moving_mask", "initial_transform", "fixed_landmarks", "moving_landmarks")
+    given = {name: getattr(options, name) for name in names}
+    model = Path(options.model)
+    given["model"] = model if model.is_file() else None
+    return {name: None if path == Path(FOREGROUND_MASK) else path for name, path in given.items()}

@@ -1,0 +1,37 @@
+"""The frame of every command that writes a folder."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from .outcome import Outcome
+from .output_folder import OutputFolder
+from .run_record import removeFailure, runRecord, writeFailure
+
+Work = Callable[[OutputFolder, dict[str, object]], Outcome]
+"""Writes the files into the folder; is also given the record of the run, which belongs into the report."""
+
+
+def runInFolder(
+    options: argparse.Namespace, names: Sequence[str], inputs: Mapping[str, Path | None], work: Work
+) -> Outcome:
+    """Do the work of a command in its output folder, and note a failure beside the folder.
+
+    Args:
+        options: The arguments, with ``output``, ``overwrite`` and ``arguments``.
+        names: Files that the work writes.
+        inputs: What they are for to files and folders that the work reads; ``None`` for what was not given.
+        work: What is done.
+    """
+    given = {name: path for name, path in inputs.items() if path is not None}
+    record = runRecord(options.arguments, given)
+    try:
+        with OutputFolder(options.output, names, list(given.values()), options.overwrite) as folder:
+            outcome = work(folder, record)
+    except (Exception, KeyboardInterrupt) as error:
+        writeFailure(options.output, record, str(error) or type(error).__name__)
+        raise
+    removeFailure(options.output)
+    return outcome
