@@ -12,6 +12,7 @@ import torch
 
 from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
 from UnsupervisedRegistrationLib.core.registration import pipeline
+from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
 from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
 from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.registration.result import Cancelled
@@ -68,9 +69,12 @@ def known(monkeypatch):
             given.update(vars(images))
             return run(images, *others, without=frozenset({"never_worse"}))  # The images are noise.
 
+        def tracked(frames, grid, *others):
+            return watched(ImagePair(frames[:1].expand_as(frames[1:]), frames[1:], grid), *others)
+
         monkeypatch.setattr(pipeline, "predict", predict)
-        for user in (stack, sequences):
-            monkeypatch.setattr(user, "run", watched)
+        monkeypatch.setattr(stack, "run", watched)
+        monkeypatch.setattr(sequences, "track_frames", tracked)
         return given
 
     return put

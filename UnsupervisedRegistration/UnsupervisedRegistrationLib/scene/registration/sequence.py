@@ -10,9 +10,8 @@ import slicer
 import torch
 
 from ...core.models.model_file import Model
-from ...core.registration.image_pair import ImagePair
+from ...core.registration.frame_tracking import track_frames
 from ...core.registration.options import RegistrationOptions
-from ...core.registration.pipeline import run
 from ...core.registration.result import Progress, RegistrationResult
 from ..geometry.grid_transform import gridTransform
 from ..geometry.planes import SlicePlane, planeFromIndex
@@ -47,6 +46,8 @@ def registerSequence(
 ) -> SequenceRegistration:
     """A transform for each frame of a sequence of volumes that warps a slice of it onto that of the first frame.
 
+    Each frame is registered by way of the frames between; see ``frame_tracking.track_frames``.
+
     Args:
         sequenceNode: Of volumes.
         plane: In the first frame; ``None`` takes the middle slice.
@@ -64,9 +65,8 @@ def registerSequence(
         raise ValueError(f"The transforms would overwrite '{sequenceNode.GetName()}'; choose another output sequence.")
     plane = plane or planeFromIndex(frames[0])
     pixels = torch.from_numpy(np.stack([sampleStack(frame, plane, 1, worldToLocal(None)) for frame in frames]))
-    images = ImagePair(pixels[:1].expand(len(frames) - 1, -1, -1, -1), pixels[1:], gridOf(plane))
     chosen = models or candidateModels(options, pixels[0].numpy(), pixels[1:].numpy(), isSynthetic(*frames))
-    result = run(images, chosen, options, progress)
+    result = track_frames(pixels, gridOf(plane), chosen, options, progress)
     if sequenceNode.GetScene() is None:
         raise ValueError(
             f"The sequence '{sequenceNode.GetName()}' was deleted during the registration; choose another."
