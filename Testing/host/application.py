@@ -96,6 +96,12 @@ class LayoutManager:
                 logic.SetMRMLScene(self._scene)
                 logic.SetSliceNode(node)
                 self._all.AddItem(logic)
+                qt.QTimer.singleShot(0, lambda logic=logic: self._lay(logic))
+
+    def _lay(self, logic: Any) -> None:
+        """A new view gets its size when events are handled, and then shows the middle of the volume that it has."""
+        if logic.GetMRMLScene() is not None and logic.GetBackgroundLayer().GetVolumeNode() is not None:
+            logic.FitSliceToBackground()
 
 
 _IN_HIERARCHY = (

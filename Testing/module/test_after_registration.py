@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pytest
 import slicer
 import slicer.util
 
@@ -29,3 +32,80 @@ def test_landmarks_are_off_the_slice_that_was_registered_and_not_off_the_view(
     red().SetSliceOffset(red().GetSliceOffset() + 9.0)
     host.waitUntil(lambda: not loaded.widget.landmarks._refresh.isActive())
     assert marked(applied) == before
+
+
+def test_side_by_side_opens_on_the_slice_of_the_view(loaded: host.Loaded, applied: Any) -> None:
+    red().SetSliceOffset(12.0)
+    applied.sideBySideButton.click()
+    host.waitUntil(lambda: not loaded.widget.sideBySide._fit.isActive())
+    slicer.app.processEvents()
+    offsets = {
+        view.GetName(): view.GetSliceOffset()
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode")
+        if view.GetLayoutName().startswith("Registration")
+    }
+    assert len(offsets) == 2
+    assert np.allclose(list(offsets.values()), 12.0)
+
+
+@pytest.mark.parametrize("mode", ["Checkerboard", "Swipe", "Difference", "Edges"])
+def test_a_drawn_overlay_follows_window_and_level(loaded: host.Loaded, applied: Any, mode: str) -> None:
+    applied.overlaySelector.setCurrentText(mode)
+    host.waitUntil(lambda: not loaded.widget.overlay._follow.isActive())
+    picture = slicer.util.getNode("Registration picture")
+    before = slicer.util.arrayFromVolume(picture).copy()
+    display = slicer.util.getNode("HeadFixed").GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(display.GetWindow() / 4, display.GetLevel())
+    host.waitUntil(lambda: not np.array_equal(slicer.util.arrayFromVolume(picture), before), 5)
+
+
+def test_a_drawn_overlay_comes_to_rest(loaded: host.Loaded, applied: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing changes the display of the volumes, which must not lead to the next drawing."""
+    applied.overlaySelector.setCurrentText("Checkerboard")
+    slicer.util.getNode("HeadFixed").GetDisplayNode().SetWindowLevel(50, 50)
+    host.waitUntil(lambda: not loaded.widget.overlay._follow.isActive())
+    slicer.app.processEvents()
+    assert not loaded.widget.overlay._follow.isActive()
+
+
+@pytest.mark.parametrize("button", ["showResultButton", "restoreResultButton"])
+def test_a_result_that_is_shown_again_brings_its_slice_along(applied: Any, button: str) -> None:
+    registered = red().GetSliceOffset()
+    red().SetSliceOffset(registered + 8.0)
+    applied.resultTable.selectRow(0)
+    getattr(applied, button).click()
+    assert np.isclose(red().GetSliceOffset(), registered)
+
+
+def test_a_result_that_is_shown_again_brings_its_index_along(loaded: host.Loaded, applied: Any) -> None:
+    applied.sliceSourceSelector.setCurrentText("Axial, by index")
+    applied.sliceIndexSpinBox.value = 2
+    applied.resultTable.selectRow(0)
+    applied.showResultButton.click()
+    assert loaded.widget.parameters.sliceIndex == 7
+
+
+def test_a_slice_that_live_refuses_has_no_grade(loaded: host.Loaded, ui: Any) -> None:
+    ui.liveButton.click()
+    host.waitUntil(lambda: ui.qualityLabel.visible)
+    red().SetSliceOffset(900.0)
+    host.waitUntil(lambda: "does not cut the volume" in ui.statusLabel.text)
+    assert not ui.qualityLabel.visible
+    assert (ui.liveLabel.visible, ui.keepButton.enabled, loaded.widget.result) == (False, False, None)
+    red().SetSliceOffset(8.0)
+    host.waitUntil(lambda: ui.qualityLabel.visible)
+
+
+def test_a_closed_scene_leaves_no_result_in_memory(loaded: host.Loaded, applied: Any) -> None:
+    """Also while another module is shown; observers of a node that is destroyed are told so."""
+    applied.landmarksButton.collapsed = False
+    nodes = [*slicer.util.getNodesByClass("vtkMRMLTransformNode"), slicer.util.getNode("HeadMoving")]
+    left = {node.GetName() for node in nodes}
+    for node in nodes:
+        node.AddObserver("DeleteEvent", partial(lambda name, *event: left.discard(name), node.GetName()))
+    del nodes, node
+    loaded.panel.exit()
+    slicer.mrmlScene.Clear(0)
+    gc.collect()
+    assert left == set()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ..scene.registration.slice_pair import SliceInputs
 
 
+_SAME_DIRECTION = 0.99  # Cosine from which two planes have the same orientation.
+
+
 def missing(parameters: RegistrationParameters) -> str:
     """What has to be chosen before Apply; empty if nothing."""
     if not parameters.fixedVolume or not parameters.movingVolume:
@@ -76,6 +79,15 @@ def chosenOrientation(parameters: RegistrationParameters) -> Orientation:
         return ORIENTATIONS[parameters.sliceSource]
     name = parameters.sliceView.GetOrientation().lower() if parameters.sliceView else ""
     return next((orientation for orientation in ORIENTATIONS.values() if orientation == name), "axial")
+
+
+def chooseIndex(parameters: RegistrationParameters, plane: SlicePlane) -> None:
+    """Chooses the index of the slice nearest to a plane, if the plane has the chosen orientation."""
+    fixed, orientation = parameters.fixedVolume, chosenOrientation(parameters)
+    slices = [planes.planeFromIndex(fixed, orientation, index) for index in range(countSlices(parameters))]
+    if slices and abs(slices[0].normal @ plane.normal) > _SAME_DIRECTION:
+        distances = [one.distances(plane.centre[None])[0] for one in slices]
+        parameters.sliceIndex = distances.index(min(distances))
 
 
 def countSlices(parameters: RegistrationParameters) -> int:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
+from ...interaction import inputs
+from ...scene.display.slice_views import showPlaneInNearestView, showPlaneInView
 from ...scene.history import result_history as history
 from ...scene.history.result_comparison import compareResults
 from ...scene.history.stored_result import StoredResult
@@ -49,6 +51,10 @@ class HistorySection(Section):
         self.ui.undoButton.enabled = any(not result.undone for result in self._results)
         self.onSelection()
 
+    def release(self) -> None:
+        """Forgets the results, so that those of a closed scene are not kept in memory."""
+        self._results = []
+
     def onSelection(self) -> None:
         """Enables the actions for the selected results, and describes the result."""
         chosen, ui = self._chosen(), self.ui
@@ -66,6 +72,7 @@ class HistorySection(Section):
         with self.panel.attempt():
             self._leaveLive()
             history.showStoredResult(result)
+            self._showSlice(result)
             self.panel.say(_("'{name}' is shown.").format(name=result.name))
         self.panel.showScene()
 
@@ -76,6 +83,7 @@ class HistorySection(Section):
             self._leaveLive()
             history.showStoredResult(result)
             self._takeSettings(result)
+            self._showSlice(result)
             self.panel.say(_("'{name}' is shown, and its settings are restored.").format(name=result.name))
         self.panel.showScene()
 
@@ -129,6 +137,14 @@ class HistorySection(Section):
         """Ends Live, and shows the image warped; hidden, the former result would come back later."""
         self.panel.live.stop()
         self.ui.warpedCheckBox.checked = True
+
+    def _showSlice(self, result: StoredResult) -> None:
+        """Moves the view, or the index, to the slice of a result."""
+        if inputs.isInView(self.parameters) and self.parameters.sliceView:
+            showPlaneInView(self.parameters.sliceView, result.plane)
+            return
+        inputs.chooseIndex(self.parameters, result.plane)
+        showPlaneInNearestView(slicer.mrmlScene, result.plane)
 
     def _takeSettings(self, result: StoredResult) -> None:
         """Restores the settings of a result; a missing model is skipped, and the line below the list says so."""

@@ -67,7 +67,7 @@ class LiveSection(Section):
             self.panel.requireTorch()
             self.ui.warpedCheckBox.checked = True
             steps = LiveSteps(self.parameters, self.logic.device)
-            self.controller = LiveController(steps, self.onShown, self.panel.say, self.onEnded, QtTimer)
+            self.controller = LiveController(steps, self.onShown, self.onProblem, self.onEnded, QtTimer)
         self.ui.liveButton.checked = self.isOn
         self.ui.keepButton.enabled = False
 
@@ -87,6 +87,12 @@ class LiveSection(Section):
         self.ui.liveLabel.text = _("{all} after the slice changed, {registration} of it for the registration.").format(
             all=describeTime(milliseconds), registration=describeTime(sum(result.registration.milliseconds.values()))
         )
+
+    def onProblem(self, sentence: str) -> None:
+        """Shows why a slice cannot be registered; what was shown about the slice before it is removed."""
+        self.panel.forgetResult()
+        self.ui.liveLabel.visible = False
+        self.panel.say(sentence)
 
     def onEnded(self, sentence: str) -> None:
         """Shows why Live had to stop."""

@@ -38,6 +38,7 @@ _FOLLOW_MS = 20
 _FLICKER_MS = 250  # Until a rate is chosen.
 _RESUMED = (FLICKER, CHECKERBOARD, SWIPE, DIFFERENCE, EDGES)  # Drawn again when the panel is shown again.
 _PER_SLICE = (CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST_MAP)  # Drawn anew for each slice.
+_OF_INTENSITIES = (CHECKERBOARD, SWIPE, DIFFERENCE, EDGES)  # Drawn anew when window or level change.
 
 
 class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[misc]
@@ -55,6 +56,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
         self._mode = ""
         self._asked: Any = None  # The mode and its settings; ``None`` before the panel shows them.
         self._movingTurn = False
+        self._windows: tuple[Any, ...] = ()  # Windows and levels that were drawn last.
         self._follow = QtTimer(_FOLLOW_MS, self.draw)
         self._flicker = QtTimer(_FLICKER_MS, self._switchImages, repeats=True)
         connect(self.ui.warpedCheckBox, "toggled(bool)", self._onWarped)
@@ -101,6 +103,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
             return
         first, self._drawn = self._drawn is None, self._settings()
         self._observeView()
+        self._observeWindows()
         self._showWarped()
         self.panel.sideBySide.update()
         try:
@@ -150,6 +153,25 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
 
     def _onSlice(self, caller: Any, event: str) -> None:
         if self.isShown and self.parameters.overlay in _PER_SLICE and not self.panel.live.isOn:
+            self._follow.start()
+
+    def _observeWindows(self) -> None:
+        volumes, event = self._volumes(), slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent
+        self._windows = self._shownWindows()
+        if not all(self.hasObserver(volume, event, self._onDisplay) for volume in volumes):
+            self.removeObservers(self._onDisplay)
+            for volume in volumes:
+                self.addObserver(volume, event, self._onDisplay)
+
+    def _volumes(self) -> tuple[Any, ...]:
+        return tuple(node for node in (self.parameters.fixedVolume, self.parameters.movingVolume) if node)
+
+    def _shownWindows(self) -> tuple[Any, ...]:
+        displays = [volume.GetScalarVolumeDisplayNode() for volume in self._volumes()]
+        return tuple((display.GetWindow(), display.GetLevel()) for display in displays if display is not None)
+
+    def _onDisplay(self, caller: Any, event: str) -> None:
+        if self.isShown and self.parameters.overlay in _OF_INTENSITIES and self._shownWindows() != self._windows:
             self._follow.start()
 
     def _drawMode(self, overlay: overlays.Overlay) -> None:

@@ -24,6 +24,7 @@ class SideBySideSection(Section, slicer.util.VTKObservationMixin):  # type: igno
         Section.__init__(self, panel)
         slicer.util.VTKObservationMixin.__init__(self)
         self._viewBefore: Any = None  # The view that was chosen before the layout was opened.
+        self._plane: Any = None  # The slice that was shown when the layout was opened.
         self._fit = QtTimer(0, self._fitViews)
         connect(self.ui.sideBySideButton, "toggled(bool)", self.onToggled)
 
@@ -54,7 +55,8 @@ class SideBySideSection(Section, slicer.util.VTKObservationMixin):  # type: igno
             parameters = self.parameters
             inputs.check(parameters)
             overlay = overlays.enterOverlay(parameters.fixedVolume, parameters.movingVolume)
-            side_by_side.showSideBySide(overlay, inputs.chosenPlane(parameters))
+            self._plane = inputs.chosenPlane(parameters)
+            side_by_side.showSideBySide(overlay, self._plane)
             # Live, landmarks and overlays follow the view in which the user scrolls now.
             self._viewBefore = parameters.sliceView
             parameters.sliceView = side_by_side.fixedView(slicer.mrmlScene)
@@ -71,10 +73,9 @@ class SideBySideSection(Section, slicer.util.VTKObservationMixin):  # type: igno
         setCheckedQuietly(self.ui.sideBySideButton, isOn)
 
     def _fitViews(self) -> None:
-        """Fits the slice into the views, once these have their size."""
+        """Fits the slice into the views, once these have their size; new views show another slice until then."""
         if self.isShown and self.ui.sideBySideButton.checked:
-            with self.panel.attempt():
-                side_by_side.fitSideBySide(slicer.mrmlScene, inputs.chosenPlane(self.parameters))
+            side_by_side.fitSideBySide(slicer.mrmlScene, self._plane)
 
     def _restoreView(self) -> None:
         if self.isShown and self.parameters.sliceView is side_by_side.fixedView(slicer.mrmlScene):

@@ -54,7 +54,7 @@ def showOverlay(
             layers.SetForegroundVolumeID(movingVolume.GetID())
             layers.SetForegroundOpacity(opacity)
     if sliceNode is None:
-        _showInNearestView(scene, plane)
+        showPlaneInNearestView(scene, plane)
 
 
 def displayOrder(plane: SlicePlane) -> Callable[[np.ndarray], np.ndarray]:
@@ -83,7 +83,7 @@ def _rank(direction: np.ndarray) -> int:
     return int(np.argmax(np.abs(direction)))
 
 
-def _showInNearestView(scene: slicer.vtkMRMLScene, plane: SlicePlane) -> None:
+def showPlaneInNearestView(scene: slicer.vtkMRMLScene, plane: SlicePlane) -> None:
     """Move the view with the nearest preset orientation to a plane; an oblique plane rotates it."""
     views = {view.GetLayoutName(): view for view in nodesByClass(scene, "vtkMRMLSliceNode")}
     if views:
