@@ -12,6 +12,8 @@ from torch import Tensor
 
 from ..spatial.grid import ImageGrid
 
+MAX_SIDE = 4096  # Voxels; a working image of this size already takes gigabytes of memory.
+
 
 @dataclass(frozen=True)
 class PreprocessingConfiguration:
@@ -36,10 +38,12 @@ class PreprocessingConfiguration:
     def __post_init__(self) -> None:
         if self.intensity not in ("percentile", "window"):
             raise ValueError(f"There is no intensity mapping '{self.intensity}'; choose 'percentile' or 'window'.")
-        if not self.lower < self.upper:
+        if not -math.inf < self.lower < self.upper < math.inf:
             raise ValueError(f"The lower intensity bound {self.lower} must be below the upper one {self.upper}.")
-        if self.max_size < 64 or (self.working_spacing is not None and not self.working_spacing > 0):
-            raise ValueError(f"A working image needs a positive spacing and room for 64 voxels a side: {self}.")
+        if self.intensity == "percentile" and not 0 <= self.lower < self.upper <= 100:
+            raise ValueError(f"Percentiles are from 0 to 100, not {self.lower} and {self.upper}.")
+        if not 64 <= self.max_size <= MAX_SIDE or not 0 < (self.working_spacing or 1) < math.inf:
+            raise ValueError(f"A working image needs a positive spacing and 64 to {MAX_SIDE} voxels a side: {self}.")
 
 
 def working_shape(grid: ImageGrid, configuration: PreprocessingConfiguration) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pickle
+import types
 import typing
 import zipfile
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from ..networks.network import Network, NetworkConfiguration
 from .card import Card
 from .selection import SUFFIX
 
+MAX_WEIGHT = 1e6  # Trained weights stay below 100; the largest number of half precision is 65,504.
 _FORMAT = "unsupervised-registration-model"
 _VERSION = 3
 # Exceptions that torch and zipfile raise for damaged files.
@@ -129,14 +131,18 @@ def load_model(path: Path, build: Build = build_network) -> Model:
         network.load_state_dict({name: weight.float() for name, weight in content["weights"].items()})
     except ValueError as error:  # An unknown setting or an invalid value.
         raise ValueError(
-            f"The model file '{path}' was made by another release: {error} Train it again, or take that release."
+            f"The settings in the model file '{path}' do not fit this release: {error} Train it again, or take the"
+            " release that made it."
         ) from error
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise ValueError(
             f"The model file '{path}' is incomplete: its parts do not fit each other ({error})."
         ) from error
-    if not all(bool(torch.isfinite(weight).all()) for weight in network.state_dict().values()):
-        raise ValueError(f"The model file '{path}' has weights that are not finite numbers; train or export it again.")
+    if not all(bool((weight.abs() < MAX_WEIGHT).all()) for weight in network.state_dict().values()):
+        raise ValueError(
+            f"The model file '{path}' has weights that are not finite or larger than {MAX_WEIGHT:g}; train or export it"
+            " again."
+        )
     return Model(path.stem, network.eval().requires_grad_(False), configuration, card)
 
 
@@ -168,14 +174,46 @@ def read_configuration(kind: type[_Configuration], values: dict[str, Any]) -> _C
     """A configuration dataclass from plain values, nested ones included.
 
     Raises:
-        ValueError: A name is unknown.
+        ValueError: A name is unknown, or a value has another type.
     """
+    if not isinstance(values, dict):
+        raise ValueError(f"{kind.__name__} is given by names and values, not by {values!r:.40}.")
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
     if unknown:
         raise ValueError(f"{kind.__name__} has no {', '.join(unknown)}; it knows {', '.join(hints)}.")
+    for name, value in values.items():
+        if not dataclasses.is_dataclass(hints[name]) and not _is_of(value, hints[name]):
+            raise ValueError(f"{kind.__name__} has {name} = {value!r:.40}, which should be {_spelled(hints[name])}.")
     nested = {
         name: read_configuration(hints[name], value) if dataclasses.is_dataclass(hints[name]) else value
         for name, value in values.items()
     }
     return kind(**nested)
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    """Whether a plain value has the type of a setting; an int is a float too, a list is a tuple too."""
+    origin, choices = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return True
+    if origin is typing.Literal:
+        return value in choices
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_of(value, choice) for choice in choices)
+    if origin is tuple:
+        kinds = choices[:1] * len(value) if isinstance(value, (list, tuple)) and choices[-1] is ... else choices
+        fits = isinstance(value, (list, tuple)) and len(value) == len(kinds)
+        return fits and all(map(_is_of, value, kinds))
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            _is_of(name, choices[0]) and _is_of(one, choices[1]) for name, one in value.items()
+        )
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float)) if hint is float else isinstance(value, origin or hint)
+
+
+def _spelled(hint: Any) -> str:
+    """A type as a person reads it, such as ``float | None``."""
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")

@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from ..spatial.deformation import both_directions, exponentiate, resize_displacement
 
+MAX_WIDTH = 256  # Ten times what the models have; more would fill the memory before the weights are compared.
+MAX_DEMONS_STEPS = 100  # A step takes about a millisecond; the models have 8 at most.
+
 
 @dataclass(frozen=True)
 class NetworkConfiguration:
@@ -34,6 +37,11 @@ class NetworkConfiguration:
     levels: int = 4
 
     def __post_init__(self) -> None:
+        if self.width > MAX_WIDTH or self.demons_steps > MAX_DEMONS_STEPS:
+            raise ValueError(
+                f"A network has at most {MAX_WIDTH} channels at its finest level and {MAX_DEMONS_STEPS} demons steps,"
+                f" not {self.width} and {self.demons_steps}."
+            )
         if self.dimension not in (2, 3) or self.width < 4 or not 0 <= self.integration_steps <= 10:
             raise ValueError(f"A network needs dimension 2 or 3, width 4 or more, 0 to 10 integration steps: {self}.")
         if not 1 <= self.levels <= 4 or (self.levels < 4 and self.architecture != "pyramid"):
