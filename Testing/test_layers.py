@@ -33,7 +33,11 @@ TRAINING_PACKAGES = {
 # Layer: (files, layers of ours it may import, other packages it may import at all).
 LAYERS = {
     "core": (MODULE / LIBRARY / "core", {"core"}, {"torch", "numpy"}),
-    "scene": (MODULE / LIBRARY / "scene", {"scene", "core"}, {"slicer", "vtk", "numpy", "SimpleITK", "torch"}),
+    "scene": (
+        MODULE / LIBRARY / "scene",
+        {"scene", "core"},
+        {"slicer", "vtk", "numpy", "SimpleITK", "torch", "pydicom"},
+    ),
     "headless": (
         MODULE / LIBRARY / "headless",
         {"headless", "scene"},

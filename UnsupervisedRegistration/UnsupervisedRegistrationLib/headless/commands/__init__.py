@@ -1,8 +1,9 @@
 """The commands, a file each. A file offers a function that adds the command's parser; its ``run`` does the work."""
 
 from .demo import addDemo
+from .dicom import addDicom
 from .models import addModels
 from .register import addRegister
 
-COMMANDS = (addRegister, addDemo, addModels)
+COMMANDS = (addRegister, addDemo, addDicom, addModels)
 """In the order of ``--help``."""

@@ -1,0 +1,41 @@
+"""``dicom``: writes a transform between two DICOM images as a DICOM registration."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..arguments import Commands
+from ..outcome import Outcome
+
+
+def addDicom(commands: Commands) -> None:
+    """Add the parser of this command."""
+    parser = commands.add_parser("dicom", help="write a transform between DICOM images as a DICOM registration")
+    parser.add_argument("fixed", type=Path, metavar="FIXED", help="folder with a DICOM series, or a DICOM file")
+    parser.add_argument("moving", type=Path, metavar="MOVING", help="likewise")
+    parser.add_argument(
+        "--transform",
+        type=Path,
+        required=True,
+        metavar="T",
+        help="from MOVING to FIXED, as Slicer saves it (.h5, .tfm)",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="DICOM file to write")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> Outcome:
+    """Write the DICOM object."""
+    from ...scene.exchange.dicom_headers import headersInFolder
+    from ...scene.exchange.dicom_registration import writeDicomRegistration
+    from .. import session
+    from ..readers import readTransform, readVolume
+
+    fixedHeaders, movingHeaders = headersInFolder(options.fixed), headersInFolder(options.moving)
+    scene = session.newScene()
+    fixed, transform = readVolume(scene, options.fixed), readTransform(scene, options.transform)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    kind = writeDicomRegistration(transform, fixed, fixedHeaders, movingHeaders, options.output)
+    counts = f"{len(movingHeaders)} moving to {len(fixedHeaders)} fixed instances"
+    return Outcome(f"Wrote a {kind} of {counts}: {options.output}.")

@@ -1,0 +1,1 @@
+"""Registrations exchanged with other systems as DICOM objects."""
