@@ -31,7 +31,7 @@ from .application import (
 from .dialogs import QFileDialog, QSettings, answers
 from .pythonqt import qt
 from .scripted import Loaded, loadModule
-from .views import closeSlices, grabSlice, openSlice
+from .views import closeSlices, dragInSlice, grabSlice, openSlice
 from .widgets import QUiLoader
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Message",
     "answers",
     "clickSample",
+    "dragInSlice",
     "grab",
     "grabSlice",
     "loadModule",

@@ -36,6 +36,12 @@ def grabSlice(sliceNode: Any, path: str | os.PathLike, size: tuple[int, int] = (
     _views[sliceNode.GetLayoutName()].write(path, size)
 
 
+def dragInSlice(sliceNode: Any, start: Any, end: Any) -> None:
+    """Drag what the mouse takes in a slice view from one position to another, RAS mm."""
+    openSlice(sliceNode)
+    _views[sliceNode.GetLayoutName()].drag(start, end)
+
+
 def closeSlices() -> None:
     """Give the windows back."""
     while _views:
@@ -62,6 +68,9 @@ class _SliceView:
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
         self._group = factory.InstantiateDisplayableManagers(self._renderer)
         self._group.SetMRMLDisplayableNode(logic.GetSliceNode())
+        self._style = slicer.vtkMRMLSliceViewInteractorStyle()
+        self._style.SetDisplayableManagers(self._group)
+        self._style.SetSliceLogic(logic)
 
     def write(self, path: str | os.PathLike, size: tuple[int, int]) -> None:
         """Draw and save as PNG."""
@@ -82,6 +91,26 @@ class _SliceView:
         shown = vtk_to_numpy(capture.GetOutput().GetPointData().GetScalars())
         if not shown.any():
             raise OSError(f"the slice view '{self._logic.GetSliceNode().GetName()}' drew nothing into {path}")
+
+    def drag(self, start: Any, end: Any) -> None:
+        """Presses the left button at one position, moves to another and lets go."""
+        self._mouse("MouseMoveEvent", start)
+        self._mouse("LeftButtonPressEvent", start)
+        self._mouse("MouseMoveEvent", end)
+        self._mouse("LeftButtonReleaseEvent", end)
+
+    def _mouse(self, event: str, position: Any) -> None:
+        """Offers an event to all that is drawn; whatever is nearest to the mouse takes it, as in the application."""
+        view, rasToXy = self._logic.GetSliceNode(), vtk.vtkMatrix4x4()
+        vtk.vtkMatrix4x4.Invert(view.GetXYToRAS(), rasToXy)
+        x, y, *_ = rasToXy.MultiplyPoint((*position, 1.0))
+        data = slicer.vtkMRMLInteractionEventData()
+        data.SetType(getattr(vtk.vtkCommand, event))
+        data.SetDisplayPosition([round(x), round(y)])
+        data.SetWorldPosition(list(position))
+        data.SetViewNode(view)
+        data.SetRenderer(self._renderer)
+        self._style.DelegateInteractionEventDataToDisplayableManagers(data)
 
     def close(self) -> None:
         self._group.SetMRMLDisplayableNode(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,3 +110,20 @@ def test_a_closed_scene_leaves_no_result_in_memory(loaded: host.Loaded, applied:
     slicer.mrmlScene.Clear(0)
     gc.collect()
     assert left == set()
+
+
+def test_the_mouse_takes_the_proposed_partner_and_not_the_fixed_point(ui: Any, tmp_path: Path) -> None:
+    """Before a registration the partner is proposed exactly on the fixed point."""
+    host.openSlice(red())
+    ui.createLandmarksButton.click()
+    ui.placeButton.click()
+    host.grabSlice(red(), tmp_path / "before.png")
+    fixed, partners = ui.fixedLandmarksSelector.currentNode(), ui.movingLandmarksSelector.currentNode()
+    start = np.array([5.0, 6.0, red().GetSliceOffset()])
+    fixed.AddControlPointWorld(start)
+    host.grabSlice(red(), tmp_path / "after.png")
+    host.dragInSlice(red(), start, np.add(start, (20, 0, 0)))
+    assert np.allclose(fixed.GetNthControlPointPositionWorld(0), start)
+    assert partners.GetNthControlPointPositionWorld(0)[0] > 20
+    ui.placeButton.click()
+    assert not fixed.GetLocked()

@@ -26,6 +26,7 @@ from .sections.quality_section import QualitySection
 from .sections.section import connect
 from .sections.side_by_side_section import SideBySideSection
 from .sections.volume_section import VolumeSection
+from .torch_loading import TorchLoader
 
 _PANEL_PRIORITY = 100.0  # Priority above that of the node selectors.
 
@@ -54,7 +55,7 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
     def build(self, ui: Any, logic: Any) -> None:
         """Connects the controls and follows the scene."""
         self.ui, self.logic = ui, logic
-        self.longWork = LongWork(self)
+        self.longWork, self.torchLoader = LongWork(self), TorchLoader()
         self.inputs, self.models, self.live = InputSection(self), ModelSection(self), LiveSection(self)
         self.quality, self.overlay = QualitySection(self), OverlaySection(self)
         self.sideBySide = SideBySideSection(self)
@@ -74,11 +75,13 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
     def cleanup(self) -> None:
         """Releases the scene."""
         self.setParameterNode(None)
+        self.torchLoader.stop()
         self.removeObservers()
 
     def enter(self) -> None:
-        """Binds the parameter node when the panel is shown."""
+        """Binds the parameter node when the panel is shown, and loads PyTorch ahead of time."""
         self.initializeParameterNode()
+        self.torchLoader.start()
 
     def exit(self) -> None:
         """Releases the parameter node when the panel is left."""
@@ -208,6 +211,9 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         Raises:
             ValueError: It cannot be imported; the sentence says what to do.
         """
+        if not self.torchLoader.isDone:
+            self.say(_("Loading PyTorch, which takes several seconds the first time .."))
+            slicer.app.processEvents()
         try:
             self.logic.requireTorch()  # May ask, so not under the wait cursor.
         except RuntimeError as error:

@@ -39,6 +39,7 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
         self._tre: TreTable | None = None  # Of the pairs; there is one at least.
         self._slices: RegisteredSlices | None = None  # Those that the shown result was computed for.
         self._observed: tuple[Any, ...] = ()
+        self._held: Any = None  # List whose points the mouse does not take meanwhile.
         self._refresh = QtTimer(_COALESCE_MS, self.measure)
         section.prepareTable(
             self.ui.landmarkTable,
@@ -112,12 +113,14 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
         if place:
             self.onNextPoint()
         else:
+            self._hold(None)
             _setPlacing(None)
 
     def onNextPoint(self, checked: bool = False) -> None:
         """Lets the next click place a point on the fixed image."""
         self.ui.nextPointButton.enabled = False
         self.ui.placeLabel.text = _("Click a point on the fixed image.")
+        self._hold(None)
         _setPlacing(self.parameters.fixedLandmarks)
 
     def onPlot(self, checked: bool = False) -> None:
@@ -180,12 +183,21 @@ class LandmarkSection(Section, slicer.util.VTKObservationMixin):  # type: ignore
         if not placed:
             return
         _setPlacing(None)
+        self._hold(p.fixedLandmarks)
         self.ui.nextPointButton.enabled = True
         label = p.movingLandmarks.GetNthControlPointLabel(placed[-1])
         self.ui.placeLabel.text = _(
             "The point that corresponds to {label} is proposed on the moving image. Drag it to the right position, then"
             " press Next point."
         ).format(label=label)
+
+    def _hold(self, node: Any) -> None:
+        """Locks the fixed points while a partner is corrected, since both may be at one place; ``None`` unlocks."""
+        if self._held is not None:
+            self._held.SetLocked(False)
+        self._held = None if node is None or node.GetLocked() else node
+        if self._held is not None:
+            self._held.SetLocked(True)
 
     def _show(self, tre: TreTable | None, problems: str) -> None:
         """Fills the table, and the line below it with a summary or with what is wrong."""
