@@ -123,7 +123,9 @@ def test_slices_that_are_not_parallel(refused, files, tmp_path):
     refused("not parallel", "--moving-slice", 2, "--initial-transform", tmp_path / "turn.tfm")
 
 
-@pytest.mark.parametrize("name", ["transform.h5", "warped.nrrd", "report.json", "overlay.png", "scene.mrb"])
+@pytest.mark.parametrize(
+    "name", ["transform.h5", "warped.nrrd", "report.json", "overlay.png", "scene.mrb", "options.json"]
+)
 def test_a_file_that_cannot_be_replaced(refused, tmp_path, name):
     (tmp_path / "out" / name / "not empty").mkdir(parents=True)
     refused(name)

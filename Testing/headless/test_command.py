@@ -26,7 +26,7 @@ from UnsupervisedRegistrationLib.scene.registration.model_folders import modelFo
 from UnsupervisedRegistrationLib.scene.registration_options import RegistrationOptions
 from UnsupervisedRegistrationLib.scene.scene_nodes import nodesByClass
 
-FILES = {"transform.h5", "warped.nrrd", "overlay.png", "report.json", "scene.mrb"}
+FILES = {"transform.h5", "warped.nrrd", "overlay.png", "report.json", "scene.mrb", "options.json"}
 GREY = 1.0  # A thousandth of the intensity range; the same for the similarity.
 
 
@@ -82,7 +82,7 @@ class TestRegister:
     def test_it_ends_well(self, everything):
         assert everything.code == 0, everything.err
 
-    def test_it_writes_five_files_into_a_new_folder(self, everything):
+    def test_it_writes_its_files_into_a_new_folder(self, everything):
         assert {path.name for path in everything.folder.iterdir()} == FILES
 
     def test_it_says_one_sentence_that_names_the_output(self, everything):

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.util
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from .commands import COMMANDS
-from .outcome import BAD_INPUT
+from .native_messages import RUN_LOG, nativeMessagesAside, tell
+from .options_file import withOptionsFile
+from .outcome import BAD_INPUT, Outcome
+from .run_record import packageVersion
 from .signals import Interrupted, signalsAsExceptions
 
 PROGRAM = "unsupervised-registration"
@@ -17,40 +24,97 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        0 if all went well, 2 with a sentence on standard error if not, 3 if the quality check says
-        "do not use", 128 and the number of the signal if one stopped it.
+        0 if all went well, 2 with a sentence on standard error if not, 3 if the quality check says "do not use". If a
+        signal stopped it, 128 and the number of the signal.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = parser().parse_args(given)
-    options.arguments = given
+    whole, parsers = _parsers()
+    if importlib.util.find_spec("argcomplete") is not None:
+        import argcomplete
+
+        argcomplete.autocomplete(whole)
     try:
-        with signalsAsExceptions():
-            outcome = options.run(options)
+        options = whole.parse_args(withOptionsFile(parsers, given))
+        options.arguments, options.name = given, given[0]
+        outcome = _run(options)
     except Interrupted as stop:
-        print(f"{PROGRAM}: {stop} (exit code {128 + stop.signal})", file=sys.stderr)
-        return 128 + stop.signal
+        return _refuse(str(stop), 128 + stop.signal)
     except (ValueError, OSError) as error:
         return _refuse(str(error))
     except ModuleNotFoundError as error:
         return _refuse(
             f"The Python package '{error.name}' is missing; install this tool with: pip install '.[slicer]' torch"
         )
-    print(outcome.text)
-    return outcome.code
+    return _print(outcome, options.quiet)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
+    return _parsers()[0]
+
+
+def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser of all commands, and that of each command by name."""
     whole = argparse.ArgumentParser(prog=PROGRAM, description="Deformable registration of 2-D CT and MR slices.")
+    whole.add_argument("--version", action="version", version=f"{PROGRAM} {packageVersion(PROGRAM)}")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     for addCommand in COMMANDS:
         addCommand(commands)
-    return whole
+    return whole, dict(commands.choices)
 
 
-def _refuse(sentence: str) -> int:
-    print(f"{PROGRAM}: {sentence} (exit code {BAD_INPUT})", file=sys.stderr)
-    return BAD_INPUT
+def _run(options: argparse.Namespace) -> Outcome:
+    with _logFile(options.log), signalsAsExceptions(), nativeMessagesAside(options.verbose):
+        RUN_LOG.info("%s %s", PROGRAM, " ".join(options.arguments))
+        try:
+            if options.threads is not None:
+                _setThreads(options.threads)
+            outcome: Outcome = options.run(options)
+        except (Exception, KeyboardInterrupt) as error:
+            RUN_LOG.error("%s", error)
+            raise
+        RUN_LOG.info("%s", outcome.text)
+        return outcome
+
+
+@contextlib.contextmanager
+def _logFile(path: Path | None) -> Iterator[None]:
+    if path is None:
+        yield
+        return
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    RUN_LOG.setLevel(logging.DEBUG)
+    RUN_LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        RUN_LOG.removeHandler(handler)
+        handler.close()
+
+
+def _setThreads(count: int) -> None:
+    import SimpleITK as sitk
+    import torch
+
+    torch.set_num_threads(count)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(count)
+
+
+def _print(outcome: Outcome, isQuiet: bool) -> int:
+    text = outcome.text.splitlines()[-1] if isQuiet and outcome.isCodeNamed else outcome.text
+    try:
+        if hasattr(sys.stdout, "reconfigure"):  # Names that are not UTF-8 are printed with escapes.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        print(text, flush=True)
+    except OSError as error:
+        return _refuse(f"The results are written, but standard output is not there any more ({error.strerror}).")
+    return outcome.code
+
+
+def _refuse(sentence: str, code: int = BAD_INPUT) -> int:
+    tell(f"{PROGRAM}: {sentence} (exit code {code})\n")
+    return code
 
 
 if __name__ == "__main__":

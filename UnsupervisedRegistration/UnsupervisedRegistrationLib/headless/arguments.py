@@ -32,10 +32,33 @@ _TEXTS = {
 """Help text of every option; names, types, choices and defaults are those of ``RegistrationOptions``."""
 
 
-def addRegistration(parser: argparse.ArgumentParser) -> None:
-    """Add the output folder and every option of ``RegistrationOptions``."""
+def addGeneral(parser: argparse.ArgumentParser, *examples: str) -> None:
+    """Add what every command has: how much it says, its log, its threads, and examples below its help."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n".join(["examples:", *(f"  unsupervised-registration {example}" for example in examples)])
+    parser.add_argument("--quiet", action="store_true", help="print only the last line")
+    parser.add_argument("--verbose", action="store_true", help="show each step and the messages of ITK, HDF5 and VTK")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="threads that compute (default: all cores)")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="append all steps and messages to this file")
+
+
+def addOutput(parser: argparse.ArgumentParser) -> None:
+    """Add the output folder and the file of former options."""
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace the files of a former run in DIR")
+    parser.add_argument(
+        "--options", type=Path, metavar="FILE", help="take what is not given here from the options.json of a former run"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of threads; give 1 or more")
+    return int(text)
+
+
+def addRegistration(parser: argparse.ArgumentParser) -> None:
+    """Add every option of ``RegistrationOptions``."""
     parser.add_argument("--explain", action="store_true", help="print what is done to the pair, and why")
     defaults = {field.name: field for field in dataclasses.fields(RegistrationOptions)}
     for name, text in _TEXTS.items():

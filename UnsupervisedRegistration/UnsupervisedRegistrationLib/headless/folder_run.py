@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from .options_file import OPTIONS_FILE, writeOptions
 from .outcome import Outcome
 from .output_folder import OutputFolder
 from .run_record import removeFailure, runRecord, writeFailure
@@ -26,9 +27,12 @@ def runInFolder(
         work: What is done.
     """
     given = {name: path for name, path in inputs.items() if path is not None}
+    if options.options is not None:
+        given["options"] = options.options
     record = runRecord(options.arguments, given)
     try:
-        with OutputFolder(options.output, names, list(given.values()), options.overwrite) as folder:
+        with OutputFolder(options.output, [*names, OPTIONS_FILE], list(given.values()), options.overwrite) as folder:
+            writeOptions(options, folder.path(OPTIONS_FILE))
             outcome = work(folder, record)
     except (Exception, KeyboardInterrupt) as error:
         writeFailure(options.output, record, str(error) or type(error).__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..arguments import Commands, addRegistration, optionsOf
+from ..arguments import Commands, addGeneral, addOutput, addRegistration, optionsOf
 from ..folder_run import runInFolder
 from ..outcome import Outcome
 from ..output_folder import OutputFolder
@@ -14,8 +14,14 @@ from ..progress import ProgressBar
 def addDemo(commands: Commands) -> None:
     """Add the parser of this command."""
     parser = commands.add_parser("demo", help="register a synthetic patient with known landmarks")
+    addOutput(parser)
     addRegistration(parser)
     parser.add_argument("--phantom", choices=("head", "abdomen"), default="head", help="which patient (default: head)")
+    addGeneral(
+        parser,
+        "demo --output out",
+        "demo --output out --phantom abdomen --preset fast",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -27,7 +33,7 @@ def _run(options: argparse.Namespace) -> Outcome:
     wanted = Wanted(optionsOf(options), explain=options.explain)
 
     def work(folder: OutputFolder, record: dict[str, object]) -> Outcome:
-        with ProgressBar() as progress:
+        with ProgressBar(options) as progress:
             progress("create the phantom", 0.0)
             inputs = session.phantomInputs(session.newScene(), options.phantom)
             return registerToFolder(inputs, wanted, folder, record, progress)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-import typing
 
+from ..arguments import Commands, addGeneral
 from ..outcome import Outcome
-
-if typing.TYPE_CHECKING:
-    from ..arguments import Commands
 
 
 def addModels(commands: Commands) -> None:
     """Add the parser of this command."""
     parser = commands.add_parser("models", help="list the models that --model knows by name")
+    addGeneral(
+        parser,
+        "models",
+    )
     parser.set_defaults(run=_run)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..arguments import FOREGROUND_MASK, Commands, addRegistration, optionsOf
+from ..arguments import FOREGROUND_MASK, Commands, addGeneral, addOutput, addRegistration, optionsOf
 from ..folder_run import runInFolder
 from ..outcome import Outcome
 from ..output_folder import OutputFolder
@@ -17,6 +17,7 @@ def addRegister(commands: Commands) -> None:
     parser = commands.add_parser("register", help="register a slice of MOVING to a slice of FIXED")
     parser.add_argument("fixed", type=Path, metavar="FIXED", help="image or volume file, or a folder with DICOM files")
     parser.add_argument("moving", type=Path, metavar="MOVING", help="likewise; is warped onto FIXED")
+    addOutput(parser)
     addRegistration(parser)
     parser.add_argument("--plane", choices=("axial", "sagittal", "coronal"), help="orientation of the slice")
     parser.add_argument("--fixed-slice", type=int, metavar="K", help="slice of FIXED, from 0 (default: the middle)")
@@ -28,6 +29,12 @@ def addRegister(commands: Commands) -> None:
     parser.add_argument("--initial-transform", type=Path, help="places MOVING first (.h5, .tfm)")
     parser.add_argument("--fixed-landmarks", type=Path, metavar="F.mrk.json", help="paired by label with ..")
     parser.add_argument("--moving-landmarks", type=Path, metavar="M.mrk.json", help=".. these, for the error in mm")
+    addGeneral(
+        parser,
+        "register fixed.nii.gz moving.nii.gz --output out",
+        "register ct.nrrd mr.nrrd --output out --plane axial --fixed-slice 82 --preset thorough",
+        "register a.png b.png --output out --options former/options.json",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -39,7 +46,7 @@ def _run(options: argparse.Namespace) -> Outcome:
     wanted = Wanted(optionsOf(options), explain=options.explain)
 
     def work(folder: OutputFolder, record: dict[str, object]) -> Outcome:
-        with ProgressBar() as progress:
+        with ProgressBar(options) as progress:
             progress("read the files", 0.0)
             inputs = session.readInputs(
                 session.newScene(),
