@@ -513,7 +513,22 @@ def test_moving_on_cancels_the_refinement(loaded: host.Loaded, ui: Any) -> None:
     assert ui.statusLabel.text.startswith("Axial slice 9")
 
 
-def test_the_fast_preset_is_not_refined(loaded: host.Loaded, live: Any) -> None:
+@pytest.mark.parametrize("preset", ["fast", "standard"])
+def test_live_at_rest_and_apply_give_the_same_grade(loaded: host.Loaded, ui: Any, preset: str) -> None:
+    ui.presetSelector.setCurrentText(preset)
+    ui.liveButton.click()
+    host.waitUntil(lambda: loaded.widget.result is not None)
+    assert "Preliminary" in ui.qualityLabel.text
+    refined(loaded)
+    seen = ui.qualityLabel.text
+    ui.applyButton.click()
+    assert ui.qualityLabel.text == seen
+    assert "Preliminary" not in seen
+
+
+def test_the_fast_preset_is_completed_once(loaded: host.Loaded, live: Any) -> None:
+    refined(loaded)
+    assert loaded.widget.result.expectedError is not None
     assert not loaded.widget.live.isRefining
 
 

@@ -98,14 +98,14 @@ class LiveSteps:
         return LiveRequest(pair, images, self._models(pair, options, key), key, replace(options, preset="fast"))
 
     def refined(self, request: LiveRequest) -> LiveRequest | None:
-        """The same slice with the chosen preset; ``None`` if that is the fast one."""
-        preset = self._options().preset
-        if preset == "fast":
+        """The same slice as Apply registers it, with the chosen preset and the expected error; ``None`` if it was."""
+        preset, isDeformable = self._options().preset, request.options.transform == "deformable"
+        if preset == "fast" and (request.options.uncertainty or not isDeformable):
             return None
         return replace(
             request,
             models=self._models(request.pair, request.options, request.modelKey),
-            options=replace(request.options, preset=preset),
+            options=replace(request.options, preset=preset, uncertainty=True),
         )
 
     def compute(self, request: LiveRequest, isOvertaken: Callable[[], bool]) -> Any:

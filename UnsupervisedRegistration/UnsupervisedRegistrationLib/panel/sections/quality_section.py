@@ -5,11 +5,14 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from slicer.i18n import tr as _
+
 from ...interaction import inputs
 from ...interaction.sentences import describePlan
 from .section import Section
 
 _GRADE_COLOURS = {"good": "#2e9e4f", "not validated": "#6b87a8", "check": "#d98e04", "do not use": "#d03030"}
+_PRELIMINARY = "#8a8a8a"
 
 
 class QualitySection(Section):
@@ -40,4 +43,8 @@ class QualitySection(Section):
 
         check = checkQuality(result, inputs.landmarkErrors(self.parameters, result.transformNode))
         reasons = html.escape("; ".join(qualitySentences(check)))
+        if self.panel.live.isRefining:  # Some items are not measured yet, so the grade may change.
+            found = f"{reasons}; " if check.problems else ""
+            later = html.escape(_("graded when the view rests, or by Apply"))
+            return f'<span style="color:{_PRELIMINARY}">⬤</span> <b>{_("Preliminary")}:</b> {found}{later}.'
         return f'<span style="color:{_GRADE_COLOURS[check.grade]}">⬤</span> <b>{gradeWord(check.grade)}:</b> {reasons}.'
