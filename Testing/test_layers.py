@@ -41,7 +41,7 @@ LAYERS = {
     "headless": (
         MODULE / LIBRARY / "headless",
         {"headless", "scene"},
-        {"slicer", "vtk", "numpy", "SimpleITK", "matplotlib", "argcomplete", "torch"},
+        {"slicer", "vtk", "numpy", "SimpleITK", "matplotlib", "argcomplete", "fpdf", "torch"},
     ),
     # What the panel and a page in the browser share, so it is free of Qt; only the panel and the module know Qt.
     "interaction": (MODULE / LIBRARY / "interaction", {"interaction", "scene"}, {"slicer", "vtk", "numpy", "torch"}),
@@ -63,7 +63,7 @@ MORE_PACKAGES = {f"UnsupervisedRegistration/{LIBRARY}/core/registration/prealign
 
 
 # Modules of core that load no torch.
-WITHOUT_TORCH = ("images.phantom", "models.selection", "registration.options")
+WITHOUT_TORCH = ("evaluation.tolerances", "images.phantom", "models.selection", "registration.options")
 
 
 def filesOf(layer: str) -> list[Path]:
@@ -122,6 +122,8 @@ def test_slicer_loads_no_torch_before_apply() -> None:
         ),
         *("registration.slice_pair", "registration.slice", "reporting.summary", "registration.sequence"),
         "registration.volume",
+        *("reporting.evidence", "reporting.report_region", "reporting.quality_report", "reporting.report_files"),
+        *("reporting.report_html", "reporting.report_pictures", "reporting.report_words"),
     )
     late = {f"{name.rpartition('.')[2]}.py" for name in names}
     for path in [*filesOf("module"), *filesOf("interaction"), *filesOf("panel"), *filesOf("scene")]:

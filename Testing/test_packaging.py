@@ -59,3 +59,9 @@ def test_no_file_but_a_model_is_larger_than_500_kb() -> None:
     paths = [ROOT / name for name in tracked.stdout.split("\0") if name]
     large = [path for path in paths if path.is_file() and path.stat().st_size > 500 * 1024]
     assert [path for path in large if path.parent != MODULE / "Resources" / "Models"] == []
+
+
+def test_a_quality_report_names_the_version_of_the_module() -> None:
+    from UnsupervisedRegistrationLib.scene.reporting.quality_report import MODULE_VERSION
+
+    assert f'\nversion = "{MODULE_VERSION}"\n' in (ROOT / "pyproject.toml").read_text()

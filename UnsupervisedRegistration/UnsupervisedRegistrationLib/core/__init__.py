@@ -20,6 +20,6 @@ Words:
 * ``network``: the ``nn.Module``; ``model``: a file with network, configuration and card.
 * ``result``: what a registration returns; ``uncertainty``: its expected error, shown as the trust map.
 
-Modules that Slicer uses before torch is installed import it inside functions or not at all: ``images.phantom``,
-``models.selection`` and ``registration.options``.
+Modules that Slicer uses before torch is installed import it inside functions or not at all:
+``evaluation.tolerances``, ``images.phantom``, ``models.selection`` and ``registration.options``.
 """

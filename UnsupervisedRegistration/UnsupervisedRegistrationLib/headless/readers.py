@@ -57,6 +57,30 @@ def readMask(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLLabelMapVo
     return mask
 
 
+def readLabels(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLNode:
+    """Structures: a segmentation from .seg.nrrd with its names, or a labelmap volume with its numbers from other files.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: It cannot be read, or has values that are no labels.
+    """
+    _checkFile(path)
+    if path.name.endswith(".seg.nrrd"):
+        segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", path.name.split(".")[0])
+        if not _read(slicer.vtkMRMLSegmentationStorageNode(), path, segmentation):
+            scene.RemoveNode(segmentation)
+            raise ValueError(f"'{path}' is no segmentation that Slicer can read; save it again as .seg.nrrd.")
+        return segmentation
+    image = _readImage(path)
+    voxels = _voxels(image)
+    if voxels.ndim != 3 or not np.array_equal(voxels, np.rint(voxels)) or voxels.min() < 0:
+        raise ValueError(f"'{path}' is no labelmap; needed is one whole number from 0 per voxel.")
+    labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", path.name.split(".")[0])
+    slicer.util.updateVolumeFromArray(labels, voxels.astype(np.int32))
+    labels.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(_ijkToRas(image)))
+    return labels
+
+
 def readTransform(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLTransformNode:
     """A transform of any kind that Slicer reads (.h5, .tfm, .txt, .mat, .nrrd, .nii.gz)."""
     _checkFile(path)

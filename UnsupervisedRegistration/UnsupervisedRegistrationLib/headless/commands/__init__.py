@@ -4,6 +4,7 @@ from .demo import addDemo
 from .dicom import addDicom
 from .models import addModels
 from .register import addRegister
+from .report import addReport
 
-COMMANDS = (addRegister, addDemo, addDicom, addModels)
+COMMANDS = (addRegister, addReport, addDemo, addDicom, addModels)
 """In the order of ``--help``."""

@@ -64,13 +64,26 @@ def sampleStack(
     Raises:
         ValueError: As for ``sampleVolume``; at least one plane must meet the volume.
     """
-    pixels, inside, _ = _sampled(volumeNode, plane, fromWorld, count)
-    if not inside.any():
+    sampled = sampleSlices(volumeNode, plane, count, fromWorld)
+    if not sampled.inside.any():
         raise ValueError(
             f"The volume '{volumeNode.GetName()}' does not meet the {plane.name}; fixed and moving must overlap in"
             " space. Move one of them with a transform first, or choose other slices."
         )
-    return np.where(inside, pixels, pixels[inside].min())
+    return sampled.pixels
+
+
+def sampleSlices(
+    volumeNode: slicer.vtkMRMLVolumeNode, plane: SlicePlane, count: int, fromWorld: vtk.vtkAbstractTransform
+) -> SampledSlice:
+    """As ``sampleStack``, with the pixels inside the volume, which may be none; the arrays have three axes.
+
+    Raises:
+        ValueError: The volume is empty, is a vector field, or has NaN or infinite voxels there.
+    """
+    pixels, inside, notes = _sampled(volumeNode, plane, fromWorld, count)
+    lowest = pixels[inside].min() if inside.any() else 0
+    return SampledSlice(np.where(inside, pixels, lowest), inside, notes)
 
 
 def sampleMask(
@@ -102,6 +115,44 @@ def sampleMask(
     return covered
 
 
+def sampleStructures(
+    node: slicer.vtkMRMLNode, plane: SlicePlane, count: int, fromWorld: vtk.vtkAbstractTransform
+) -> dict[str, np.ndarray]:
+    """Sample each structure of a segmentation or labelmap on planes that follow each other.
+
+    Args:
+        node: Segmentation or labelmap volume.
+        plane: Pixels to sample.
+        count: Number of planes along the normal.
+        fromWorld: From the world to the RAS space of the node.
+
+    Returns:
+        Name of the segment, or of the label in the colour table, to ``(count, rows, columns)`` bool; some may be empty.
+
+    Raises:
+        ValueError: The node holds no structures, or a segmentation has no binary labelmap.
+    """
+    images = _maskImages(node, skipEmpty=False)
+    sampled = [
+        _reslice(image, plane, fromWorld, rasToIjk, linear=False, count=count)
+        if image.GetNumberOfPoints()
+        else np.zeros((count, *plane.shape), dtype=np.float32)
+        for image, rasToIjk in images
+    ]
+    if isinstance(node, slicer.vtkMRMLVolumeNode):
+        labels = [int(label) for label in np.unique(slicer.util.arrayFromVolume(node)) if label]
+        return {_labelName(node, label): sampled[0] == label for label in labels}
+    segmentation = node.GetSegmentation()
+    names = [segmentation.GetSegment(segmentId).GetName() for segmentId in segmentation.GetSegmentIDs()]
+    return {name: (pixels > 0) & (pixels != _OUTSIDE) for name, pixels in zip(names, sampled, strict=True)}
+
+
+def _labelName(node: slicer.vtkMRMLLabelMapVolumeNode, label: int) -> str:
+    display = node.GetDisplayNode()
+    colours = None if display is None else display.GetColorNode()
+    return (colours.GetColorName(label) if colours is not None else None) or f"label {label}"
+
+
 def _sampled(
     volumeNode: slicer.vtkMRMLVolumeNode,
     plane: SlicePlane,
@@ -129,7 +180,9 @@ def _sampled(
     return pixels, inside, notes
 
 
-def _maskImages(maskNode: slicer.vtkMRMLNode) -> list[tuple[vtk.vtkImageData, vtk.vtkMatrix4x4]]:
+def _maskImages(
+    maskNode: slicer.vtkMRMLNode, skipEmpty: bool = True
+) -> list[tuple[vtk.vtkImageData, vtk.vtkMatrix4x4]]:
     """The images of a mask node, each with the matrix from the RAS space of the node to voxel indices."""
     rasToIjk = vtk.vtkMatrix4x4()
     if isinstance(maskNode, slicer.vtkMRMLVolumeNode):
@@ -146,7 +199,7 @@ def _maskImages(maskNode: slicer.vtkMRMLNode) -> list[tuple[vtk.vtkImageData, vt
                 f"The segmentation '{maskNode.GetName()}' has no binary labelmap;"
                 " create one in the Segmentations module."
             )
-        if labelmap.IsEmpty():
+        if labelmap.IsEmpty() and skipEmpty:
             continue
         matrix = vtk.vtkMatrix4x4()
         labelmap.GetWorldToImageMatrix(matrix)

@@ -61,10 +61,26 @@ def mapToMoving(transformNode: slicer.vtkMRMLTransformNode, points: np.ndarray) 
     Returns:
         ``(N, 3)``, mm in the RAS space of the moving volume, below its transforms.
     """
-    fixed, moving = vtk.vtkPoints(), vtk.vtkPoints()
-    fixed.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float64), deep=True))
-    worldToLocal(transformNode).TransformPoints(fixed, moving)
-    return vtk_to_numpy(moving.GetData()).astype(np.float64)
+    return mapPoints(worldToLocal(transformNode), points)
+
+
+def mapPoints(transform: vtk.vtkAbstractTransform, points: np.ndarray) -> np.ndarray:
+    """Apply a transform to ``(N, 3)`` points."""
+    given, mapped = vtk.vtkPoints(), vtk.vtkPoints()
+    mapped.SetDataTypeToDouble()
+    given.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float64), deep=True))
+    transform.TransformPoints(given, mapped)
+    return vtk_to_numpy(mapped.GetData()).astype(np.float64)
+
+
+def inSeries(*transforms: vtk.vtkAbstractTransform | np.ndarray) -> vtk.vtkGeneralTransform:
+    """The transforms one after the other, the first applied first; matrices are ``(4, 4)``."""
+    chain = vtk.vtkGeneralTransform()
+    chain.PostMultiply()
+    for transform in transforms:
+        isMatrix = isinstance(transform, np.ndarray)
+        chain.Concatenate(slicer.util.vtkMatrixFromArray(transform) if isMatrix else transform)
+    return chain
 
 
 def copiedTransform(transform: vtk.vtkAbstractTransform) -> vtk.vtkAbstractTransform:
