@@ -11,8 +11,9 @@ import SimpleITK as sitk
 import torch
 
 from training.data.labelled_pairs import find_pairs
-from training.evaluation.evaluate import evaluate, mean_dice
+from training.evaluation.evaluate import evaluate
 from training.export import export, set_scores
+from UnsupervisedRegistrationLib.core.evaluation.metrics import mean_dice
 from UnsupervisedRegistrationLib.core.models.card import Card
 from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration, load_model, save_model
 from UnsupervisedRegistrationLib.core.networks.architectures import build_network

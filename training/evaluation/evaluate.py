@@ -12,7 +12,12 @@ from torch import Tensor
 
 from training.data.augmentation import background_noise
 from training.data.labelled_pairs import LabelledPair
-from UnsupervisedRegistrationLib.core.evaluation.metrics import dice, surface_distance, target_registration_error
+from UnsupervisedRegistrationLib.core.evaluation.metrics import (
+    large_labels,
+    mean_dice,
+    surface_distance,
+    target_registration_error,
+)
 from UnsupervisedRegistrationLib.core.images.foreground import foreground
 from UnsupervisedRegistrationLib.core.images.preprocessing import to_unit_range
 from UnsupervisedRegistrationLib.core.models.model_file import Model
@@ -20,8 +25,6 @@ from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
 from UnsupervisedRegistrationLib.core.registration.options import Preset, RegistrationOptions
 from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.spatial.deformation import warp
-
-_MIN_LABEL_PIXELS = 20  # Pixels; a label with fewer in the fixed slice is not scored.
 
 
 @dataclass(frozen=True)
@@ -118,17 +121,6 @@ def _surfaces(fixed_labels: Tensor, labels: Tensor, spacing: tuple[float, ...]) 
     fixed, moving = fixed_labels[0, 0], labels[0, 0]
     found = [surface_distance(fixed == label, moving == label, spacing) for label in large_labels(fixed_labels)]
     return {"surface mm": _mean(one.mean for one in found), "HD95 mm": _mean(one.hd95 for one in found)}
-
-
-def mean_dice(fixed_labels: Tensor, labels: Tensor) -> float:
-    """Dice averaged over the labels with at least 20 pixels in the fixed slice."""
-    return _mean(dice(fixed_labels, labels, large_labels(fixed_labels)).values())
-
-
-def large_labels(labels: Tensor) -> list[int]:
-    """Labels other than 0 with at least 20 pixels."""
-    values, counts = labels.unique(return_counts=True)
-    return [int(v) for v, n in zip(values, counts, strict=True) if v != 0 and n >= _MIN_LABEL_PIXELS]
 
 
 def _mean(values: Iterable[float]) -> float:

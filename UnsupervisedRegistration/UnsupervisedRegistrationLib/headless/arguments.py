@@ -60,6 +60,11 @@ def _positive(text: str) -> int:
 def addRegistration(parser: argparse.ArgumentParser) -> None:
     """Add every option of ``RegistrationOptions``."""
     parser.add_argument("--explain", action="store_true", help="print what is done to the pair, and why")
+    addRegistrationOptions(parser)
+
+
+def addRegistrationOptions(parser: argparse.ArgumentParser) -> None:
+    """Add every option of ``RegistrationOptions``."""
     defaults = {field.name: field for field in dataclasses.fields(RegistrationOptions)}
     for name, text in _TEXTS.items():
         field = defaults[name]

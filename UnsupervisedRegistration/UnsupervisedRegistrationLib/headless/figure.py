@@ -30,15 +30,15 @@ def saveFigure(outcome: SliceRegistration, path: Path, caption: str) -> None:
     """
     order = displayOrder(outcome.pair.plane)
     fixed, moving, warped = (
-        order(_grey(p)) for p in (outcome.pair.fixed.pixels, outcome.pair.moving.pixels, outcome.warpedPixels)
+        order(windowed(p)) for p in (outcome.pair.fixed.pixels, outcome.pair.moving.pixels, outcome.warpedPixels)
     )
     panels: dict[str, Callable[[Axes], None]] = {
         "Fixed": lambda axes: _image(axes, fixed),
         "Moving": lambda axes: _image(axes, moving),
         "Warped": lambda axes: _image(axes, warped),
         "Fixed / warped, checkerboard": lambda axes: _image(axes, _checkerboard(fixed, warped)),
-        "Before: fixed red, moving cyan": lambda axes: _image(axes, _redCyan(fixed, moving)),
-        "After: fixed red, warped cyan": lambda axes: _image(axes, _redCyan(fixed, warped)),
+        "Before: fixed red, moving cyan": lambda axes: _image(axes, redCyanPixels(fixed, moving)),
+        "After: fixed red, warped cyan": lambda axes: _image(axes, redCyanPixels(fixed, warped)),
         "Deformation grid": lambda axes: _grid(axes, fixed, [order(p) for p in outcome.sourcePositions]),
         "Local change of area": lambda axes: _jacobian(axes, order(outcome.jacobian)),
     }
@@ -68,7 +68,8 @@ def _pixelHeight(outcome: SliceRegistration) -> float:
     return float(columns / rows if displayOrder(outcome.pair.plane)(probe).shape != probe.shape else rows / columns)
 
 
-def _grey(pixels: np.ndarray) -> np.ndarray:
+def windowed(pixels: np.ndarray) -> np.ndarray:
+    """Intensities as 0..1 between the percentiles 0.5 and 99.5."""
     low, high = np.percentile(pixels, [0.5, 99.5])
     return np.clip((pixels - low) / max(high - low, np.finfo(np.float32).tiny), 0, 1)
 
@@ -77,7 +78,8 @@ def _image(axes: Axes, pixels: np.ndarray) -> None:
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
-def _redCyan(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def redCyanPixels(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """``(rows, columns, 3)``: the first image in red, the second in cyan."""
     return np.stack([first, second, second], axis=-1)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..spatial.deformation import compose, jacobian_determinant, lengths, sample_at
 from ..spatial.grid import ImageGrid
 
+_MIN_LABEL_PIXELS = 20  # Voxels; a label with fewer in the fixed image is not scored.
 _POINTS_PER_BLOCK = 1024  # Points of a surface that are compared at once; limits the memory.
 
 
@@ -36,6 +37,18 @@ def dice(first: Tensor, second: Tensor, labels: list[int] | None = None) -> dict
         if size:
             scores[label] = 2 * int((a & b).sum()) / size
     return scores
+
+
+def large_labels(labels: Tensor) -> list[int]:
+    """Labels other than 0 with at least 20 voxels."""
+    values, counts = labels.unique(return_counts=True)
+    return [int(v) for v, n in zip(values, counts, strict=True) if v != 0 and n >= _MIN_LABEL_PIXELS]
+
+
+def mean_dice(fixed_labels: Tensor, labels: Tensor) -> float:
+    """Dice averaged over the labels with at least 20 voxels in the fixed image; NaN if there is none."""
+    scores = dice(fixed_labels, labels, large_labels(fixed_labels)).values()
+    return sum(scores) / len(scores) if scores else math.nan
 
 
 def target_registration_error(

@@ -1,10 +1,11 @@
 """The commands, a file each. A file offers a function that adds the command's parser; its ``run`` does the work."""
 
+from .cohort import addCohort
 from .demo import addDemo
 from .dicom import addDicom
 from .models import addModels
 from .register import addRegister
 from .report import addReport
 
-COMMANDS = (addRegister, addReport, addDemo, addDicom, addModels)
+COMMANDS = (addRegister, addCohort, addReport, addDemo, addDicom, addModels)
 """In the order of ``--help``."""

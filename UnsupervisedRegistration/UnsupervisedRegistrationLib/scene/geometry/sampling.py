@@ -153,6 +153,30 @@ def _labelName(node: slicer.vtkMRMLLabelMapVolumeNode, label: int) -> str:
     return (colours.GetColorName(label) if colours is not None else None) or f"label {label}"
 
 
+def sampleLabels(
+    volumeNode: slicer.vtkMRMLVolumeNode, plane: SlicePlane, fromWorld: vtk.vtkAbstractTransform | None = None
+) -> np.ndarray:
+    """Sample a labelmap on a plane by the nearest voxel, ``(rows, columns)`` float32; 0 outside the volume.
+
+    Args:
+        volumeNode: One label a voxel.
+        plane: Pixels to sample.
+        fromWorld: As for ``sampleVolume``.
+
+    Raises:
+        ValueError: The volume is empty, or has several values a voxel.
+    """
+    volumeSize(volumeNode)
+    image, rasToIjk = volumeNode.GetImageData(), vtk.vtkMatrix4x4()
+    if image.GetNumberOfScalarComponents() != 1:
+        raise ValueError(f"'{volumeNode.GetName()}' is no labelmap; one number a voxel is needed.")
+    if fromWorld is None:
+        fromWorld = worldToLocal(volumeNode.GetParentTransformNode())
+    volumeNode.GetRASToIJKMatrix(rasToIjk)
+    labels = _reslice(image, plane, fromWorld, rasToIjk, linear=False)
+    return np.where(labels == _OUTSIDE, 0, labels)
+
+
 def _sampled(
     volumeNode: slicer.vtkMRMLVolumeNode,
     plane: SlicePlane,

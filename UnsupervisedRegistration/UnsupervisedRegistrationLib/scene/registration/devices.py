@@ -18,6 +18,15 @@ def deviceNames() -> dict[str, str]:
     return names
 
 
+def limitThreads(count: int) -> None:
+    """Let torch and SimpleITK compute with so many threads in this process; needs torch."""
+    import SimpleITK as sitk
+    import torch
+
+    torch.set_num_threads(count)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(count)
+
+
 def _memory() -> str:
     """The memory of the machine, or an empty string if the system does not tell it."""
     try:
