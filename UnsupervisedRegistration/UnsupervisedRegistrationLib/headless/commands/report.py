@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..arguments import Commands
+from ..arguments import Commands, addGeneral, addOutput
 from ..folder_run import runInFolder
 from ..outcome import Outcome
 from ..output_folder import OutputFolder
@@ -24,8 +24,7 @@ def addReport(commands: Commands) -> None:
         metavar="T",
         help="from fixed to moving points, as it resamples MOVING: linear, B-spline, displacement field or composite",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for quality.html, .pdf, ..")
-    parser.add_argument("--overwrite", action="store_true", help="replace the report of a former run in the folder")
+    addOutput(parser)
     parser.add_argument("--fixed-labels", type=Path, metavar="L", help="labelmap or .seg.nrrd, paired by name with ..")
     parser.add_argument("--moving-labels", type=Path, metavar="L", help=".. these")
     parser.add_argument("--fixed-landmarks", type=Path, metavar="F.mrk.json", help="paired by label with ..")
@@ -35,6 +34,11 @@ def addReport(commands: Commands) -> None:
     parser.add_argument("--plane", choices=("axial", "sagittal", "coronal"), help="one slice of this orientation ..")
     parser.add_argument("--fixed-slice", type=int, metavar="K", help=".. or this one, from 0 (default: whole volume)")
     parser.add_argument("--identifiers", action="store_true", help="write the names of the files into the report")
+    addGeneral(
+        parser,
+        "report F.nrrd M.nrrd --transform T.h5 --output out --fixed-labels F.seg.nrrd --moving-labels M.seg.nrrd",
+        "report F.nrrd M.nrrd --transform T.nii.gz --output out --plane axial --profile strict",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -57,7 +61,7 @@ def _run(options: argparse.Namespace) -> Outcome:
     profile = quality_files.readProfile(options.profile)
 
     def work(folder: OutputFolder, record: dict[str, object]) -> Outcome:
-        with ProgressBar() as progress:
+        with ProgressBar(options) as progress:
             progress("read the files", 0.0)
             inputs = quality_files.readReportInputs(files)
             progress("measure", 0.1)

@@ -90,7 +90,8 @@ def movingSpace(
     parent = movingVolume.GetParentTransformNode()
     above = transformNode in _upwards(parent)
     fromWorld = worldToLocal(parent if above else transformNode)
-    _checkRegular(name, fromWorld)
+    for node in _upwards(transformNode):
+        _checkRegular(node)
     return MovingSpace(transformNode, movingVolume, fromWorld, _initialOf(movingVolume, transformNode, above))
 
 
@@ -131,14 +132,15 @@ def _checkRoles(
             )
 
 
-def _checkRegular(name: str, fromWorld: vtk.vtkAbstractTransform) -> None:
-    for step in steps(fromWorld):
+def _checkRegular(node: slicer.vtkMRMLTransformNode) -> None:
+    """Refuse a singular linear part; VTK takes the identity in place of its inverse."""
+    for step in steps(node.GetTransformFromParent() or vtk.vtkTransform()):
         if isinstance(step, vtk.vtkLinearTransform):
             matrix = matrixToArray(step.GetMatrix())
             lengths = np.linalg.norm(matrix[:3, :3], axis=0).prod()
             if not np.isfinite(matrix).all() or not abs(np.linalg.det(matrix[:3, :3])) > _SINGULAR_RATIO * lengths:
                 raise ValueError(
-                    f"The transform '{name}' is singular: it maps the image to a plane, a line or a point. Choose"
+                    f"The transform '{node.GetName()}' is singular: it maps the image to a plane, a line or a point. Choose"
                     " another transform."
                 )
 
