@@ -204,25 +204,28 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _table(options: argparse.Namespace) -> None:
+    from training.benchmark.voxelmorph import build_network
     from training.data.labelled_pairs import find_pairs
     from training.evaluation.table import table
 
     pairs = find_pairs(options.pairs, options.slices, options.pixel, options.data)
-    print(table(options.models, list(pairs), options.device))
+    print(table(options.models, list(pairs), options.device, build_network))
 
 
 def _profile(options: argparse.Namespace) -> None:
+    from training.benchmark.voxelmorph import build_network
     from training.configuration import read_run
     from training.fit.profiling import profile
 
-    print(profile(read_run(options.configuration, options.overrides), options.steps))
+    print(profile(read_run(options.configuration, options.overrides), options.steps, build_network))
 
 
 def _calibrate(options: argparse.Namespace) -> None:
+    from training.benchmark.voxelmorph import build_network
     from training.evaluation.calibrate import calibrate
     from UnsupervisedRegistrationLib.core.models.model_file import load_model
 
-    print(calibrate(load_model(options.model)))
+    print(calibrate(load_model(options.model, build_network)))
 
 
 def _pairs(options: argparse.Namespace) -> None:

@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.benchmark.voxelmorph import build_network
 from training.data.labelled_pairs import LabelledPair
 from training.evaluation import table as tables
 from training.evaluation.evaluate import Score
+from UnsupervisedRegistrationLib.core.models.card import Card
+from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration, save_model
+from UnsupervisedRegistrationLib.core.networks.network import NetworkConfiguration
 from UnsupervisedRegistrationLib.core.spatial.grid import ImageGrid
 
 AFTER = {"plain-1": (0.5, 4.0), "plain-2": (0.6, 5.0), "edges-1": (0.55, 3.0), "edges-2": (0.6, 4.0)}
@@ -31,7 +35,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
         dice, surface = AFTER[model]
         return Score(1, known[0], {"Dice": dice, "surface mm": surface, "HD95 mm": 9.0}, 0, 0.0, 1.0)
 
-    monkeypatch.setattr(tables, "load_model", lambda path: path.stem)
+    monkeypatch.setattr(tables, "load_model", lambda path, build: path.stem)
     monkeypatch.setattr(tables, "evaluate", scored)
     lines = tables.table([Path(f"{name}.pt") for name in AFTER], [pair()]).splitlines()
     assert lines[0] == "1 pairs"
@@ -53,3 +57,11 @@ def test_a_change_is_that_of_the_means_with_the_range_over_the_seeds(rows: dict[
     assert rows["setting"][-2:] == ["change of surface", "change of Dice"]
     assert rows["plain"][-2:] == ["", ""]
     assert rows["edges"][-2:] == ["-22.2 % (-25.0 to -20.0)", "+4.5 % (+0.0 to +10.0)"]
+
+
+def test_a_model_of_the_benchmark_is_read_by_the_builder_of_the_benchmark(tmp_path: Path) -> None:
+    configuration = ModelConfiguration(NetworkConfiguration("voxelmorph", width=4, integration_steps=0))
+    save_model(Model("unet", build_network(configuration.network), configuration, Card()), tmp_path / "unet-1.pt")
+    assert "| unet | 1 |" in tables.table([tmp_path / "unet-1.pt"], [pair()], "cpu", build_network)
+    with pytest.raises(ValueError, match="no architecture 'voxelmorph'"):
+        tables.table([tmp_path / "unet-1.pt"], [pair()], "cpu")

@@ -8,12 +8,13 @@ from pathlib import Path
 from training.data.labelled_pairs import LabelledPair
 from training.evaluation.evaluate import Score, evaluate, unregistered
 from UnsupervisedRegistrationLib.core.models.model_file import load_model
+from UnsupervisedRegistrationLib.core.networks.architectures import Build, build_network
 
 _ERRORS = ("surface mm", "TRE mm")  # The change of the first one that was measured is shown.
 _Settings = dict[str, dict[str, Score]]  # Setting, then seed.
 
 
-def table(models: list[Path], pairs: list[LabelledPair], device: str = "auto") -> str:
+def table(models: list[Path], pairs: list[LabelledPair], device: str = "auto", build: Build = build_network) -> str:
     """A row a setting: mean and standard deviation over its seeds, and the change from the first setting.
 
     The change compares the means of the seeds; the range is that of the changes between runs of the same seed.
@@ -22,6 +23,7 @@ def table(models: list[Path], pairs: list[LabelledPair], device: str = "auto") -
         models: Named ``SETTING-SEED.pt``; settings keep the order of the first model of each.
         pairs: Images with labels or landmarks.
         device: See ``RegistrationOptions``.
+        build: Makes a network from its configuration.
 
     Raises:
         OSError: A model cannot be read.
@@ -31,7 +33,7 @@ def table(models: list[Path], pairs: list[LabelledPair], device: str = "auto") -
     settings: _Settings = {}
     for path in models:
         setting, _, seed = path.stem.rpartition("-")
-        settings.setdefault(setting, {})[seed] = evaluate(load_model(path), pairs, device, known)
+        settings.setdefault(setting, {})[seed] = evaluate(load_model(path, build), pairs, device, known)
     rows = _rows(settings)
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     return "\n".join([f"{len(pairs)} pairs", "", *(f"| {' | '.join(line)} |" for line in lines)])
