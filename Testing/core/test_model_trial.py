@@ -130,3 +130,16 @@ def test_one_pair_of_a_batch_decides_for_all(images: ImagePair) -> None:
     result = run(batch, [model("any-contrast", -4.0), model("organ", 4.0)], FAST)
     assert result.model == "organ"
     torch.testing.assert_close(result.displacement[:, 0], torch.full((3, 64, 64), 4.0))
+
+
+def test_the_default_model_is_taken_where_the_contrasts_differ_and_cannot_be_matched() -> None:
+    """Tissue shows in both images, but the intensities inside it tell nothing of each other."""
+    disc = torch.hypot(*torch.meshgrid(torch.arange(64) - 31.5, torch.arange(64) - 31.5, indexing="ij")) < 24
+    fixed, moving = disc * (0.1 + 0.9 * noise(1, 64, 64)), disc * (0.6 + 0.1 * noise(2, 64, 64))
+    unmatched = ImagePair(300 * fixed, 300 * moving, ImageGrid((64, 64), torch.eye(4)))
+    models = [model("any-contrast"), model("organ")]
+    result = run(unmatched, models, FAST)
+    assert result.model == "any-contrast"
+    assert result.model_reason == "any-contrast: the contrasts differ and cannot be matched"
+    matched = dataclasses.replace(unmatched, moving=300 * disc * (1.1 - fixed))
+    assert run(matched, models, FAST).model_reason == "organ: best of 2 by normalised mutual information"

@@ -111,7 +111,11 @@ class Stage(Protocol):
 
 
 class ChooseModel:
-    """Of several models, the one whose network alone makes the images most similar."""
+    """Of several models, the one whose network alone makes the images most similar.
+
+    Where the contrasts differ and cannot be matched, it is the default model: mutual information then rises although a
+    network trained on images of one contrast aligns the wrong structures.
+    """
 
     name, share = "choose the model", 0.0
 
@@ -119,23 +123,42 @@ class ChooseModel:
         return True
 
     def __call__(self, state: State) -> State:
+        default = state.models[0]
         if len(state.models) == 1 or state.options.transform != "deformable":
             to_device(state.model, state.device)
             return state
         images = replace(middle_pair(state.images, state.models), landmarks=None, slice_sigma=0.0)
         fast = replace(state, images=images, options=replace(state.options, preset="fast"))
+        of_default = self._trial(fast, default)
+        if _unmatched(of_default):
+            reason = f"{default.name}: the contrasts differ and cannot be matched"
+            return replace(state, model=default, model_reason=reason)
         before = mutual_information(images, None)
 
         def gain_of(model: Model) -> float:
-            to_device(model, state.device)
-            tried = replace(fast, model=model)
-            for stage in _TRIAL:
-                tried = stage(tried) if stage.applies(tried) else tried
+            tried = of_default if model is default else self._trial(fast, model)
             assert tried.field is not None
             return mutual_information(images, tried.field.forward) - before
 
         model, reason = choose_by_trial(state.models, gain_of)
         return replace(state, model=model, model_reason=reason)
+
+    @staticmethod
+    def _trial(state: State, model: Model) -> State:
+        """The network alone."""
+        to_device(model, state.device)
+        tried = replace(state, model=model)
+        for stage in _TRIAL:
+            tried = stage(tried) if stage.applies(tried) else tried
+        return tried
+
+
+def _unmatched(state: State) -> bool:
+    """Whether contrasts differ so much that the intensities of no pair could be matched."""
+    return any(any(part.plan.match_intensities) for part in state.parts) and all(
+        torch.equal(part.matched.fixed, part.pair.fixed) and torch.equal(part.matched.moving, part.pair.moving)
+        for part in state.parts
+    )
 
 
 class Preprocess:
