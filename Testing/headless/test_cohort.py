@@ -121,9 +121,6 @@ class TestRun:
         assert said.code == 2
         assert "none.csv" in said.err
 
-    def test_no_thread_is_bad_input(self, cohort: SimpleNamespace, tmp_path: Path) -> None:
-        assert "--threads needs a number from 1" in run(cohort.table, tmp_path, "--threads", 0).err
-
 
 class TestResume:
     def test_a_second_start_registers_nothing_and_keeps_the_table(

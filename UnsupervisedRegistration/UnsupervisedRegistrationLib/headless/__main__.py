@@ -68,7 +68,9 @@ def _run(options: argparse.Namespace) -> Outcome:
         RUN_LOG.info("%s %s", PROGRAM, " ".join(options.arguments))
         try:
             if options.threads is not None:
-                _setThreads(options.threads)
+                from ..scene.registration.devices import limitThreads
+
+                limitThreads(options.threads)
             outcome: Outcome = options.run(options)
         except (Exception, KeyboardInterrupt) as error:
             RUN_LOG.error("%s", error)
@@ -91,14 +93,6 @@ def _logFile(path: Path | None) -> Iterator[None]:
     finally:
         RUN_LOG.removeHandler(handler)
         handler.close()
-
-
-def _setThreads(count: int) -> None:
-    import SimpleITK as sitk
-    import torch
-
-    torch.set_num_threads(count)
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(count)
 
 
 def _print(outcome: Outcome, isQuiet: bool) -> int:

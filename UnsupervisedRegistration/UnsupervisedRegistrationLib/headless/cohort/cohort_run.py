@@ -97,10 +97,10 @@ def runCohort(
 
 
 def _tasks(pairs: Sequence[CohortPair], output: Path, options: CohortOptions) -> list[PairTask]:
-    common = {"models": modelHashes(options.registration), "threads": options.threads}
+    models = modelHashes(options.registration)
     tasks = []
     for pair in pairs:
         inputs = inputHashes(pair)
-        digest = fingerprint(pair, inputs, options.registration, common)
+        digest = fingerprint(pair, inputs, options.registration, models)
         tasks.append(PairTask(pair, output / pair.name, options.registration, options.threads, inputs, digest))
     return tasks

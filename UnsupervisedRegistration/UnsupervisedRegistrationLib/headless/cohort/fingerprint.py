@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,14 +27,14 @@ def inputHashes(pair: CohortPair) -> Hashes:
     return {name: _hashOf(path) for name, path in pair.files.items()}
 
 
-def fingerprint(pair: CohortPair, inputs: Hashes, options: RegistrationOptions, common: Mapping[str, object]) -> str:
-    """Hash inputs, options and what else decides the result.
+def fingerprint(pair: CohortPair, inputs: Hashes, options: RegistrationOptions, models: Hashes) -> str:
+    """Hash inputs, options and models; not the number of threads, which decides the last digits only.
 
     Args:
         pair: With the index of the slice.
         inputs: Hashes of its files.
         options: Of the registration.
-        common: What is the same for all pairs, such as the hashes of the models.
+        models: Hashes of the model files.
     """
     content = {
         "version": packageVersion("unsupervised-registration"),
@@ -43,7 +42,7 @@ def fingerprint(pair: CohortPair, inputs: Hashes, options: RegistrationOptions, 
         "problem": pair.problem,
         "inputs": inputs,
         "options": asdict(options),
-        **common,
+        "models": models,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
-from ..arguments import Commands, addRegistrationOptions, optionsOf
+from ..arguments import Commands, addGeneral, addRegistrationOptions, optionsOf
 from ..outcome import Outcome
 from ..progress import ProgressBar
 
@@ -17,11 +18,17 @@ def addCohort(commands: Commands) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="folder for the results: a folder a pair, results.csv")
     addRegistrationOptions(parser)
     parser.add_argument("--part", default="", metavar="i/n", help="register every n-th pair, from the i-th, only")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each process (default: 1)")
     parser.add_argument(
         "--scheduler", default="local", metavar="S", help="local, slurm or tcp://HOST:8786 of Dask (default: local)"
     )
     parser.add_argument("--workers", type=int, metavar="N", help="processes or jobs that share the pairs (default: 1)")
+    addGeneral(
+        parser,
+        "cohort pairs.csv out",
+        "cohort pairs.csv out --workers 4 --threads 2",
+        "cohort pairs.csv out --part 3/40",
+        "cohort pairs.csv out --scheduler tcp://host:8786",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -31,9 +38,13 @@ def _run(options: argparse.Namespace) -> Outcome:
     from ..cohort.cohort_run import CohortOptions, runCohort
     from ..cohort.pair_table import readPairTable
 
-    if options.threads < 1:
-        raise ValueError(f"--threads needs a number from 1, not {options.threads}.")
-    how = CohortOptions(optionsOf(options), options.threads, options.part)
+    threads = options.threads or _threads(options.scheduler, options.workers)
+    how = CohortOptions(optionsOf(options), threads, options.part)
     pairs = readPairTable(options.pairs)
-    with ProgressBar() as progress, executor(options.scheduler, options.workers, options.threads) as execute:
+    with ProgressBar(options) as progress, executor(options.scheduler, options.workers, threads) as execute:
         return Outcome(runCohort(pairs, options.output, how, execute, progress).sentence)
+
+
+def _threads(scheduler: str, workers: int | None) -> int:
+    """The share of the cores that each process of this machine has; 1 on other machines."""
+    return max((os.cpu_count() or 1) // (workers or 1), 1) if scheduler == "local" else 1
