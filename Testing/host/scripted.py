@@ -103,6 +103,16 @@ class Loaded:
     widget: Any
     panel: ModulePanel
 
+    def visitAnotherModule(self, width: int = 391) -> None:
+        """Shows another module and comes back; the panel returns as low as its layout allows without a width."""
+        self.panel.exit()
+        self.panel.hide()
+        slicer.app.processEvents()
+        self.panel.resize(width, self.panel.layout().totalMinimumSize().height())
+        self.panel.show()
+        self.panel.enter()
+        slicer.app.processEvents()
+
     def close(self) -> None:
         self.panel.exit()
         self.widget.cleanup()

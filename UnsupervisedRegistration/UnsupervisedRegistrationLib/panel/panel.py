@@ -26,6 +26,7 @@ from .sections.quality_section import QualitySection
 from .sections.section import connect
 from .sections.side_by_side_section import SideBySideSection
 from .sections.volume_section import VolumeSection
+from .timers import QtTimer
 from .torch_loading import TorchLoader
 
 _PANEL_PRIORITY = 100.0  # Priority above that of the node selectors.
@@ -55,6 +56,7 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
     def build(self, ui: Any, logic: Any) -> None:
         """Connects the controls and follows the scene."""
         self.ui, self.logic = ui, logic
+        self._fit = QtTimer(0, self._fitHeight)  # Once the layout knows of the new texts.
         self.longWork, self.torchLoader = LongWork(self), TorchLoader()
         self.inputs, self.models, self.live = InputSection(self), ModelSection(self), LiveSection(self)
         self.quality, self.overlay = QualitySection(self), OverlaySection(self)
@@ -65,6 +67,9 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
             *(self.overlay, self.sideBySide, self.landmarks, self.history, self.volume),
         )
         connect(ui.applyButton, "clicked(bool)", self.onApply)
+        for widget in vars(ui).values():
+            if hasattr(widget, "collapsed"):
+                connect(widget, "contentsCollapsed(bool)", lambda collapsed: self._fit.start())
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved, priority=_PANEL_PRIORITY)
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -76,6 +81,7 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         """Releases the scene."""
         self.setParameterNode(None)
         self.torchLoader.stop()
+        self._fit.release()
         self.removeObservers()
 
     def enter(self) -> None:
@@ -147,6 +153,7 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
             self._hint = f"{missing}." if missing else ""
             self.say(self._hint)
         self.longWork.holdButtons()
+        self._fit.start()
 
     def onApply(self, checked: bool = False) -> None:
         """Registers the slice."""
@@ -174,6 +181,7 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         self.landmarks.measure()
         if not self.live.isOn:
             self.history.update()
+        self._fit.start()
 
     def forgetResult(self) -> None:
         """Releases the last result, and removes its grade and all sentences about it."""
@@ -195,6 +203,11 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
     def say(self, sentence: str) -> None:
         """Shows a sentence below the buttons."""
         self.ui.statusLabel.text = sentence
+        self._fit.start()
+
+    def _fitHeight(self) -> None:
+        """Makes the panel as high as its wrapped texts need; Slicer's module panel asks before it knows the width."""
+        self.parent.setMinimumHeight(self.parent.layout().totalHeightForWidth(self.parent.width))
 
     @contextlib.contextmanager
     def attempt(self) -> Iterator[None]:
