@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo train-demo test lint bench icon pictures architecture documents tour clean
+.PHONY: demo train-demo test lint bench icon pictures architecture documents tour validate clean
 
 demo: .venv/slicer.done
 	$(BIN)/unsupervised-registration demo --output out/demo
@@ -30,6 +30,9 @@ documents: architecture
 
 tour: .venv/test.done
 	$(BIN)/python Testing/tour.py
+
+validate: .venv/slicer.done
+	$(BIN)/unsupervised-registration validate
 
 icon: .venv/test.done
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -c "from PySide6 import QtGui as G, QtSvg as S; a=G.QGuiApplication([]); i=G.QImage(128,128,G.QImage.Format.Format_ARGB32); i.fill(0); p=G.QPainter(i); S.QSvgRenderer('Resources/UnsupervisedRegistration.svg').render(p); p.end(); [i.save(d+'/UnsupervisedRegistration.png') or exit(1) for d in ('Resources','UnsupervisedRegistration/Resources/Icons')]"

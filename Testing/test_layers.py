@@ -127,7 +127,7 @@ def test_slicer_loads_no_torch_before_apply() -> None:
         *("registration.slice_pair", "registration.slice", "reporting.summary", "registration.sequence"),
         "registration.volume",
         *("reporting.evidence", "reporting.report_region", "reporting.quality_report", "reporting.report_files"),
-        *("reporting.report_html", "reporting.report_pictures", "reporting.report_words"),
+        *("reporting.report_html", "reporting.report_pictures", "reporting.report_words", "reporting.validation"),
     )
     late = {f"{name.rpartition('.')[2]}.py" for name in names}
     for path in [*filesOf("module"), *filesOf("interaction"), *filesOf("panel"), *filesOf("scene")]:

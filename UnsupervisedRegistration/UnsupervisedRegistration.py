@@ -104,8 +104,8 @@ class UnsupervisedRegistrationTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear(0)
 
     def runTest(self) -> None:
-        """Registers both phantoms by script and one through the parameters of the panel."""
-        for test in (self.test_Script, self.test_Parameters):
+        """Registers both phantoms by script and one through the panel, and validates the quality report."""
+        for test in (self.test_Script, self.test_Parameters, self.test_Validation):
             self.setUp()
             test()
 
@@ -136,3 +136,9 @@ class UnsupervisedRegistrationTest(ScriptedLoadableModuleTest):
         self.assertEqual(len(storedResults(slicer.mrmlScene)), 1)
         self.assertIs(parameters.movingVolume.GetParentTransformNode(), parameters.transform)
         self.assertEqual(parameters.warpedVolume.GetImageData().GetDimensions(), (176, 208, 1))
+
+    def test_Validation(self) -> None:
+        """The quality report says of known transforms, structures and images what is expected."""
+        from UnsupervisedRegistrationLib.scene.reporting.validation import validate
+
+        self.assertEqual([row for row in validate() if not row.passed], [])

@@ -261,3 +261,8 @@ def test_a_segmentation_file_keeps_the_names_of_its_segments(tmp_path: Path) -> 
     assert [segmentation.GetNthSegment(index).GetName() for index in range(segmentation.GetNumberOfSegments())] == [
         "liver"
     ]
+
+
+def test_the_validation_protocol_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate"]) == 0
+    assert "24 of 24 passed" in capsys.readouterr().out

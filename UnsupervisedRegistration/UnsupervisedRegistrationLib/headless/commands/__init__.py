@@ -6,6 +6,7 @@ from .dicom import addDicom
 from .models import addModels
 from .register import addRegister
 from .report import addReport
+from .validate import addValidate
 
-COMMANDS = (addRegister, addCohort, addReport, addDemo, addDicom, addModels)
+COMMANDS = (addRegister, addCohort, addReport, addDemo, addDicom, addModels, addValidate)
 """In the order of ``--help``."""

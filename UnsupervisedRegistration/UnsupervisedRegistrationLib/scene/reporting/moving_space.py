@@ -140,8 +140,8 @@ def _checkRegular(node: slicer.vtkMRMLTransformNode) -> None:
             lengths = np.linalg.norm(matrix[:3, :3], axis=0).prod()
             if not np.isfinite(matrix).all() or not abs(np.linalg.det(matrix[:3, :3])) > _SINGULAR_RATIO * lengths:
                 raise ValueError(
-                    f"The transform '{node.GetName()}' is singular: it maps the image to a plane, a line or a point. Choose"
-                    " another transform."
+                    f"The transform '{node.GetName()}' is singular: it maps the image to a plane, a line or a point."
+                    " Choose another transform."
                 )
 
 
