@@ -17,6 +17,9 @@ else:
 FOREGROUND_MASK = "auto"
 """In place of a mask: the foreground of the image."""
 
+_DEFAULT_OUTPUTS = ("overlay", "transform", "warped", "scene")
+_OUTPUTS = (*_DEFAULT_OUTPUTS, "inverse", "linear", "jacobian", "uncertainty")
+
 _TEXTS = {
     "preset": "network alone, with instance optimisation, or with all that helps",
     "transform": "rigid and affine align in the plane only",
@@ -57,8 +60,23 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _outputs(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip() != "report"]
+    unknown = [name for name in names if name not in _OUTPUTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"'{unknown[0]}' is none of {', '.join(_OUTPUTS)}, report")
+    return list(dict.fromkeys(names))
+
+
 def addRegistration(parser: argparse.ArgumentParser) -> None:
     """Add every option of ``RegistrationOptions``."""
+    parser.add_argument(
+        "--write",
+        type=_outputs,
+        default=_DEFAULT_OUTPUTS,
+        metavar="LIST",
+        help=f"files to write besides report.json, of {','.join(_OUTPUTS)} (default: {','.join(_DEFAULT_OUTPUTS)})",
+    )
     parser.add_argument("--explain", action="store_true", help="print what is done to the pair, and why")
     addRegistrationOptions(parser)
 
@@ -83,4 +101,5 @@ def optionsOf(options: argparse.Namespace) -> RegistrationOptions:
     Raises:
         ValueError: A number is out of range.
     """
-    return RegistrationOptions(**{name: getattr(options, name) for name in _TEXTS})
+    chosen = RegistrationOptions(**{name: getattr(options, name) for name in _TEXTS})
+    return dataclasses.replace(chosen, uncertainty=chosen.uncertainty or "uncertainty" in getattr(options, "write", ()))

@@ -16,7 +16,11 @@ Work = Callable[[OutputFolder, dict[str, object]], Outcome]
 
 
 def runInFolder(
-    options: argparse.Namespace, names: Sequence[str], inputs: Mapping[str, Path | None], work: Work
+    options: argparse.Namespace,
+    names: Sequence[str],
+    inputs: Mapping[str, Path | None],
+    work: Work,
+    keepsOptions: bool = True,
 ) -> Outcome:
     """Do the work of a command in its output folder, and note a failure beside the folder.
 
@@ -25,14 +29,17 @@ def runInFolder(
         names: Files that the work writes.
         inputs: What they are for to files and folders that the work reads; ``None`` for what was not given.
         work: What is done.
+        keepsOptions: Whether the options, in which files are named, are written into the folder.
     """
     given = {name: path for name, path in inputs.items() if path is not None}
+    written = [*names, OPTIONS_FILE] if keepsOptions else list(names)
     if options.options is not None:
         given["options"] = options.options
     record = runRecord(options.arguments, given)
     try:
-        with OutputFolder(options.output, [*names, OPTIONS_FILE], list(given.values()), options.overwrite) as folder:
-            writeOptions(options, folder.path(OPTIONS_FILE))
+        with OutputFolder(options.output, written, list(given.values()), options.overwrite) as folder:
+            if keepsOptions:
+                writeOptions(options, folder.path(OPTIONS_FILE))
             outcome = work(folder, record)
     except (Exception, KeyboardInterrupt) as error:
         writeFailure(options.output, record, str(error) or type(error).__name__)

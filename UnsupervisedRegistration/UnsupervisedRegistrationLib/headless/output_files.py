@@ -6,12 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import slicer
+import slicer.util
+import vtk
 
 from ..scene.display.slice_views import fitView, showOverlay
+from ..scene.geometry.grid_transform import gridTransform
+from ..scene.geometry.planes import shiftedPlane
+from ..scene.geometry.transforms import copiedTransform, transformToWorld
+from ..scene.geometry.volumes import addVolume
 from ..scene.landmarks.tre_export import fillTreTableNode
 from ..scene.landmarks.tre_table import TreTable
 from ..scene.registration.result_nodes import SliceRegistration
+from ..scene.registration.slice_pair import gridOf
 from ..scene.scene_nodes import nodesByClass
 from .figure import saveFigure
 from .session import Inputs
@@ -74,10 +82,65 @@ def _scene(finished: Finished, path: Path) -> None:
         raise OSError(f"'{path.name}' could not be written into '{path.parent}'; is the disk full?")
 
 
+def _inverse(finished: Finished, path: Path) -> None:
+    """From the moving to the fixed image: the inverse displacement on the moving slice."""
+    result = finished.result
+    pair = result.pair
+    plane = shiftedPlane(pair.plane, pair.offset)
+    vectors = gridOf(plane).displacement_to_ras(result.registration.inverse)[0].movedim(0, -1).numpy()
+    chain = vtk.vtkGeneralTransform()
+    chain.PostMultiply()
+    if pair.initial is not None:
+        chain.Concatenate(copiedTransform(transformToWorld(pair.initial)))
+    if pair.prealignmentMatrix is not None:
+        chain.Concatenate(slicer.util.vtkMatrixFromArray(np.linalg.inv(pair.prealignmentMatrix)))
+    chain.Concatenate(gridTransform(plane, vectors - pair.offset))
+    _saveTransform(finished, chain, path)
+
+
+def _linear(finished: Finished, path: Path) -> None:
+    """The pre-alignment; the identity if the images stayed as they lay."""
+    matrix, transform = finished.result.pair.prealignmentMatrix, vtk.vtkTransform()
+    if matrix is not None:
+        transform.SetMatrix(slicer.util.vtkMatrixFromArray(matrix))
+    _saveTransform(finished, transform, path)
+
+
+def _saveTransform(finished: Finished, fromParent: vtk.vtkAbstractTransform, path: Path) -> None:
+    scene = finished.inputs.fixed.GetScene()
+    node = scene.AddNewNodeByClass("vtkMRMLTransformNode", path.stem)
+    node.SetAndObserveTransformFromParent(fromParent)
+    saveNode(slicer.vtkMRMLTransformStorageNode(), node, path)
+    scene.RemoveNode(node)
+
+
+def _jacobian(finished: Finished, path: Path) -> None:
+    _savePixels(finished, finished.result.jacobian, path)
+
+
+def _uncertainty(finished: Finished, path: Path) -> None:
+    """The expected error, mm."""
+    error = finished.result.expectedError
+    if error is None:
+        raise ValueError("The uncertainty was not estimated; give --uncertainty.")
+    _savePixels(finished, error, path)
+
+
+def _savePixels(finished: Finished, pixels: np.ndarray, path: Path) -> None:
+    scene = finished.inputs.fixed.GetScene()
+    node = addVolume(scene, path.stem, pixels[None].astype(np.float32), finished.result.pair.plane.ijkToRas)
+    saveNode(slicer.vtkMRMLVolumeArchetypeStorageNode(), node, path)
+    scene.RemoveNode(node)
+
+
 WRITERS: dict[str, tuple[str, Writer]] = {
     "overlay": ("overlay.png", _overlay),
     "transform": ("transform.h5", _transform),
+    "inverse": ("inverse.h5", _inverse),
+    "linear": ("linear.h5", _linear),
     "warped": ("warped.nrrd", _warped),
+    "jacobian": ("jacobian.nrrd", _jacobian),
+    "uncertainty": ("uncertainty.nrrd", _uncertainty),
     "scene": ("scene.mrb", _scene),
 }
 """Name for ``--write`` to file name and function, in the order of writing."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import struct
 import zlib
 from pathlib import Path
@@ -14,6 +13,8 @@ import slicer
 import slicer.util
 
 from ..scene.geometry.volumes import addVolume
+from ..scene.landmarks.markups import addLandmarks
+from .point_files import readPoints
 
 _NIFTI_HEADER = 348  # Bytes of a NIfTI-1 header, which its first number says.
 _NIFTI_FLOATS = {16: "f4", 64: "f8"}
@@ -92,18 +93,15 @@ def readTransform(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLTrans
 
 
 def readLandmarks(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLMarkupsFiducialNode:
-    """A point list from Slicer's .mrk.json."""
+    """A point list from Slicer's .mrk.json or .fcsv, or from a CSV file; see ``point_files.readPoints``."""
     _checkFile(path)
-    node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", path.name.split(".")[0])
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-        done = _read(slicer.vtkMRMLMarkupsJsonStorageNode(), path, node)
-    except ValueError:
-        done = False
-    if not done:
-        scene.RemoveNode(node)
-        raise ValueError(f"'{path}' holds no landmarks; save the point list in Slicer as .mrk.json.")
-    return node
+    points = readPoints(path)
+    labels = [label for label, _ in points]
+    doubled = next((label for label in labels if not label.strip() or labels.count(label) > 1), None)
+    if not points or doubled is not None:
+        found = "holds no landmarks" if not points else f"has a label that is empty or occurs twice: '{doubled}'"
+        raise ValueError(f"'{path}' {found}; landmarks are paired by label, so give each point one of its own.")
+    return addLandmarks(scene, path.name.split(".")[0], dict(points))
 
 
 def _read(storage: slicer.vtkMRMLStorageNode, path: Path, node: slicer.vtkMRMLStorableNode) -> bool:

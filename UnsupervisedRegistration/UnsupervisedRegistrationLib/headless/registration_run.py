@@ -35,7 +35,7 @@ class Wanted:
     """
 
     options: RegistrationOptions
-    writes: tuple[str, ...] = tuple(WRITERS)
+    writes: tuple[str, ...]
     explain: bool = False
 
 

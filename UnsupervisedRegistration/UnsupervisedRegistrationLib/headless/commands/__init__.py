@@ -1,5 +1,6 @@
 """The commands, a file each. A file offers a function that adds the command's parser; its ``run`` does the work."""
 
+from .apply import addApply
 from .cohort import addCohort
 from .demo import addDemo
 from .dicom import addDicom
@@ -8,5 +9,5 @@ from .register import addRegister
 from .report import addReport
 from .validate import addValidate
 
-COMMANDS = (addRegister, addCohort, addReport, addDemo, addDicom, addModels, addValidate)
+COMMANDS = (addRegister, addApply, addCohort, addReport, addDemo, addDicom, addModels, addValidate)
 """In the order of ``--help``."""

@@ -30,7 +30,7 @@ def _run(options: argparse.Namespace) -> Outcome:
     from .. import session
     from ..registration_run import Wanted, fileNames, registerToFolder
 
-    wanted = Wanted(optionsOf(options), explain=options.explain)
+    wanted = Wanted(optionsOf(options), tuple(options.write), options.explain)
 
     def work(folder: OutputFolder, record: dict[str, object]) -> Outcome:
         with ProgressBar(options) as progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..arguments import Commands
+from ..arguments import Commands, addGeneral
 from ..outcome import Outcome
 
 
@@ -22,6 +22,7 @@ def addDicom(commands: Commands) -> None:
         help="from MOVING to FIXED, as Slicer saves it (.h5, .tfm)",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="DICOM file to write")
+    addGeneral(parser, "dicom fixed-series moving-series --transform out/transform.h5 --output registration.dcm")
     parser.set_defaults(run=_run)
 
 

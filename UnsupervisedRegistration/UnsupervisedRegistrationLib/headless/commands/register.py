@@ -27,8 +27,10 @@ def addRegister(commands: Commands) -> None:
     )
     parser.add_argument("--moving-mask", type=Path, metavar="MASK", help="the same on MOVING")
     parser.add_argument("--initial-transform", type=Path, help="places MOVING first (.h5, .tfm)")
-    parser.add_argument("--fixed-landmarks", type=Path, metavar="F.mrk.json", help="paired by label with ..")
-    parser.add_argument("--moving-landmarks", type=Path, metavar="M.mrk.json", help=".. these, for the error in mm")
+    parser.add_argument(
+        "--fixed-landmarks", type=Path, metavar="F", help=".mrk.json, .fcsv or .csv; paired by label with .."
+    )
+    parser.add_argument("--moving-landmarks", type=Path, metavar="M", help=".. these, for the error in mm")
     addGeneral(
         parser,
         "register fixed.nii.gz moving.nii.gz --output out",
@@ -43,7 +45,7 @@ def _run(options: argparse.Namespace) -> Outcome:
     from .. import session
     from ..registration_run import Wanted, fileNames, registerToFolder
 
-    wanted = Wanted(optionsOf(options), explain=options.explain)
+    wanted = Wanted(optionsOf(options), tuple(options.write), options.explain)
 
     def work(folder: OutputFolder, record: dict[str, object]) -> Outcome:
         with ProgressBar(options) as progress:

@@ -70,4 +70,4 @@ def _run(options: argparse.Namespace) -> Outcome:
             shown = record if options.identifiers else {name: record[name] for name in ("started", "versions")}
             return quality_files.writeReport(report, folder, shown)
 
-    return runInFolder(options, quality_files.FILE_NAMES, files.paths, work)
+    return runInFolder(options, quality_files.FILE_NAMES, files.paths, work, keepsOptions=options.identifiers)
