@@ -19,7 +19,7 @@ from typing import Any
 os.environ.setdefault("PYSIDE6_OPTION_PYTHON_ENUM", "3")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+from PySide6 import QtCore, QtGui, QtPrintSupport, QtUiTools, QtWidgets
 
 # Qt asks Python for an override of these virtual methods, so an attribute in their place would call itself forever.
 _VIRTUAL = {"sizeHint", "minimumSizeHint", "spacing", "duration"}
@@ -94,7 +94,7 @@ def _teach(cls: Any) -> None:
 
 def _qtModule() -> ModuleType:
     module = ModuleType("qt")
-    for part in (QtCore, QtGui, QtWidgets, QtUiTools):
+    for part in (QtCore, QtGui, QtWidgets, QtUiTools, QtPrintSupport):
         module.__dict__.update({name: getattr(part, name) for name in dir(part) if not name.startswith("_")})
     for cls in {c for c in vars(module).values() if isinstance(c, type) and issubclass(c, QtCore.QObject)}:
         _teach(cls)

@@ -23,6 +23,7 @@ from .sections.live_section import LiveSection
 from .sections.model_section import ModelSection
 from .sections.overlay_section import OverlaySection
 from .sections.quality_section import QualitySection
+from .sections.report_section import ReportSection
 from .sections.section import connect
 from .sections.side_by_side_section import SideBySideSection
 from .sections.volume_section import VolumeSection
@@ -62,9 +63,10 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         self.quality, self.overlay = QualitySection(self), OverlaySection(self)
         self.sideBySide = SideBySideSection(self)
         self.landmarks, self.history, self.volume = LandmarkSection(self), HistorySection(self), VolumeSection(self)
+        self.report = ReportSection(self)
         self.sections = (
             *(self.inputs, self.models, self.live, self.quality),
-            *(self.overlay, self.sideBySide, self.landmarks, self.history, self.volume),
+            *(self.overlay, self.sideBySide, self.landmarks, self.history, self.volume, self.report),
         )
         connect(ui.applyButton, "clicked(bool)", self.onApply)
         for widget in vars(ui).values():
