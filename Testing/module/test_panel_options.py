@@ -57,6 +57,8 @@ def test_apply_optimises_by_default_and_says_so(loaded: host.Loaded, ui: Any) ->
     assert "2 levels optimised" in ui.planLabel.text
     assert "Model any-contrast" in ui.planLabel.text
     assert "licence of the model: Apache-2.0" in ui.planLabel.text
+    assert ui.planLabel.text.endswith("are attached.")
+    assert not ui.planLabel.text.endswith("..")
 
 
 def test_every_stage_has_a_name_for_people() -> None:

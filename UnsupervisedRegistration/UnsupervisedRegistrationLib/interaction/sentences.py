@@ -62,4 +62,4 @@ def describePlan(registration: Any) -> str:
     if plan.transform != "deformable":
         phrases = [_("{kind} alignment in the plane only").format(kind=plan.transform)]
     line = "; ".join(phrase for phrase in phrases if phrase)
-    return f"{line[:1].upper()}{line[1:]}."
+    return f"{line[:1].upper()}{line[1:].rstrip('.')}."  # Some licences end with a full stop.
