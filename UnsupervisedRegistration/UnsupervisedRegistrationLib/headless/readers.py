@@ -14,6 +14,7 @@ import slicer.util
 
 from ..scene.geometry.volumes import addVolume
 from ..scene.landmarks.markups import addLandmarks
+from .file_checks import checkFile, checkImageFile, checkLinear, checkNiftiHeader
 from .point_files import readPoints
 
 _NIFTI_HEADER = 348  # Bytes of a NIfTI-1 header, which its first number says.
@@ -65,7 +66,7 @@ def readLabels(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLNode:
         OSError: There is no such file.
         ValueError: It cannot be read, or has values that are no labels.
     """
-    _checkFile(path)
+    checkFile(path)
     if path.name.endswith(".seg.nrrd"):
         segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", path.name.split(".")[0])
         if not _read(slicer.vtkMRMLSegmentationStorageNode(), path, segmentation):
@@ -84,17 +85,18 @@ def readLabels(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLNode:
 
 def readTransform(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLTransformNode:
     """A transform of any kind that Slicer reads (.h5, .tfm, .txt, .mat, .nrrd, .nii.gz)."""
-    _checkFile(path)
+    checkFile(path)
     node = scene.AddNewNodeByClass("vtkMRMLTransformNode", path.name.split(".")[0])
     if not _read(slicer.vtkMRMLTransformStorageNode(), path, node):
         scene.RemoveNode(node)
         raise ValueError(f"'{path}' is no transform that Slicer can read; save it as .h5 or .tfm.")
+    checkLinear(path, node)
     return node
 
 
 def readLandmarks(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLMarkupsFiducialNode:
     """A point list from Slicer's .mrk.json or .fcsv, or from a CSV file; see ``point_files.readPoints``."""
-    _checkFile(path)
+    checkFile(path)
     points = readPoints(path)
     labels = [label for label, _ in points]
     doubled = next((label for label in labels if not label.strip() or labels.count(label) > 1), None)
@@ -109,13 +111,10 @@ def _read(storage: slicer.vtkMRMLStorageNode, path: Path, node: slicer.vtkMRMLSt
     return bool(storage.ReadData(node))
 
 
-def _checkFile(path: Path) -> None:
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file '{path}'; check the path.")
-
-
 def _readImage(path: Path) -> sitk.Image:
-    _checkFile(path)
+    checkFile(path)
+    if path.is_file():
+        checkImageFile(path)
     if path.name.endswith((".nii", ".nii.gz")):
         _checkNifti(path)
     try:
@@ -144,6 +143,7 @@ def _checkNifti(path: Path) -> None:
     order = next((o for o in "<>" if content[:4] == struct.pack(f"{o}i", _NIFTI_HEADER)), None)
     if order is None or len(content) < _NIFTI_HEADER:
         return
+    checkNiftiHeader(path, content[:_NIFTI_HEADER], len(content), order)
     kind = _NIFTI_FLOATS.get(struct.unpack_from(f"{order}h", content, 70)[0])
     start = int(struct.unpack_from(f"{order}f", content, 108)[0])
     if kind is not None:
