@@ -127,3 +127,13 @@ def test_the_mouse_takes_the_proposed_partner_and_not_the_fixed_point(ui: Any, t
     assert partners.GetNthControlPointPositionWorld(0)[0] > 20
     ui.placeButton.click()
     assert not fixed.GetLocked()
+
+
+@pytest.mark.parametrize("mode", ["Change of area", "Trust map"])
+def test_a_map_of_a_result_that_was_undone_is_not_shown(applied: Any, mode: str) -> None:
+    applied.overlaySelector.setCurrentText("Change of area")
+    layers = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
+    picture = layers.GetForegroundVolumeID()
+    applied.undoButton.click()
+    applied.overlaySelector.setCurrentText(mode)
+    assert layers.GetForegroundVolumeID() != picture

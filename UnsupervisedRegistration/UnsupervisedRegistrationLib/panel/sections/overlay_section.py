@@ -198,6 +198,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
         return overlays.overlayImages(overlay, result.pair.plane, result.pair.fixed.pixels, result.warpedPixels)
 
     def _drawMap(self, overlay: overlays.Overlay, mode: str) -> None:
+        overlays.blend(overlay, 0.0)  # Without a map to draw, the one before would stay.
         if self.result is None:
             raise ValueError(_("'{mode}' needs a registration of this slice; press Apply first.").format(mode=mode))
         pair, trust = self.result.pair, self.result.trust
