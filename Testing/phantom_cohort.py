@@ -20,7 +20,8 @@ COLUMNS = ("fixed", "moving", "fixed_labels", "moving_labels", "fixed_landmarks"
 def writeCohort(folder: Path, count: int) -> Path:
     """Write ``count`` pairs with labels and landmarks, and the table of the pairs; return the table."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [_writePair(folder, number) for number in range(count)]
+    fixed = _fixedSlice()
+    rows = [_writePair(folder, number, fixed) for number in range(count)]
     table = folder / "pairs.csv"
     with table.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
@@ -29,12 +30,17 @@ def writeCohort(folder: Path, count: int) -> Path:
     return table
 
 
-def _writePair(folder: Path, number: int) -> dict[str, str]:
+def _fixedSlice() -> np.ndarray:
+    """The middle slice of the head phantom, ``(PIXELS, PIXELS)``."""
     slices = draw_phantom("head").fixed
-    fixed = slices[len(slices) // 2].astype(np.float32)
-    step = [size / PIXELS for size in fixed.shape]
+    pixels = slices[len(slices) // 2].astype(np.float32)
     rows, columns = np.indices((PIXELS, PIXELS))
-    fixed = map_coordinates(gaussian_filter(fixed, 0.5), [rows * step[0], columns * step[1]], order=1)
+    places = [rows * pixels.shape[0] / PIXELS, columns * pixels.shape[1] / PIXELS]
+    return map_coordinates(gaussian_filter(pixels, 0.5), places, order=1)
+
+
+def _writePair(folder: Path, number: int, fixed: np.ndarray) -> dict[str, str]:
+    rows, columns = np.indices((PIXELS, PIXELS))
     noise = np.random.default_rng(number).standard_normal((2, PIXELS, PIXELS))
     field = gaussian_filter(noise, (0, 12, 12))
     field *= LARGEST / np.abs(field).max()

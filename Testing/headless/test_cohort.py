@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import pytest
 import SimpleITK as sitk
 import torch
-from phantom_cohort import writeCohort
 
+from phantom_cohort import writeCohort
 from UnsupervisedRegistrationLib.headless.__main__ import main
 from UnsupervisedRegistrationLib.headless.cohort import cohort_run, pair_task
 from UnsupervisedRegistrationLib.headless.cohort.result_table import RESULT_COLUMNS, CohortRow, ResultTable

@@ -24,11 +24,13 @@ class CohortOptions:
         registration: Of each pair.
         threads: Of each process.
         part: ``i/n``, or empty for all pairs.
+        folder: Of the folders of the pairs, inside the output folder.
     """
 
     registration: RegistrationOptions
     threads: int = 1
     part: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def runCohort(
     """
     chosen = partOf(pairs, options.part) if options.part else list(pairs)
     output.mkdir(parents=True, exist_ok=True)
+    (output / options.folder).mkdir(exist_ok=True)
     suffix = f"-{options.part.replace('/', '-of-')}" if options.part else ""
     table = ResultTable(output / f"results{suffix}.csv", [pair.name for pair in chosen])
     progress("compare the inputs", 0.0)
@@ -102,5 +105,7 @@ def _tasks(pairs: Sequence[CohortPair], output: Path, options: CohortOptions) ->
     for pair in pairs:
         inputs = inputHashes(pair)
         digest = fingerprint(pair, inputs, options.registration, models)
-        tasks.append(PairTask(pair, output / pair.name, options.registration, options.threads, inputs, digest))
+        tasks.append(
+            PairTask(pair, output / options.folder / pair.name, options.registration, options.threads, inputs, digest)
+        )
     return tasks

@@ -14,8 +14,15 @@ from ..progress import ProgressBar
 def addCohort(commands: Commands) -> None:
     """Add the parser of this command."""
     parser = commands.add_parser("cohort", help="register every pair of a table")
-    parser.add_argument("pairs", type=Path, metavar="PAIRS.csv", help="table with the columns fixed, moving and others")
-    parser.add_argument("output", type=Path, metavar="OUT", help="folder for the results: a folder a pair, results.csv")
+    parser.add_argument(
+        "pairs",
+        type=Path,
+        metavar="PAIRS",
+        help="CSV file with the columns fixed and moving, or a BIDS data set",
+    )
+    parser.add_argument("output", type=Path, metavar="OUT", help="results.csv, summary.html and a folder a pair")
+    parser.add_argument("level", nargs="?", choices=("participant",), help="of a BIDS data set")
+    parser.add_argument("--participant-label", nargs="+", default=[], metavar="01", help="subjects of a BIDS data set")
     addRegistrationOptions(parser)
     parser.add_argument("--part", default="", metavar="i/n", help="register every n-th pair, from the i-th, only")
     parser.add_argument(
@@ -28,21 +35,31 @@ def addCohort(commands: Commands) -> None:
         "cohort pairs.csv out --workers 4 --threads 2",
         "cohort pairs.csv out --part 3/40",
         "cohort pairs.csv out --scheduler tcp://host:8786",
+        "cohort bids out participant --participant-label 01",
     )
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> Outcome:
     """Register the pairs that are not complete yet."""
+    from ..cohort.bids import BIDS_PAIRS, bidsPairs, writeDerivatives
     from ..cohort.cluster import executor
     from ..cohort.cohort_run import CohortOptions, runCohort
     from ..cohort.pair_table import readPairTable
+    from ..cohort.summary_page import writeSummary
 
+    isBids = options.pairs.is_dir()
+    if not isBids and (options.level or options.participant_label):
+        raise ValueError(f"participant belongs to a BIDS data set, and '{options.pairs}' is no folder; leave it out.")
+    pairs = bidsPairs(options.pairs, options.participant_label) if isBids else readPairTable(options.pairs)
     threads = options.threads or _threads(options.scheduler, options.workers)
-    how = CohortOptions(optionsOf(options), threads, options.part)
-    pairs = readPairTable(options.pairs)
+    how = CohortOptions(optionsOf(options), threads, options.part, BIDS_PAIRS if isBids else "")
     with ProgressBar(options) as progress, executor(options.scheduler, options.workers, threads) as execute:
-        return Outcome(runCohort(pairs, options.output, how, execute, progress).sentence)
+        outcome = runCohort(pairs, options.output, how, execute, progress)
+    writeSummary(outcome.table, how.folder)
+    if isBids:
+        writeDerivatives(options.output, outcome.table.rows)
+    return Outcome(outcome.sentence)
 
 
 def _threads(scheduler: str, workers: int | None) -> int:
