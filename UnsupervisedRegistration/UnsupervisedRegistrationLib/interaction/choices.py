@@ -25,5 +25,9 @@ CHECKERBOARD, SWIPE, DIFFERENCE, EDGES = "Checkerboard", "Swipe", "Difference", 
 JACOBIAN, TRUST_MAP = "Change of area", "Trust map"
 OVERLAYS = [OVERLAY_OFF, BLEND, RED_CYAN, FLICKER, CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST_MAP]
 
+UNDER_TRANSFORM, RESAMPLED_COPY = "Under the transform", "Resampled copy, original untouched"
+MOVING_OUTPUTS = [UNDER_TRANSFORM, RESAMPLED_COPY]
+"""What happens to the moving volume at Apply."""
+
 HIDDEN, GRID, ARROWS = "Hidden", "Grid", "Arrows"
 DEFORMATIONS = [HIDDEN, GRID, ARROWS]

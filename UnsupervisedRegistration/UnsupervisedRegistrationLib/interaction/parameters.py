@@ -9,6 +9,7 @@ from ..scene.registration_options import RegistrationOptions
 from .choices import (
     DEFORMATIONS,
     IN_VIEW,
+    MOVING_OUTPUTS,
     ORIENTATIONS,
     OVERLAYS,
     PREALIGNMENTS,
@@ -76,6 +77,7 @@ class RegistrationParameters:
         treTable: Receives their target registration errors.
         sequence: Its frames are registered to the first.
         device: Where the network runs.
+        movingOutput: Moving volume under the transform, or a resampled copy beside it.
         thisSliceOnly: Warp the registered slice only.
     """
 
@@ -109,6 +111,7 @@ class RegistrationParameters:
     treTable: slicer.vtkMRMLTableNode
     sequence: slicer.vtkMRMLSequenceNode
     device: str = _DEFAULT_OPTIONS.device
+    movingOutput: Annotated[str, Choice(MOVING_OUTPUTS)] = MOVING_OUTPUTS[0]
     thisSliceOnly: bool = True
 
 

@@ -26,6 +26,7 @@ from .sections.quality_section import QualitySection
 from .sections.report_section import ReportSection
 from .sections.section import connect
 from .sections.side_by_side_section import SideBySideSection
+from .sections.take_along_section import TakeAlongSection
 from .sections.volume_section import VolumeSection
 from .timers import QtTimer
 from .torch_loading import TorchLoader
@@ -63,10 +64,10 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         self.quality, self.overlay = QualitySection(self), OverlaySection(self)
         self.sideBySide = SideBySideSection(self)
         self.landmarks, self.history, self.volume = LandmarkSection(self), HistorySection(self), VolumeSection(self)
-        self.report = ReportSection(self)
+        self.report, self.along = ReportSection(self), TakeAlongSection(self)
         self.sections = (
             *(self.inputs, self.models, self.live, self.quality),
-            *(self.overlay, self.sideBySide, self.landmarks, self.history, self.volume, self.report),
+            *(self.overlay, self.sideBySide, self.landmarks, self.history, self.volume, self.report, self.along),
         )
         connect(ui.applyButton, "clicked(bool)", self.onApply)
         for widget in vars(ui).values():
@@ -167,6 +168,7 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         self.ui.warpedCheckBox.checked = True
         applied = self.longWork.run(job)
         if applied:
+            self.along.placeMoving(applied.result)
             self.showResult(applied.result, applied.sentence)
 
     def showResult(self, result: Any, sentence: str) -> None:

@@ -28,6 +28,7 @@ from ...scene.display import overlays, scalar_maps, view_state
 from ...scene.display.deformation_display import deformationGlyphs, deformationGrid, hideDeformation
 from ...scene.display.slice_views import showOverlay
 from ...scene.geometry.result_transform import isWarped
+from ...scene.propagation.resampled_moving import resampledCopyOf
 from ..timers import QtTimer
 from .section import Section, connect, setCheckedQuietly
 
@@ -107,9 +108,10 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
         self._showWarped()
         self.panel.sideBySide.update()
         try:
-            overlay = overlays.enterOverlay(parameters.fixedVolume, parameters.movingVolume)
+            moving = self._shownMoving()
+            overlay = overlays.enterOverlay(parameters.fixedVolume, moving)
             if first and self.result is not None and not inputs.isInView(parameters):
-                showOverlay(parameters.fixedVolume, parameters.movingVolume, self.result.pair.plane)
+                showOverlay(parameters.fixedVolume, moving, self.result.pair.plane)
             self._flicker.stop()
             self._drawMode(overlay)
             self._drawDeformation()
@@ -135,7 +137,14 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
 
     def _showWarped(self) -> None:
         moving = self.parameters.movingVolume
-        setCheckedQuietly(self.ui.warpedCheckBox, moving is None or isWarped(moving))
+        if moving is None or resampledCopyOf(moving) is None:
+            setCheckedQuietly(self.ui.warpedCheckBox, moving is None or isWarped(moving))
+
+    def _shownMoving(self) -> Any:
+        """The moving volume, or its resampled copy if the moving volume itself was left where it was."""
+        moving = self.parameters.movingVolume
+        copy = resampledCopyOf(moving) if self.ui.warpedCheckBox.checked else None
+        return copy or moving
 
     def _modeSettings(self) -> tuple[Any, ...]:
         p = self.parameters
@@ -219,7 +228,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
             self._flicker.stop()
             return
         self._movingTurn = not self._movingTurn
-        overlay = overlays.enterOverlay(self.parameters.fixedVolume, self.parameters.movingVolume)
+        overlay = overlays.enterOverlay(self.parameters.fixedVolume, self._shownMoving())
         overlays.flicker(overlay, self._movingTurn)
 
     def _drawDeformation(self) -> None:

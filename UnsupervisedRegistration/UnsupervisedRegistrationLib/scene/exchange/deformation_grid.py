@@ -134,7 +134,7 @@ def _sampledGrid(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As ``_storedGrid``, with the offsets at the voxels of the fixed volume."""
     shape, ijkToRas = volumeSize(fixedVolume)[::-1], localIjkToRas(fixedVolume)
-    indices = np.stack(np.indices(shape)[::-1], axis=-1).reshape(-1, 3)
+    indices = np.moveaxis(np.indices(shape)[::-1], 0, -1).reshape(-1, 3)
     points = indices @ ijkToRas[:3, :3].T + ijkToRas[:3, 3]
     source, target = vtk.vtkPoints(), vtk.vtkPoints()
     source.SetData(numpy_to_vtk(points, deep=True))

@@ -15,6 +15,8 @@ from .transforms import copiedTransform
 
 UNWARPED_ROLE = "unsupervisedRegistrationUnwarped"
 """Reference from a volume that is shown unwarped to the result transform that it was taken out of."""
+UNTOUCHED_ROLE = "unsupervisedRegistrationUntouched"
+"""Reference from a moving volume that stayed where it was to the result transform of its resampled copy."""
 INITIAL_ROLE = "unsupervisedRegistrationInitial"
 """Reference from the result transform to the initial transform of the moving volume."""
 _RESULT_ATTRIBUTE = "UnsupervisedRegistration.Outcome"  # Scenes that were saved before have this name.
@@ -130,8 +132,9 @@ def setResultTransform(
 def setParentTransform(
     movingVolume: slicer.vtkMRMLVolumeNode, transformNode: slicer.vtkMRMLTransformNode | None
 ) -> None:
-    """Set or remove the parent transform of a volume; a volume that was shown unwarped no longer counts as such."""
-    movingVolume.SetNodeReferenceID(UNWARPED_ROLE, None)
+    """Set or remove the parent transform of a node; a volume that was shown unwarped no longer counts as such."""
+    for role in (UNWARPED_ROLE, UNTOUCHED_ROLE):
+        movingVolume.SetNodeReferenceID(role, None)
     movingVolume.SetAndObserveTransformNodeID(None if transformNode is None else transformNode.GetID())
 
 
@@ -183,8 +186,8 @@ def isWarped(movingVolume: slicer.vtkMRMLVolumeNode) -> bool:
 
 
 def resultTransformOf(movingVolume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLTransformNode | None:
-    """The result transform of a volume, also while the volume is shown unwarped; ``None`` without a result."""
+    """The result transform of a volume, also while it is shown unwarped or stays untouched; ``None`` without any."""
     parent = movingVolume.GetParentTransformNode()
     if parent is not None and isResultTransform(parent):
         return parent
-    return movingVolume.GetNodeReference(UNWARPED_ROLE)
+    return movingVolume.GetNodeReference(UNWARPED_ROLE) or movingVolume.GetNodeReference(UNTOUCHED_ROLE)
