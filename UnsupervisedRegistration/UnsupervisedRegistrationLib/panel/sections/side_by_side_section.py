@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import slicer
 import slicer.util
 import vtk
 
 from ...interaction import inputs
 from ...scene.display import overlays, side_by_side, view_state
+from ...scene.display.linked_cursor import markCorrespondingPoint
 from ..timers import QtTimer
 from .section import Section, connect, setCheckedQuietly
 
@@ -27,6 +29,7 @@ class SideBySideSection(Section, slicer.util.VTKObservationMixin):  # type: igno
         self._plane: Any = None  # The slice that was shown when the layout was opened.
         self._fit = QtTimer(0, self._fitViews)
         connect(self.ui.sideBySideButton, "toggled(bool)", self.onToggled)
+        connect(self.ui.undeformedCheckBox, "toggled(bool)", self._onUndeformed)
 
     def update(self) -> None:
         """Shows whether the layout is open, and observes the layout."""
@@ -56,13 +59,38 @@ class SideBySideSection(Section, slicer.util.VTKObservationMixin):  # type: igno
             inputs.check(parameters)
             overlay = overlays.enterOverlay(parameters.fixedVolume, parameters.movingVolume)
             self._plane = inputs.chosenPlane(parameters)
-            side_by_side.showSideBySide(overlay, self._plane)
+            side_by_side.showSideBySide(overlay, self._plane, self.ui.undeformedCheckBox.checked)
+            self._followCursor()
             # Live, landmarks and overlays follow the view in which the user scrolls now.
             self._viewBefore = parameters.sliceView
             parameters.sliceView = side_by_side.fixedView(slicer.mrmlScene)
             self._fit.start()
             return
         setCheckedQuietly(self.ui.sideBySideButton, False)
+
+    def _onUndeformed(self, isUndeformed: bool) -> None:
+        """Shows the other form of the moving image in the layout that is open."""
+        if self.isShown and self.ui.sideBySideButton.checked:
+            with self.panel.attempt():
+                parameters = self.parameters
+                overlay = overlays.enterOverlay(parameters.fixedVolume, parameters.movingVolume)
+                side_by_side.showSideBySide(overlay, inputs.chosenPlane(parameters), isUndeformed)
+
+    def _followCursor(self) -> None:
+        crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+        event = slicer.vtkMRMLCrosshairNode.CursorPositionModifiedEvent
+        if crosshair and not self.hasObserver(crosshair, event, self._onCursor):
+            self.addObserver(crosshair, event, self._onCursor)
+
+    def _onCursor(self, caller: Any, event: str) -> None:
+        """Marks the point under the cursor in the other view, if that shows the image as it was taken."""
+        isOn = self.isShown and self.ui.sideBySideButton.checked and self.ui.undeformedCheckBox.checked
+        transform = inputs.shownTransform(self.parameters) if isOn else None
+        position = [0.0, 0.0, 0.0]
+        view = caller.GetCursorPositionXYZ(position)
+        if transform is not None and view is not None and caller.GetCursorPositionRAS(position):
+            with self.panel.attempt():
+                markCorrespondingPoint(np.array(position), transform, view)
 
     def _onLayout(self, caller: Any, event: str) -> None:
         """Another layout was chosen in Slicer: it stays, and the view from before is registered again."""

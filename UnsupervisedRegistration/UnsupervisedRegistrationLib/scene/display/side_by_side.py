@@ -10,6 +10,7 @@ from ..scene_nodes import nodesByClass
 from . import view_state
 from .overlays import Overlay
 from .slice_views import FIXED_VIEW, WARPED_VIEW, fitView, showPlaneInView
+from .undeformed_volume import undeformedVolume
 
 SIDE_BY_SIDE_LAYOUT_ID = 3173
 """Number of the layout; Slicer's own layouts have numbers below 1000."""
@@ -46,8 +47,13 @@ def fixedView(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLSliceNode | None:
     return scene.GetSingletonNode(FIXED_VIEW, "vtkMRMLSliceNode")
 
 
-def showSideBySide(overlay: Overlay, plane: SlicePlane) -> None:
-    """Switch to the layout, with the fixed image on the left and the warped moving image on the right.
+def showSideBySide(overlay: Overlay, plane: SlicePlane, isUndeformed: bool = False) -> None:
+    """Switch to the layout, with the fixed image on the left and the moving image on the right.
+
+    Args:
+        overlay: The two volumes.
+        plane: Slice to show.
+        isUndeformed: Whether the moving image is shown as it was taken; otherwise it is shown warped.
 
     Raises:
         ValueError: The scene has no layout node, as outside the application.
@@ -58,7 +64,8 @@ def showSideBySide(overlay: Overlay, plane: SlicePlane) -> None:
         raise ValueError("The scene has no layout; side by side needs Slicer's slice views.")
     view_state.remember([layoutNode])
     layoutNode.SetViewArrangement(addSideBySideLayout(layoutNode))
-    volumes = {FIXED_VIEW: overlay.fixedVolume, WARPED_VIEW: overlay.movingVolume}
+    moving = undeformedVolume(overlay.movingVolume) if isUndeformed else overlay.movingVolume
+    volumes = {FIXED_VIEW: overlay.fixedVolume, WARPED_VIEW: moving}
     for layers in nodesByClass(scene, "vtkMRMLSliceCompositeNode"):
         volume = volumes.get(layers.GetLayoutName())
         if volume is not None:
