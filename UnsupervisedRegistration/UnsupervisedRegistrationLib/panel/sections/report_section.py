@@ -127,6 +127,7 @@ class ReportSection(Section):
         section.fillTable(self.ui.qualityTable, rows)
         sentences = [f"{gradeWord(report.check.grade)}: {SUMMARIES[report.check.grade]}", *report.advisories]
         self.ui.qualityReportLabel.text = " ".join(sentences)
+        self.panel.say(_("The transform was measured; see Quality."))
 
     def _showAssessment(self) -> None:
         ui = self.ui
@@ -174,5 +175,5 @@ class ReportSection(Section):
         document, printer = qt.QTextDocument(), qt.QPrinter()
         printer.setOutputFormat(qt.QPrinter.PdfFormat)
         printer.setOutputFileName(str(path))
-        document.setHtml(reportHtml(report))
+        document.setHtml(reportHtml(report, pictureWidth=150))  # Three fit on A4.
         (getattr(document, "print", None) or document.print_)(printer)  # PythonQt and PySide name it differently.

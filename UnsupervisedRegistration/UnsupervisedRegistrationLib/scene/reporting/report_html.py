@@ -36,14 +36,14 @@ img { max-width: 100%; } .caption { font-size: 8pt; color: #444444; }
 _PICTURES_PER_ROW = 3
 
 
-def reportHtml(report: QualityReport) -> str:
-    """The whole report with its pictures, as the text of one HTML file."""
+def reportHtml(report: QualityReport, pictureWidth: int = 230) -> str:
+    """The whole report with its pictures, three in a row of ``pictureWidth`` pixels each; the text of one HTML file."""
     sections = (
         ("Summary", _summary(report)),
         ("Purpose and region", f"<p>{_text(REPORT_PURPOSE)}</p>{_pairs(report.header)}"),
         ("Items", _items(report.check.items)),
         ("Advisories", _list(report.advisories)),
-        ("Pictures", _figures(report.figures)),
+        ("Pictures", _figures(report.figures, pictureWidth)),
         ("Assessment by the reader", _pairs(assessmentRows(report))),
         (
             "Provenance of every number",
@@ -119,9 +119,9 @@ def _items(items: Sequence[QualityItem]) -> str:
     return _table(("Item", "Region", "Before", "Value", "Tolerance", "Grade"), rows)
 
 
-def _figures(figures: Sequence[Picture]) -> str:
+def _figures(figures: Sequence[Picture], width: int) -> str:
     cells = [
-        f'<td><b>{_text(picture.title)}</b><br><img width="230" alt="{_text(picture.title)}"'
+        f'<td><b>{_text(picture.title)}</b><br><img width="{width}" alt="{_text(picture.title)}"'
         f' src="data:image/png;base64,{base64.b64encode(picture.png).decode()}">'
         f'<br><span class="caption">{_text(picture.caption)}</span></td>'
         for picture in figures
