@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..images.crop import PreparedPair
 from ..similarity.forces import AnyContrast, Force, SameContrast
-from ..similarity.intensity_mapping import AIR, IntensityMapping, unexplained_variance
+from ..similarity.intensity_mapping import AIR, IntensityMapping, contrast_differs, unexplained_variance
 from ..spatial.deformation import Mapping, compose, invert, resize_displacement, warp
 from ..spatial.filters import gaussian
 from ..spatial.folding import repair_folds
@@ -22,8 +22,8 @@ from ..spatial.grid import ImageGrid
 from .landmark_constraint import LandmarkConstraint, LandmarkPairs
 from .plan import (
     COARSEST_VOXELS,
-    CONTRAST_RATIO,
     CONVERGED,
+    DIFFERENT_RATIO,
     DIFFUSION,
     EQUAL,
     FIRST_STEP_VOXELS,
@@ -219,15 +219,18 @@ class _Level:
 
 
 def _in_matched_intensities(pair: PreparedPair, displacement: Tensor) -> PreparedPair:
-    """The pair, one image in the contrast of the other, where that explains much more.
+    """The pair, one image in the contrast of the other, where the contrasts differ.
 
     The mapped image loses contrast where they do not match yet, so images that look the same already stay as they are.
     """
-    mapping = IntensityMapping(*_aligned(pair, displacement))
+    aligned = _aligned(pair, displacement)
+    if not contrast_differs(*aligned, DIFFERENT_RATIO):
+        return pair
+    mapping = IntensityMapping(*aligned)
+    if mapping.left >= MAX_UNEXPLAINED:
+        return pair
     fixed, moving = mapping.match(pair.fixed, pair.moving)
-    mapped = replace(pair, fixed=fixed, moving=moving)
-    less = _left(*_aligned(pair, displacement)) > CONTRAST_RATIO * _left(*_aligned(mapped, displacement))
-    return mapped if less and mapping.left < MAX_UNEXPLAINED else pair
+    return replace(pair, fixed=fixed, moving=moving)
 
 
 def _aligned(pair: PreparedPair, displacement: Tensor) -> tuple[Tensor, Tensor]:
@@ -235,11 +238,6 @@ def _aligned(pair: PreparedPair, displacement: Tensor) -> tuple[Tensor, Tensor]:
     whole = resize_displacement(displacement, tuple(pair.fixed.shape[2:]))
     fixed, warped, weight = pair.fixed, warp(pair.moving, whole), pair.weight(whole)
     return (fixed, warped) if weight is None else (fixed * weight, warped * weight)
-
-
-def _left(fixed: Tensor, warped: Tensor) -> float:
-    """Squared difference as a share of the variance of the fixed image."""
-    return float((warped - fixed).square().mean() / fixed.var().clamp_min(1e-12))
 
 
 def _coarse(image: Tensor, shape: tuple[int, ...]) -> Tensor:

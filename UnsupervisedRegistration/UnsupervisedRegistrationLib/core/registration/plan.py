@@ -57,7 +57,6 @@ STEP_SIGMA = 1.0  # Level voxels; Gaussian that smooths every step.
 DIFFUSION = 0.04  # Of the displacement in every step, at a smoothness weight of 1.
 WEAK_FORCE = 1.0  # Force below which steps are shorter; usual forces are about 10.
 ITERATIONS = {"standard": (25, 45), "thorough": (50, 120)}  # Steps at half and at full working resolution, at most.
-CONTRAST_RATIO = 1.5  # Squared difference over what matched intensities leave, above which they are matched.
 MIN_GAIN = 0.8  # Share of the unexplained variance below which a coarser start has to bring it to be kept.
 MAX_WORSENING = 2.0  # Times the unexplained variance; a coarser start that leaves more is given up at once.
 COARSEST_VOXELS = 16  # Shortest side of the coarsest level.
