@@ -147,7 +147,9 @@ def test_slicer_loads_no_torch_before_apply() -> None:
 
 def test_core_never_prints() -> None:
     for path in filesOf("core"):
-        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        calls = [
+            node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
+        ]
         assert "print" not in {call.id for call in calls if isinstance(call, ast.Name)}, path.name
 
 

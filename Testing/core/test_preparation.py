@@ -204,7 +204,7 @@ def test_nothing_of_the_padding_comes_back() -> None:
     [
         ({"intensity": "histogram"}, "no intensity mapping 'histogram'; choose 'percentile' or 'window'"),
         ({"lower": 50, "upper": 50}, "lower intensity bound 50 must be below the upper one 50"),
-        ({"max_size": 32}, "room for 64 voxels a side"),
+        ({"max_size": 32}, "64 to 4096 voxels a side"),
         ({"working_spacing": 0.0}, "positive spacing"),
         ({"working_spacing": float("nan")}, "positive spacing"),
     ],

@@ -42,7 +42,9 @@ class PreprocessingConfiguration:
             raise ValueError(f"The lower intensity bound {self.lower} must be below the upper one {self.upper}.")
         if self.intensity == "percentile" and not 0 <= self.lower < self.upper <= 100:
             raise ValueError(f"Percentiles are from 0 to 100, not {self.lower} and {self.upper}.")
-        if not 64 <= self.max_size <= MAX_SIDE or not 0 < (self.working_spacing or 1) < math.inf:
+        if not 64 <= self.max_size <= MAX_SIDE or not (
+            self.working_spacing is None or 0 < self.working_spacing < math.inf
+        ):
             raise ValueError(f"A working image needs a positive spacing and 64 to {MAX_SIDE} voxels a side: {self}.")
 
 
