@@ -6,11 +6,8 @@ import contextlib
 import dataclasses
 import io
 import json
-import re
-import shutil
 import sys
 import tempfile
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -314,15 +311,3 @@ def test_auto_takes_the_patient_as_mask(files, tmp_path):
     scene = readScene(tmp_path / "scene.mrb")
     masks = [node.GetName() for node in nodesByClass(scene, "vtkMRMLLabelMapVolumeNode")]
     assert masks == ["fixed foreground", "moving foreground"]
-
-
-def test_the_script_of_the_cohort_document_prints_a_row_for_each_pair(everything, tmp_path, monkeypatch, capsys):
-    document = Path(__file__).parents[2] / "Resources" / "Documentation" / "cohorts.md"
-    (script,) = re.findall(r"<<'PYTHON'\n(.*?)PYTHON", document.read_text(encoding="utf-8"), re.DOTALL)
-    shutil.copytree(everything.folder, tmp_path / "results" / "pair")
-    monkeypatch.chdir(tmp_path)
-    exec(script, {})
-    name, before, after, folding = capsys.readouterr().out.strip().split(",")
-    similarity = reportOf(everything.folder)["similarity"]
-    assert (name, float(before), float(after)) == ("pair", similarity["before"], similarity["after"])
-    assert float(folding) == reportOf(everything.folder)["folding"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -76,7 +77,8 @@ def test_a_folder_with_a_report_matches_it_after_every_kill(files, tmp_path):
             child, began = int(server.stdout.readline()), time.monotonic()
             if seconds is not None:  # The first run ends by itself.
                 time.sleep(moments.uniform(0, seconds))
-                os.kill(child, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # It may have ended already.
+                    os.kill(child, signal.SIGKILL)
             assert int(server.stdout.readline()) in (0, signal.SIGKILL)
             seconds = seconds or time.monotonic() - began
             states.append(isComplete(folder))
