@@ -36,7 +36,7 @@ class TakeAlongSection(Section):
 
     def __init__(self, panel: RegistrationPanel) -> None:
         super().__init__(panel)
-        self._nodes: list[Any] = []
+        self._nodeIds: list[str] = []  # Nodes themselves would outlive a closed scene.
         self._displacements: list[SegmentDisplacement] = []
         section.prepareTable(self.ui.takeAlongTable, [_("Node"), _("Parent transform")])
         for selector, offered in (
@@ -58,9 +58,10 @@ class TakeAlongSection(Section):
     def update(self) -> None:
         """Lists the nodes that can be taken along with the result that is shown."""
         transform = inputs.shownTransform(self.parameters)
-        self._nodes = [] if transform is None else self._candidates(transform)
+        nodes = [] if transform is None else self._candidates(transform)
+        self._nodeIds = [node.GetID() for node in nodes]
         rows = []
-        for node in self._nodes:
+        for node in nodes:
             parent = node.GetParentTransformNode()
             rows.append([node.GetName(), "" if parent is None else parent.GetName()])
         section.fillTable(self.ui.takeAlongTable, rows)
@@ -143,8 +144,9 @@ class TakeAlongSection(Section):
 
     def _chosen(self) -> list[Any]:
         """The selected nodes that are still in the scene."""
-        nodes = [self._nodes[row] for row in section.selectedRows(self.ui.takeAlongTable) if row < len(self._nodes)]
-        return [node for node in nodes if node.GetScene() is slicer.mrmlScene]
+        rows = [row for row in section.selectedRows(self.ui.takeAlongTable) if row < len(self._nodeIds)]
+        found = (slicer.mrmlScene.GetNodeByID(self._nodeIds[row]) for row in rows)
+        return [node for node in found if node is not None]
 
     def _options(self) -> PropagationOptions:
         ui = self.ui
