@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo train-demo test lint bench icon pictures architecture documents tour validate clean
+.PHONY: demo train-demo test coverage lint bench icon pictures architecture documents tour validate clean
 
 demo: .venv/slicer.done
 	$(BIN)/unsupervised-registration demo --output out/demo
@@ -12,6 +12,9 @@ train-demo: .venv/test.done
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash training/runs/demo.sh
 
 test: .venv/test.done lint
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+coverage: .venv/test.done
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov
 
 lint: .venv/test.done
