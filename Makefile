@@ -3,10 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo train-demo test coverage lint bench icon pictures architecture documents tour validate clean
+.PHONY: demo cohort-demo train-demo test coverage lint bench icon pictures architecture documents tour validate clean
 
 demo: .venv/slicer.done
 	$(BIN)/unsupervised-registration demo --output out/demo
+
+cohort-demo: .venv/test.done
+	rm -rf out/cohort
+	PYTHONPATH=Testing $(BIN)/python Testing/cohort_demo.py out/cohort
 
 train-demo: .venv/test.done
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash training/runs/demo.sh
