@@ -34,12 +34,14 @@ class Finished:
         result: The result in the scene of the inputs.
         tre: Its landmark errors, or ``None``.
         caption: One line above the picture.
+        quality: Grade and reasons of the quality check, in one line.
     """
 
     inputs: Inputs
     result: SliceRegistration
     tre: TreTable | None
     caption: str
+    quality: str
 
 
 Writer = Callable[[Finished, Path], None]
@@ -65,7 +67,7 @@ def _warped(finished: Finished, path: Path) -> None:
 
 
 def _overlay(finished: Finished, path: Path) -> None:
-    saveFigure(finished.result, path, finished.caption)
+    saveFigure(finished.result, path, f"{finished.caption}\n{finished.quality}")
 
 
 def _scene(finished: Finished, path: Path) -> None:

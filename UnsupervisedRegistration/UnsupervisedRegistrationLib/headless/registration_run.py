@@ -11,7 +11,7 @@ from ..scene.landmarks.tre_table import TreTable, targetRegistrationError
 from ..scene.registration.result_nodes import SliceRegistration
 from ..scene.registration.slice import Progress, RegistrationOptions, registerSlice
 from ..scene.registration.slice_pair import SliceInputs
-from ..scene.reporting.quality import checkQuality, qualityReport
+from ..scene.reporting.quality import checkQuality, gradeWord, qualityReport, qualitySentences
 from ..scene.reporting.summary import resultReport, resultSentence
 from .outcome import DO_NOT_USE, DONE, Outcome
 from .output_files import WRITERS, Finished
@@ -61,12 +61,13 @@ def registerToFolder(
     tre = _landmarkErrors(inputs, result)
     closer = resultSentence(result, tre)
     caption = f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}: {closer}"
-    finished = Finished(inputs, result, tre, caption)
+    quality = checkQuality(result, tre)
+    checked = f"Quality check: {gradeWord(quality.grade)}; {'; '.join(qualitySentences(quality))}."
+    finished = Finished(inputs, result, tre, caption, checked)
     for number, name in enumerate(wanted.writes):
         progress(f"write the {name}", 0.65 + 0.3 * number / len(wanted.writes))
         file, write = WRITERS[name]
         write(finished, folder.path(file))
-    quality = checkQuality(result, tre)
     figures = resultReport(result, tre, result.registration.model) | {"quality_check": qualityReport(quality)}
     folder.finish({**figures, **_details(finished, wanted.options), **record})
     lines = [*folder.notes, *_explanations(result)] if wanted.explain else list(folder.notes)

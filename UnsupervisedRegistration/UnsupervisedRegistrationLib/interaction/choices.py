@@ -24,6 +24,10 @@ OVERLAY_OFF, BLEND, RED_CYAN, FLICKER = "Off", "Blend", "Red and cyan", "Flicker
 CHECKERBOARD, SWIPE, DIFFERENCE, EDGES = "Checkerboard", "Swipe", "Difference", "Edges"
 JACOBIAN, TRUST_MAP = "Change of area", "Trust map"
 OVERLAYS = [OVERLAY_OFF, BLEND, RED_CYAN, FLICKER, CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST_MAP]
+OF_INTENSITIES = (CHECKERBOARD, SWIPE, DIFFERENCE, EDGES)
+"""Overlays that are drawn anew when window or level change."""
+PER_SLICE = (*OF_INTENSITIES, JACOBIAN, TRUST_MAP)
+"""Overlays that are drawn anew for each slice."""
 
 UNDER_TRANSFORM, RESAMPLED_COPY = "Under the transform", "Resampled copy, original untouched"
 MOVING_OUTPUTS = [UNDER_TRANSFORM, RESAMPLED_COPY]

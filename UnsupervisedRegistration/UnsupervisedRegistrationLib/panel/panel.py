@@ -19,6 +19,7 @@ from .long_work import JobProgress, LongWork
 from .sections.history_section import HistorySection
 from .sections.input_section import InputSection
 from .sections.landmark_section import LandmarkSection
+from .sections.legend_section import LegendSection
 from .sections.live_section import LiveSection
 from .sections.model_section import ModelSection
 from .sections.overlay_section import OverlaySection
@@ -62,12 +63,21 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         self.longWork, self.torchLoader = LongWork(self), TorchLoader()
         self.inputs, self.models, self.live = InputSection(self), ModelSection(self), LiveSection(self)
         self.quality, self.overlay = QualitySection(self), OverlaySection(self)
-        self.sideBySide = SideBySideSection(self)
+        self.legends, self.sideBySide = LegendSection(self), SideBySideSection(self)
         self.landmarks, self.history, self.volume = LandmarkSection(self), HistorySection(self), VolumeSection(self)
         self.report, self.along = ReportSection(self), TakeAlongSection(self)
         self.sections = (
             *(self.inputs, self.models, self.live, self.quality),
-            *(self.overlay, self.sideBySide, self.landmarks, self.history, self.volume, self.report, self.along),
+            *(
+                self.overlay,
+                self.legends,
+                self.sideBySide,
+                self.landmarks,
+                self.history,
+                self.volume,
+                self.report,
+                self.along,
+            ),
         )
         connect(ui.applyButton, "clicked(bool)", self.onApply)
         for widget in vars(ui).values():
@@ -191,6 +201,8 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
         """Releases the last result, and removes its grade and all sentences about it."""
         self.result = self.overlay.result = None
         self.quality.clear()
+        if self.parameters:
+            self.legends.update()
         self.ui.keepButton.enabled = False
         if self._description and self.ui.statusLabel.text == self._description:
             self._hint = ""
@@ -207,6 +219,10 @@ class RegistrationPanel(VTKObservationMixin):  # type: ignore[misc]
     def say(self, sentence: str) -> None:
         """Shows a sentence below the buttons."""
         self.ui.statusLabel.text = sentence
+        self._fit.start()
+
+    def fit(self) -> None:
+        """Fits the height of the panel to its texts, once the layout knows of them."""
         self._fit.start()
 
     def _fitHeight(self) -> None:

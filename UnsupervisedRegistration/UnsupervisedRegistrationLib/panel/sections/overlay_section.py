@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import qt
 import slicer
 import slicer.util
 import vtk
@@ -20,7 +19,9 @@ from ...interaction.choices import (
     EDGES,
     FLICKER,
     JACOBIAN,
+    OF_INTENSITIES,
     OVERLAY_OFF,
+    PER_SLICE,
     SWIPE,
     TRUST_MAP,
 )
@@ -30,16 +31,13 @@ from ...scene.display.slice_views import showOverlay
 from ...scene.geometry.result_transform import isWarped
 from ...scene.propagation.resampled_moving import resampledCopyOf
 from ..timers import QtTimer
-from .section import Section, connect, setCheckedQuietly
+from .section import Section, connect, makeShortcut, setCheckedQuietly
 
 if TYPE_CHECKING:
     from ..panel import RegistrationPanel
 
 _FOLLOW_MS = 20
 _FLICKER_MS = 250  # Until a rate is chosen.
-_RESUMED = (FLICKER, CHECKERBOARD, SWIPE, DIFFERENCE, EDGES)  # Drawn again when the panel is shown again.
-_PER_SLICE = (CHECKERBOARD, SWIPE, DIFFERENCE, EDGES, JACOBIAN, TRUST_MAP)  # Drawn anew for each slice.
-_OF_INTENSITIES = (CHECKERBOARD, SWIPE, DIFFERENCE, EDGES)  # Drawn anew when window or level change.
 
 
 class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[misc]
@@ -61,10 +59,10 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
         self._follow = QtTimer(_FOLLOW_MS, self.draw)
         self._flicker = QtTimer(_FLICKER_MS, self._switchImages, repeats=True)
         connect(self.ui.warpedCheckBox, "toggled(bool)", self._onWarped)
-        modes = enumerate(choices.OVERLAYS)
-        self._shortcuts = [_shortcut(f"Alt+{number}", partial(self._choose, mode)) for number, mode in modes]
-        self._shortcuts.append(_shortcut("Alt+U", self.ui.warpedCheckBox.toggle))
-        self._shortcuts.append(_shortcut("Alt+L", self.ui.liveButton.click))
+        modes, choose = enumerate(choices.OVERLAYS), self.ui.overlaySelector.setCurrentText
+        self._shortcuts = [makeShortcut(f"Alt+{number}", partial(choose, mode)) for number, mode in modes]
+        self._shortcuts.append(makeShortcut("Alt+U", self.ui.warpedCheckBox.toggle))
+        self._shortcuts.append(makeShortcut("Alt+L", self.ui.liveButton.click))
 
     def update(self) -> None:
         """Shows the controls of the chosen mode, and the mode itself once it, or one of its settings, changes."""
@@ -75,7 +73,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
             shortcut.setEnabled(True)
         chosen, self._mode = self._mode not in ("", mode), mode
         asked, self._asked = self._asked, self._modeSettings()
-        resumed = asked is None and mode in _RESUMED and view_state.isOverlayShown(slicer.mrmlScene)
+        resumed = asked is None and mode in (FLICKER, *OF_INTENSITIES) and view_state.isOverlayShown(slicer.mrmlScene)
         changed = asked not in (None, self._asked) or (self._drawn and self._drawn != self._settings())
         if chosen and mode == OVERLAY_OFF:
             self.restoreViews()
@@ -115,6 +113,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
             self._flicker.stop()
             self._drawMode(overlay)
             self._drawDeformation()
+            self.panel.legends.update()
         except ValueError as error:
             self.panel.say(str(error))
 
@@ -161,7 +160,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
             self.addObserver(view, vtk.vtkCommand.ModifiedEvent, self._onSlice)
 
     def _onSlice(self, caller: Any, event: str) -> None:
-        if self.isShown and self.parameters.overlay in _PER_SLICE and not self.panel.live.isOn:
+        if self.isShown and self.parameters.overlay in PER_SLICE and not self.panel.live.isOn:
             self._follow.start()
 
     def _observeWindows(self) -> None:
@@ -180,7 +179,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
         return tuple((display.GetWindow(), display.GetLevel()) for display in displays if display is not None)
 
     def _onDisplay(self, caller: Any, event: str) -> None:
-        if self.isShown and self.parameters.overlay in _OF_INTENSITIES and self._shownWindows() != self._windows:
+        if self.isShown and self.parameters.overlay in OF_INTENSITIES and self._shownWindows() != self._windows:
             self._follow.start()
 
     def _drawMode(self, overlay: overlays.Overlay) -> None:
@@ -213,8 +212,10 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
         pair, trust = self.result.pair, self.result.trust
         if mode == JACOBIAN:
             scalar_maps.jacobianMap(overlay, pair.plane, self.result.jacobian, pair.fixed.pixels)
+        elif trust is None and self.result.registration.plan.transform != "deformable":
+            raise ValueError(_("The trust map is for deformable registrations; choose another overlay."))
         elif trust is None:
-            raise ValueError(_("The last registration did not estimate its error; press Apply."))
+            raise ValueError(_("The error of this result was not estimated; press Estimate."))
         else:
             scalar_maps.trustMap(overlay, pair.plane, trust, pair.fixed.pixels)
 
@@ -247,14 +248,3 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
             overlay = overlays.enterOverlay(self.parameters.fixedVolume, self.parameters.movingVolume)
             overlays.showWarped(overlay, warped)
             self.draw()
-
-    def _choose(self, mode: str) -> None:
-        self.ui.overlaySelector.setCurrentText(mode)
-
-
-def _shortcut(keys: str, slot: Callable[[], object]) -> Any:
-    """A key combination in the main window."""
-    shortcut = qt.QShortcut(slicer.util.mainWindow())
-    shortcut.setKey(qt.QKeySequence(keys))
-    connect(shortcut, "activated()", slot)
-    return shortcut

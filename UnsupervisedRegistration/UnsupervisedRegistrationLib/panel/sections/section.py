@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import qt
+import slicer.util
 
 from ...interaction.parameters import RegistrationParameters
 
@@ -56,6 +57,14 @@ def connect(sender: Any, signal: str, slot: Callable[..., Any]) -> None:
     """
     if not sender.connect(signal, slot):
         raise AttributeError(f"{sender.objectName} has no signal {signal}")
+
+
+def makeShortcut(keys: str, slot: Callable[[], object]) -> Any:
+    """A key combination in the main window."""
+    shortcut = qt.QShortcut(slicer.util.mainWindow())
+    shortcut.setKey(qt.QKeySequence(keys))
+    connect(shortcut, "activated()", slot)
+    return shortcut
 
 
 def prepareTable(table: Any, headers: Sequence[str]) -> None:

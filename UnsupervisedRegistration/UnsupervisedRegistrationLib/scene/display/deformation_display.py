@@ -6,6 +6,7 @@ import slicer
 import slicer.util
 
 from . import view_state
+from .color_tables import displacementColors
 
 _DEFORMATION = slicer.vtkMRMLTransformDisplayNode
 
@@ -38,8 +39,10 @@ def _transformDisplay(transformNode: slicer.vtkMRMLTransformNode) -> slicer.vtkM
     if transformNode.GetDisplayNode() is None:
         transformNode.CreateDefaultDisplayNodes()
         view_state.own(transformNode.GetDisplayNode(), "deformation")
-    view_state.remember([transformNode.GetDisplayNode()])
-    return transformNode.GetDisplayNode()
+    display = transformNode.GetDisplayNode()
+    view_state.remember([display])
+    display.SetAndObserveColorNodeID(displacementColors(transformNode.GetScene()).GetID())
+    return display
 
 
 def _show2D(display: slicer.vtkMRMLTransformDisplayNode) -> None:

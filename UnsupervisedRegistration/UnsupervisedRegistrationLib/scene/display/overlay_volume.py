@@ -26,13 +26,11 @@ class ColorScale:
         colour: Name of a table of ``color_tables``.
         low: Value of the first colour.
         high: Value of the last colour.
-        title: Title of the legend.
     """
 
     colour: str
     low: float = 0.0
     high: float = 1.0
-    title: str = ""
 
 
 def fillOverlayVolume(
@@ -68,30 +66,6 @@ def fillOverlayVolume(
         display.SetApplyThreshold(shown is not None)
         display.SetInterpolate(False)
     return node
-
-
-def hideLegend(scene: slicer.vtkMRMLScene) -> None:
-    """Hide the colour legend, which Slicer would keep when a view shows other layers."""
-    volume = view_state.findOwned(scene, _OVERLAY_PURPOSE)
-    legend = None if volume is None else slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(volume)
-    if legend is not None:
-        legend.SetVisibility(False)
-
-
-def showLegend(node: slicer.vtkMRMLScalarVolumeNode, scale: ColorScale) -> None:
-    """Show Slicer's colour legend on the right of the views; their layers must show the overlay volume already."""
-    logic = slicer.vtkSlicerColorLogic
-    legend = logic.GetColorLegendDisplayNode(node) or logic.AddDefaultColorLegendDisplayNode(node)
-    if legend is None:  # Outside the application, a scene has no legends.
-        return
-    with slicer.util.NodeModify(legend):
-        legend.SetVisibility(True)
-        legend.SetTitleText(scale.title)
-        legend.SetLabelFormat("%.0f")
-        legend.SetNumberOfLabels(5)
-        legend.SetSize(0.12, 0.5)
-        legend.SetPosition(0.96, 0.5)
-    legend.Modified()  # Otherwise the views do not update the legend.
 
 
 def displayIntensities(volumeNode: slicer.vtkMRMLVolumeNode, pixels: np.ndarray) -> np.ndarray:

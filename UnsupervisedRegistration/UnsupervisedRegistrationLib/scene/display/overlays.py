@@ -19,10 +19,12 @@ from ..geometry.result_transform import UNWARPED_ROLE, initialTransformOf, setPa
 from ..geometry.sampling import sampleVolume
 from ..scene_nodes import nodesByClass
 from . import color_tables, view_state
-from .overlay_volume import ColorScale, displayIntensities, edgeMask, fillOverlayVolume, hideLegend
+from .overlay_volume import ColorScale, displayIntensities, edgeMask, fillOverlayVolume
 from .slice_views import FIXED_VIEW, WARPED_VIEW, displayOrder
 
 _COMPOSITING = slicer.vtkMRMLSliceCompositeNode
+_GREY_SCALE = ColorScale("grey")
+_LINE_VALUE = -color_tables.MARKED_SHARE  # Value of the pixels on the border of a swipe.
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,16 @@ def checkerboard(overlay: Overlay, images: OverlayImages, tile: float = 20.0) ->
 
 
 def swipe(overlay: Overlay, images: OverlayImages, position: float = 0.5) -> None:
-    """Show the fixed image on the left and the warped image on the right of ``position``, 0..1 of the width."""
-    right = np.zeros(images.plane.shape, dtype=bool)
-    displayed = displayOrder(images.plane)(right)  # A view of ``right``.
-    displayed[:, round(position * displayed.shape[1]) :] = True
-    _showImage(overlay, images.plane, np.where(right, images.warped, images.fixed))
+    """Show the fixed image on the left and the warped one on the right of a line at ``position``, 0..1 of the width."""
+    right, line = np.zeros(images.plane.shape, dtype=bool), np.zeros(images.plane.shape, dtype=bool)
+    order = displayOrder(images.plane)  # Gives views of its arguments.
+    width = order(right).shape[1]
+    border = round(position * width)
+    order(right)[:, border:] = True
+    if 0 < border < width:
+        order(line)[:, border] = True
+    pixels = np.where(right, images.warped, images.fixed)
+    _showImage(overlay, images.plane, np.where(line, _LINE_VALUE, pixels), ColorScale("swipe", _LINE_VALUE))
 
 
 def difference(overlay: Overlay, images: OverlayImages) -> None:
@@ -201,7 +208,6 @@ def showLayers(
             view_state.remember([display])
         elif display is not None:
             view_state.restoreNode(display)
-    hideLegend(overlay.fixedVolume.GetScene())
     for layers in overlay.layers:
         with slicer.util.NodeModify(layers):
             layers.SetBackgroundVolumeID(background.GetID())
@@ -210,9 +216,9 @@ def showLayers(
             layers.SetCompositing(compositing)
 
 
-def _showImage(overlay: Overlay, plane: SlicePlane, image: np.ndarray) -> None:
+def _showImage(overlay: Overlay, plane: SlicePlane, image: np.ndarray, scale: ColorScale = _GREY_SCALE) -> None:
     """Show an image, 0..1, in front of both volumes."""
-    derived = fillOverlayVolume(overlay.fixedVolume.GetScene(), plane, image, ColorScale("grey"))
+    derived = fillOverlayVolume(overlay.fixedVolume.GetScene(), plane, image, scale)
     showLayers(overlay, overlay.fixedVolume, derived, 1.0)
 
 

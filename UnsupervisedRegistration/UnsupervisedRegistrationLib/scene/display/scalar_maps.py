@@ -1,4 +1,4 @@
-"""Colour maps over the fixed image, with a legend: local change of area, and trust."""
+"""Colour maps over the fixed image: local change of area, and trust."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import numpy as np
 
 from ..geometry.planes import SlicePlane
 from ..geometry.sampling import sampleVolume
-from .overlay_volume import ColorScale, fillOverlayVolume, showLegend
+from .color_tables import MARKED_SHARE, areaShare
+from .overlay_volume import ColorScale, fillOverlayVolume
 from .overlays import Overlay, showLayers
 
-_AREA = ColorScale("jacobian", -100, 100, "Change of area (%)")
-_TRUST = ColorScale("trust", 0, 100, "Trust (%)")
+_AREA = ColorScale("jacobian", -1 - 2 * MARKED_SHARE)
+_TRUST = ColorScale("trust", 0, 100)
 
 
 def jacobianMap(
     overlay: Overlay, plane: SlicePlane, values: np.ndarray, fixed: np.ndarray | None = None, opacity: float = 0.6
 ) -> None:
-    """Show the local change of area in percent: blue shrinks, red grows, magenta folds; air is transparent.
+    """Show the local change of area: blue half the size, red double, magenta folds; air is transparent.
 
     Args:
         overlay: Overlay with the fixed volume.
@@ -25,13 +26,13 @@ def jacobianMap(
         fixed: ``(rows, columns)`` intensities of the fixed image; by default they are sampled.
         opacity: Opacity of the map, 0..1.
     """
-    _showMap(overlay, plane, 100 * (values - 1), _AREA, fixed, opacity)
+    _showMap(overlay, plane, np.where(values > 0, areaShare(values), _AREA.low), _AREA, fixed, opacity)
 
 
 def trustMap(
     overlay: Overlay, plane: SlicePlane, values: np.ndarray, fixed: np.ndarray | None = None, opacity: float = 0.5
 ) -> None:
-    """Show the trust map in percent: red 0 %, green 100 %; air is transparent.
+    """Show the trust map in percent: violet 0 %, yellow 100 %; air is transparent.
 
     Args:
         overlay: Overlay with the fixed volume.
@@ -46,7 +47,7 @@ def trustMap(
 def _showMap(
     overlay: Overlay,
     plane: SlicePlane,
-    percent: np.ndarray,
+    values: np.ndarray,
     scale: ColorScale,
     fixed: np.ndarray | None,
     opacity: float,
@@ -54,6 +55,5 @@ def _showMap(
     from ..registration.foreground_mask import foregroundOf  # Needs torch, so not at import.
 
     pixels = sampleVolume(overlay.fixedVolume, plane).pixels if fixed is None else fixed
-    derived = fillOverlayVolume(overlay.fixedVolume.GetScene(), plane, percent, scale, shown=foregroundOf(pixels))
+    derived = fillOverlayVolume(overlay.fixedVolume.GetScene(), plane, values, scale, shown=foregroundOf(pixels))
     showLayers(overlay, overlay.fixedVolume, derived, opacity)
-    showLegend(derived, scale)

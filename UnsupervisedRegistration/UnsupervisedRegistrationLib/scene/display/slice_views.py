@@ -79,6 +79,19 @@ def displayOrder(plane: SlicePlane) -> Callable[[np.ndarray], np.ndarray]:
     return order
 
 
+def displayLetters(plane: SlicePlane) -> dict[str, str]:
+    """The anatomical direction, one of R, L, A, P, S and I, at the left, right, top and bottom of a displayed plane."""
+    index = displayOrder(plane)(np.moveaxis(np.indices((2, 2)), 0, -1))
+    across, down = index[0, 1] - index[0, 0], index[1, 0] - index[0, 0]
+    steps = {"left": -across, "right": across, "top": -down, "bottom": down}
+    return {side: _letter(plane.ijkToRas[:3, [1, 0]] @ step) for side, step in steps.items()}
+
+
+def _letter(direction: np.ndarray) -> str:
+    axis = _rank(direction)
+    return ("LR", "PA", "IS")[axis][int(direction[axis] > 0)]
+
+
 def _rank(direction: np.ndarray) -> int:
     return int(np.argmax(np.abs(direction)))
 

@@ -30,6 +30,7 @@ _PROPERTIES = {
         "GridSpacingMm",
         "GridResolutionMm",
         "GlyphSpacingMm",
+        "ColorNodeID",
     ),
     "vtkMRMLLayoutNode": ("ViewArrangement",),
 }
@@ -147,7 +148,8 @@ def _ownColours(node: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLColorNode | No
     users = nodesByClass(node.GetScene(), "vtkMRMLDisplayNode")
     shared = sum(user.GetColorNodeID() == node.GetColorNodeID() for user in users) > 1
     colours = node.GetColorNode()
-    return colours if isinstance(colours, slicer.vtkMRMLProceduralColorNode) and not shared else None
+    isOwn = isinstance(colours, slicer.vtkMRMLProceduralColorNode) and not colours.GetAttribute(_PURPOSE)
+    return colours if isOwn and not shared else None
 
 
 def _roleOf(node: slicer.vtkMRMLNode, memory: slicer.vtkMRMLScriptedModuleNode) -> str:

@@ -13,6 +13,7 @@ import torch
 import vtk
 
 from ...core.evaluation.metrics import inverse_consistency_error
+from ...core.registration.plan import HALF_TRUST_MM as HALF_TRUST_MM  # For the legend of the trust map.
 from ...core.registration.result import RegistrationResult
 from ...core.registration.uncertainty import trust_from_error
 from ...core.spatial.deformation import jacobian_determinant

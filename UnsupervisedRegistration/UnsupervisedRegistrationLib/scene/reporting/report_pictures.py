@@ -11,8 +11,9 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ...core.spatial.deformation import jacobian_determinant
 from ...core.spatial.folding import folded_cells
+from ..display.color_tables import AREA_COLOURS, areaShare, colourAt
 from ..display.overlay_volume import edgeMask
-from ..display.slice_views import displayOrder
+from ..display.slice_views import displayLetters, displayOrder
 from ..geometry.sampling import sampleSlices
 from ..geometry.transforms import worldToLocal
 from .evidence import GatheredEvidence, ReportInputs
@@ -22,8 +23,6 @@ _WIDTH = 360  # Pixels of the longer side of a picture.
 _TILE_MM = 20.0
 _BAR = 12  # Pixels of the height of a colour bar.
 _ORANGE, _CYAN, _YELLOW, _MAGENTA = (255, 140, 26), (26, 204, 230), (255, 210, 31), (255, 0, 255)
-_SHRINKS, _SAME, _GROWS = (33, 102, 172), (247, 247, 247), (178, 24, 43)
-_JACOBIAN_RANGE = 2.0  # The colours end at half and at double the size.
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,8 @@ class _Drawing:
         order = displayOrder(region.plane)
         index = np.moveaxis(np.indices(region.plane.shape), 0, -1)
         self._index = self._square(order(index))
-        self.letters = f"left: {self._letter(0, -1)}, top: {self._letter(-1, 0)}."
+        letters = displayLetters(region.plane)
+        self.letters = f"left: {letters['left']}, top: {letters['top']}."
 
     def _square(self, index: np.ndarray) -> np.ndarray:
         """Row and column of the slice for each pixel of the picture, ``(rows, columns, 2)``."""
@@ -165,13 +165,6 @@ class _Drawing:
         down = np.minimum((np.arange(rows) + 0.5) * index.shape[0] / rows, index.shape[0] - 1e-6).astype(int)
         across = np.minimum((np.arange(columns) + 0.5) * index.shape[1] / columns, index.shape[1] - 1e-6).astype(int)
         return np.asarray(index[np.ix_(down, across)])
-
-    def _letter(self, down: int, across: int) -> str:
-        """The anatomical direction towards the top (-1, 0) or the left (0, -1) of the picture."""
-        step = self._index[-1, 0] - self._index[0, 0] if down else self._index[0, -1] - self._index[0, 0]
-        direction = (down or across) * (self._plane.ijkToRas[:3, :2] @ step[::-1])
-        axis = int(np.abs(direction).argmax())
-        return ("RL", "AP", "SI")[axis][0 if direction[axis] > 0 else 1]
 
     def _placed(self, pixels: np.ndarray) -> np.ndarray:
         return np.asarray(pixels[self._index[..., 0], self._index[..., 1]])
@@ -196,10 +189,9 @@ class _Drawing:
         return pixels
 
     def jacobian(self, values: np.ndarray, outline: np.ndarray) -> np.ndarray:
-        share = np.log(np.clip(values, 1e-3, None)) / np.log(_JACOBIAN_RANGE)
-        pixels = _marked(_diverging(self._placed(share)), self._placed(values) <= 0, _MAGENTA)
+        pixels = _marked(_areaColours(self._placed(areaShare(values))), self._placed(values) <= 0, _MAGENTA)
         pixels = _marked(pixels, _border(self._placed(outline)), (0, 0, 0))
-        return _withBar(pixels, _diverging)
+        return _withBar(pixels, _areaColours)
 
     def length(self, values: np.ndarray, outline: np.ndarray) -> np.ndarray:
         most = max(float(values[outline].max()) if outline.any() else 0.0, 1e-6)
@@ -249,11 +241,9 @@ def _border(region: np.ndarray) -> np.ndarray:
     return np.asarray(region & ~core)
 
 
-def _diverging(share: np.ndarray) -> np.ndarray:
+def _areaColours(share: np.ndarray) -> np.ndarray:
     """Blue for -1, white for 0, red for 1."""
-    stops = np.array([_SHRINKS, _SAME, _GROWS], float)
-    channels = [np.interp(np.clip(share, -1, 1), [-1, 0, 1], stops[:, c]) for c in range(3)]
-    return np.stack(channels, axis=-1).round().astype(np.uint8)
+    return _bytes(colourAt(AREA_COLOURS, share / 2 + 0.5))
 
 
 def _withBar(pixels: np.ndarray, colours: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
