@@ -108,7 +108,7 @@ def test_two_inputs_of_one_name_are_refused(shifted, tmp_path, capsys):
     image = tmp_path / "image.nii.gz"
     given = ["--reference", image, "--output", tmp_path / "out"]
     assert run("apply", tmp_path / "shift.tfm", image, tmp_path / "b" / "image.nii.gz", *given) == 2
-    assert "would become the same file" in capsys.readouterr().err
+    assert "would become the file 'image.nii.gz', like another file" in capsys.readouterr().err
 
 
 def test_an_input_in_the_output_folder_is_not_replaced(shifted, tmp_path, capsys):

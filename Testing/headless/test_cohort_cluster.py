@@ -24,7 +24,10 @@ from UnsupervisedRegistrationLib.scene.registration_options import RegistrationO
 
 def tasks(folder: Path, count: int) -> list[PairTask]:
     """Pairs that fail at once, so that a worker need not load the network."""
-    pairs = [CohortPair(f"pair{n}", Path("f"), Path("m"), problem=f"Row {n} is broken.") for n in range(count)]
+    pairs = [
+        CohortPair(name=f"pair{n}", fixed=Path("f"), moving=Path("m"), problem=f"Row {n} is broken.")
+        for n in range(count)
+    ]
     hashes = {"fixed": "", "moving": ""}
     return [PairTask(pair, folder / pair.name, RegistrationOptions(), 1, hashes, f"{pair.name:0>20}") for pair in pairs]
 

@@ -82,7 +82,7 @@ def test_names_are_unique_where_the_case_of_letters_is_ignored(table: Callable[.
 
 
 def test_the_parts_hold_every_pair_once() -> None:
-    pairs = [CohortPair(str(number), Path("f"), Path("m")) for number in range(7)]
+    pairs = [CohortPair(name=str(number), fixed=Path("f"), moving=Path("m")) for number in range(7)]
     parts = [pair for number in (1, 2, 3) for pair in partOf(pairs, f"{number}/3")]
     assert sorted(parts, key=lambda pair: pair.name) == pairs
 

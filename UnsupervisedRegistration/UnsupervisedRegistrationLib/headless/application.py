@@ -1,21 +1,21 @@
-"""A transform file applied to images and points."""
+"""A transform applied to files: images, labels, segmentations, models and points."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ..scene.geometry.transforms import copiedTransform, transformToWorld, worldToLocal
+from ..scene.geometry.transforms import copiedTransform, mapPoints, transformToWorld, worldToLocal
 from ..scene.propagation.node_map import NodeMap
-from ..scene.propagation.resampling import ResampleOptions, resampledImage
+from ..scene.propagation.resampling import LABELMAP_OPTIONS, ResampleOptions, resampledImage
 from .output_files import saveNode
 from .point_files import Point, isPointFile, readPoints, writePoints
-from .readers import readVolume
+from .readers import isModelFile, isSegmentationFile, readLabels, readModel, readVolume
 
 _KEPT_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
@@ -33,8 +33,8 @@ class Application:
 
     transformNode: slicer.vtkMRMLTransformNode
     reference: slicer.vtkMRMLVolumeNode
-    isInverse: bool
-    options: ResampleOptions
+    isInverse: bool = False
+    options: ResampleOptions = field(default_factory=ResampleOptions)
 
     @property
     def transform(self) -> vtk.vtkAbstractTransform:
@@ -42,12 +42,36 @@ class Application:
         node = self.transformNode
         return copiedTransform(worldToLocal(node)) if self.isInverse else transformToWorld(node)
 
+    def forLabels(self) -> Application:
+        """The same for a labelmap, whose voxels take the nearest value."""
+        return replace(self, options=LABELMAP_OPTIONS)
+
 
 def outputName(path: Path) -> str:
     """Return the name of the file that an input becomes; pictures become NRRD, which keeps their place."""
-    if isPointFile(path) or path.name.lower().endswith(_KEPT_ENDINGS):
+    if isPointFile(path) or isModelFile(path) or path.name.lower().endswith(_KEPT_ENDINGS):
         return path.name
     return f"{path.name.split('.')[0] or path.resolve().name}.nrrd"
+
+
+def outputNames(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
+    """Return the names of the files that inputs become.
+
+    Args:
+        paths: Of the inputs.
+        taken: Names of other files in the same folder.
+
+    Raises:
+        ValueError: Two files would have the same name.
+    """
+    names = [outputName(path) for path in paths]
+    for number, name in enumerate(names):
+        if name in (*taken, *names[:number]):
+            raise ValueError(
+                f"'{paths[number]}' would become the file '{name}', like another file of this run; rename it, or"
+                " transform one by one."
+            )
+    return names
 
 
 def applyTo(path: Path, application: Application, output: Path) -> None:
@@ -55,11 +79,24 @@ def applyTo(path: Path, application: Application, output: Path) -> None:
 
     Raises:
         OSError: A file cannot be read or written.
-        ValueError: The input is neither an image nor a point list.
+        ValueError: The input is neither an image nor a segmentation, a model or a point list.
     """
+    scene = application.reference.GetScene()
     if isPointFile(path):
         writePoints(_moved(readPoints(path), application.transform), output)
-        return
+    elif isModelFile(path):
+        model = readModel(scene, path)
+        model.ApplyTransform(application.transform)
+        saveNode(slicer.vtkMRMLModelStorageNode(), model, output)
+    elif isSegmentationFile(path):
+        segmentation = readLabels(scene, path)
+        segmentation.ApplyTransform(application.transform)
+        saveNode(slicer.vtkMRMLSegmentationStorageNode(), segmentation, output)
+    else:
+        _resample(path, application, output)
+
+
+def _resample(path: Path, application: Application, output: Path) -> None:
     volume = readVolume(application.reference.GetScene(), path)
     mapping = NodeMap(vtk.vtkGeneralTransform(), application.transform, application.reference, None)
     volume.SetAndObserveImageData(resampledImage(volume, mapping, application.options))
@@ -67,12 +104,9 @@ def applyTo(path: Path, application: Application, output: Path) -> None:
     application.reference.GetIJKToRASMatrix(toRas)
     volume.SetIJKToRASMatrix(toRas)
     saveNode(slicer.vtkMRMLVolumeArchetypeStorageNode(), volume, output)
+    volume.GetScene().RemoveNode(volume)
 
 
 def _moved(points: list[Point], transform: vtk.vtkAbstractTransform) -> list[Point]:
-    before, after = vtk.vtkPoints(), vtk.vtkPoints()
-    before.SetData(numpy_to_vtk(np.array([position for _, position in points], float).reshape(-1, 3), deep=True))
-    after.SetDataTypeToDouble()
-    transform.TransformPoints(before, after)
-    moved = vtk_to_numpy(after.GetData()).tolist() if points else []
+    moved = mapPoints(transform, np.array([position for _, position in points], float).reshape(-1, 3)).tolist()
     return [(label, (r, a, s)) for (label, _), (r, a, s) in zip(points, moved, strict=True)]

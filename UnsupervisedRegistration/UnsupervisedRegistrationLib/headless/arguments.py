@@ -6,8 +6,9 @@ import argparse
 import dataclasses
 import typing
 from pathlib import Path
+from typing import Any
 
-from ..scene.registration_options import RegistrationOptions
+from ..scene.registration_options import Orientation, RegistrationOptions
 
 if typing.TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -18,7 +19,10 @@ FOREGROUND_MASK = "auto"
 """In place of a mask: the foreground of the image."""
 
 _DEFAULT_OUTPUTS = ("overlay", "transform", "warped", "scene")
-_OUTPUTS = (*_DEFAULT_OUTPUTS, "inverse", "linear", "jacobian", "uncertainty")
+TRANSFORM_2D = "transform-2d"
+"""Among the outputs: a 2-D transform, for 2-D images only."""
+_FIELDS = ("displacement.nii.gz", "displacement.mha", TRANSFORM_2D)
+_OUTPUTS = (*_DEFAULT_OUTPUTS, "inverse", "linear", "jacobian", "uncertainty", *_FIELDS)
 
 _TEXTS = {
     "preset": "network alone, with instance optimisation, or with all that helps",
@@ -52,6 +56,51 @@ def addOutput(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--options", type=Path, metavar="FILE", help="take what is not given here from the options.json of a former run"
     )
+
+
+def addPair(parser: argparse.ArgumentParser, moving: str = "likewise; is warped onto FIXED") -> None:
+    """Add the two images."""
+    parser.add_argument("fixed", type=Path, metavar="FIXED", help="image or volume file, or a folder with DICOM files")
+    parser.add_argument("moving", type=Path, metavar="MOVING", help=moving)
+
+
+def addEvidence(parser: argparse.ArgumentParser) -> None:
+    """Add labels and landmarks of both images, which show how good a registration is."""
+    for kind, flags, what in (
+        ("labels", ["--labels", "--fixed-labels"], "labelmap or .seg.nrrd"),
+        ("landmarks", ["--fixed-landmarks"], ".mrk.json, .fcsv or .csv"),
+    ):
+        name = kind.upper()
+        parser.add_argument(
+            *flags, type=Path, dest=f"fixed_{kind}", metavar=name, help=f"{what} of FIXED, paired by name with .."
+        )
+        parser.add_argument(f"--moving-{kind}", type=Path, metavar=name, help=".. these of MOVING")
+
+
+def addSlice(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the slice of the fixed image.
+
+    Args:
+        parser: Of the command.
+        default: What is taken without it.
+    """
+    parser.add_argument("--plane", choices=typing.get_args(Orientation), help="orientation of the slice")
+    parser.add_argument("--fixed-slice", type=int, metavar="K", help=f"slice of FIXED, from 0 (default: {default})")
+
+
+def pairFiles(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the files and the slice among the arguments, under their names in ``input_files``."""
+    return {
+        "fixed": options.fixed,
+        "moving": options.moving,
+        "fixedLabels": options.fixed_labels,
+        "movingLabels": options.moving_labels,
+        "fixedLandmarks": options.fixed_landmarks,
+        "movingLandmarks": options.moving_landmarks,
+        "fixedMask": options.mask,
+        "orientation": options.plane,
+        "fixedSlice": options.fixed_slice,
+    }
 
 
 def _positive(text: str) -> int:

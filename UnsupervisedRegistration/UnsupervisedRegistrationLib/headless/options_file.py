@@ -54,12 +54,15 @@ def _read(path: Path, command: str) -> dict[str, Any]:
 
 
 def _tokens(action: argparse.Action, value: Any) -> list[str]:
-    """Return an option as it is typed; a positional argument becomes the default instead."""
+    """Return an option as it is typed; positional arguments and lists of values become the default instead."""
     values = [str(item) for item in value] if isinstance(value, list) else [str(value)]
     if not action.option_strings:
         action.default = [Path(item) for item in values] if isinstance(value, list) else values[0]
         action.nargs = "*" if isinstance(value, list) else "?"
         action.required = False
+        return []
+    if action.nargs in ("+", "*"):
+        action.default = [action.type(item) for item in values] if callable(action.type) else values
         return []
     if action.nargs == 0:
         return [action.option_strings[0]] if value else []

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 import slicer
 import slicer.util
 import vtk
 
 from ..scene.display.slice_views import fitView, showOverlay
+from ..scene.exchange.displacement_image import displacementImage, planarTransform
 from ..scene.geometry.grid_transform import gridTransform
 from ..scene.geometry.planes import shiftedPlane
 from ..scene.geometry.transforms import copiedTransform, transformToWorld
@@ -21,6 +24,7 @@ from ..scene.landmarks.tre_table import TreTable
 from ..scene.registration.result_nodes import SliceRegistration
 from ..scene.registration.slice_pair import gridOf
 from ..scene.scene_nodes import nodesByClass
+from .arguments import TRANSFORM_2D
 from .figure import saveFigure
 from .session import Inputs
 
@@ -72,24 +76,24 @@ def _overlay(finished: Finished, path: Path) -> None:
 
 def _scene(finished: Finished, path: Path) -> None:
     """The whole scene, with the moving volume over the fixed one in the view of the slice."""
-    inputs = finished.inputs
+    inputs, plane = finished.inputs, finished.result.pair.plane
     scene = inputs.fixed.GetScene()
-    showOverlay(inputs.fixed, inputs.moving, inputs.plane)
+    showOverlay(inputs.fixed, inputs.moving, plane)
     for view in nodesByClass(scene, "vtkMRMLSliceNode"):
-        fitView(view, inputs.plane)
+        fitView(view, plane)
     if finished.tre is not None:
         table = scene.AddNewNodeByClass("vtkMRMLTableNode", "Landmark errors")
-        fillTreTableNode(table, finished.tre, inputs.plane)
+        fillTreTableNode(table, finished.tre, plane)
     if not scene.WriteToMRB(str(path.resolve())):
         raise OSError(f"'{path.name}' could not be written into '{path.parent}'; is the disk full?")
 
 
 def _inverse(finished: Finished, path: Path) -> None:
-    """From the moving to the fixed image: the inverse displacement on the moving slice."""
+    """From the moving to the fixed image: the inverse displacement on the moving slices."""
     result = finished.result
     pair = result.pair
-    plane = shiftedPlane(pair.plane, pair.offset)
-    vectors = gridOf(plane).displacement_to_ras(result.registration.inverse)[0].movedim(0, -1).numpy()
+    plane = shiftedPlane(result.firstPlane, pair.offset)
+    vectors = gridOf(plane).displacement_to_ras(result.inverses).movedim(1, -1).numpy()
     chain = vtk.vtkGeneralTransform()
     chain.PostMultiply()
     if pair.initial is not None:
@@ -117,20 +121,44 @@ def _saveTransform(finished: Finished, fromParent: vtk.vtkAbstractTransform, pat
 
 
 def _jacobian(finished: Finished, path: Path) -> None:
-    _savePixels(finished, finished.result.jacobian, path)
+    _savePixels(finished, finished.result.jacobians, path)
 
 
 def _uncertainty(finished: Finished, path: Path) -> None:
     """The expected error, mm."""
-    error = finished.result.expectedError
+    error = finished.result.allSlices.expected_error
     if error is None:
         raise ValueError("The uncertainty was not estimated; give --uncertainty.")
-    _savePixels(finished, error, path)
+    _savePixels(finished, error[:, 0].numpy(), path)
+
+
+def _displacement(finished: Finished, path: Path) -> None:
+    _saveImage(displacementImage(finished.result.transformNode), path)
+
+
+def _transform2d(finished: Finished, path: Path) -> None:
+    transform = planarTransform(finished.result.transformNode)
+    with _writing(path):
+        sitk.WriteTransform(transform, str(path))
+
+
+def _saveImage(image: sitk.Image, path: Path) -> None:
+    with _writing(path):
+        sitk.WriteImage(image, str(path), useCompression=path.suffix == ".mha")
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Name the file that ITK could not write."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise OSError(f"'{path.name}' could not be written into '{path.parent}'; is the disk full?") from error
 
 
 def _savePixels(finished: Finished, pixels: np.ndarray, path: Path) -> None:
     scene = finished.inputs.fixed.GetScene()
-    node = addVolume(scene, path.stem, pixels[None].astype(np.float32), finished.result.pair.plane.ijkToRas)
+    node = addVolume(scene, path.stem, pixels.astype(np.float32), finished.result.firstPlane.ijkToRas)
     saveNode(slicer.vtkMRMLVolumeArchetypeStorageNode(), node, path)
     scene.RemoveNode(node)
 
@@ -140,6 +168,9 @@ WRITERS: dict[str, tuple[str, Writer]] = {
     "transform": ("transform.h5", _transform),
     "inverse": ("inverse.h5", _inverse),
     "linear": ("linear.h5", _linear),
+    "displacement.nii.gz": ("displacement.nii.gz", _displacement),
+    "displacement.mha": ("displacement.mha", _displacement),
+    TRANSFORM_2D: ("transform-2d.h5", _transform2d),
     "warped": ("warped.nrrd", _warped),
     "jacobian": ("jacobian.nrrd", _jacobian),
     "uncertainty": ("uncertainty.nrrd", _uncertainty),

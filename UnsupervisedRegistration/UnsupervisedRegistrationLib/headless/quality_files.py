@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from ..scene.geometry.planes import Orientation, planeFromIndex
+from ..scene.geometry.planes import planeFromIndex
 from ..scene.reporting.evidence import ReportInputs
 from ..scene.reporting.quality import gradeWord
 from ..scene.reporting.quality_report import QualityReport
@@ -15,6 +14,7 @@ from ..scene.reporting.quality_report import makeReport as makeReport
 from ..scene.reporting.report_files import reportCsv, reportJson
 from ..scene.reporting.report_html import SUMMARIES, reportHtml
 from ..scene.reporting.tolerance_profiles import PROFILES, ToleranceProfile, own_profile
+from .input_files import ReportFiles
 from .outcome import DO_NOT_USE, DONE, Outcome
 from .output_folder import OutputFolder
 from .readers import readLabels, readLandmarks, readMask, readTransform, readVolume
@@ -25,34 +25,8 @@ FILE_NAMES = ("quality.html", "quality.pdf", "quality.csv", "quality.json")
 """The files of a report."""
 
 
-@dataclass(frozen=True)
-class ReportFiles:
-    """The files that a report is about; see ``ReportInputs``.
-
-    Attributes:
-        orientation: Of the slice; without it and ``fixedSlice`` the report is about the whole volume.
-        fixedSlice: Index of the slice.
-    """
-
-    fixed: Path
-    moving: Path
-    transform: Path
-    fixedLabels: Path | None = None
-    movingLabels: Path | None = None
-    fixedLandmarks: Path | None = None
-    movingLandmarks: Path | None = None
-    mask: Path | None = None
-    orientation: Orientation | None = None
-    fixedSlice: int | None = None
-
-    @property
-    def paths(self) -> dict[str, Path | None]:
-        """What the files are for to their paths."""
-        return {name: value for name, value in vars(self).items() if name not in ("orientation", "fixedSlice")}
-
-
 def readReportInputs(files: ReportFiles) -> ReportInputs:
-    """Read all files into a new scene.
+    """Read all files into a new scene; without a slice the report is about the whole volume.
 
     Raises:
         OSError: A file is missing or cannot be opened.
@@ -66,7 +40,7 @@ def readReportInputs(files: ReportFiles) -> ReportInputs:
         moving,
         readTransform(scene, files.transform),
         planeFromIndex(fixed, files.orientation, files.fixedSlice) if oneSlice else None,
-        files.mask and readMask(scene, files.mask),
+        files.fixedMask and readMask(scene, files.fixedMask),
         files.fixedLabels and readLabels(scene, files.fixedLabels),
         files.movingLabels and readLabels(scene, files.movingLabels),
         files.fixedLandmarks and readLandmarks(scene, files.fixedLandmarks),

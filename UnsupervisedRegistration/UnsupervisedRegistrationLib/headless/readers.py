@@ -19,6 +19,7 @@ from .point_files import readPoints
 
 _NIFTI_HEADER = 348  # Bytes of a NIfTI-1 header, which its first number says.
 _NIFTI_FLOATS = {16: "f4", 64: "f8"}
+_MODEL_ENDINGS = (".vtk", ".vtp", ".stl", ".ply", ".obj")
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MODALITY, _DESCRIPTIONS = "0008|0060", ("0018|0015", "0008|103e")  # Body part examined, series description.
 # What Slicer notes for them: code, scheme and meaning.
@@ -59,6 +60,31 @@ def readMask(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLLabelMapVo
     return mask
 
 
+def isSegmentationFile(path: Path) -> bool:
+    """Return whether the name of a file is that of a segmentation of Slicer."""
+    return path.name.lower().endswith(".seg.nrrd")
+
+
+def isModelFile(path: Path) -> bool:
+    """Return whether the name of a file is that of a surface model."""
+    return path.suffix.lower() in _MODEL_ENDINGS
+
+
+def readModel(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLModelNode:
+    """A surface model from VTK, VTP, STL, PLY or OBJ.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: It cannot be read.
+    """
+    checkFile(path)
+    model = scene.AddNewNodeByClass("vtkMRMLModelNode", path.name.split(".")[0])
+    if not _read(slicer.vtkMRMLModelStorageNode(), path, model) or not model.GetPolyData().GetNumberOfPoints():
+        scene.RemoveNode(model)
+        raise ValueError(f"'{path}' is no surface model that Slicer can read; save it again as .vtk, .stl or .ply.")
+    return model
+
+
 def readLabels(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLNode:
     """Structures: a segmentation from .seg.nrrd with its names, or a labelmap volume with its numbers from other files.
 
@@ -67,7 +93,7 @@ def readLabels(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLNode:
         ValueError: It cannot be read, or has values that are no labels.
     """
     checkFile(path)
-    if path.name.endswith(".seg.nrrd"):
+    if isSegmentationFile(path):
         segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", path.name.split(".")[0])
         if not _read(slicer.vtkMRMLSegmentationStorageNode(), path, segmentation):
             scene.RemoveNode(segmentation)

@@ -10,11 +10,12 @@ import slicer
 import slicer.util
 
 from ..scene.display.slice_views import addSliceViews
-from ..scene.geometry.planes import Orientation, SlicePlane, offsetBetween, planeFromIndex
+from ..scene.geometry.planes import SlicePlane, offsetBetween, planeFromIndex
 from ..scene.registration.foreground_mask import addForeground
 from ..scene.registration.phantom_nodes import Kind, addPhantom
 from .arguments import FOREGROUND_MASK
-from .readers import readLandmarks, readMask, readTransform, readVolume
+from .input_files import RegistrationFiles
+from .readers import readLabels, readLandmarks, readMask, readTransform, readVolume
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Inputs:
     movingMask: slicer.vtkMRMLNode | None = None
     fixedLandmarks: slicer.vtkMRMLMarkupsNode | None = None
     movingLandmarks: slicer.vtkMRMLMarkupsNode | None = None
+    fixedLabels: slicer.vtkMRMLNode | None = None
+    movingLabels: slicer.vtkMRMLNode | None = None
 
 
 def newScene() -> slicer.vtkMRMLScene:
@@ -39,48 +42,41 @@ def newScene() -> slicer.vtkMRMLScene:
     return scene
 
 
-def readInputs(
-    scene: slicer.vtkMRMLScene,
-    fixed: Path,
-    moving: Path,
-    *,
-    orientation: Orientation | None = None,
-    fixedSlice: int | None = None,
-    movingSlice: int | None = None,
-    mask: Path | None = None,
-    movingMask: Path | None = None,
-    initialTransform: Path | None = None,
-    fixedLandmarks: Path | None = None,
-    movingLandmarks: Path | None = None,
-) -> Inputs:
-    """Reads all files into a scene.
+def readInputs(scene: slicer.vtkMRMLScene, files: RegistrationFiles) -> Inputs:
+    """Read the files of a registration into a scene.
 
     Raises:
         OSError: A file is missing or cannot be opened.
         ValueError: A file or a slice is not usable.
     """
-    if (fixedLandmarks is None) != (movingLandmarks is None):
+    if (files.fixedLandmarks is None) != (files.movingLandmarks is None):
         raise ValueError("Landmarks are measured in pairs: give both --fixed-landmarks and --moving-landmarks.")
-    fixedNode, movingNode = readVolume(scene, fixed), readVolume(scene, moving)
-    if initialTransform is not None:
-        movingNode.SetAndObserveTransformNodeID(readTransform(scene, initialTransform).GetID())
-    plane = planeFromIndex(fixedNode, orientation, fixedSlice)
-    offset = None
-    if movingSlice is not None:
-        offset = offsetBetween(plane, planeFromIndex(movingNode, orientation, movingSlice))
-    movingPoints = None if movingLandmarks is None else readLandmarks(scene, movingLandmarks)
-    if movingPoints is not None:  # They were placed on the image as it was before the initial transform.
-        movingPoints.SetAndObserveTransformNodeID(movingNode.GetTransformNodeID())
+    if files.fixedLabels is not None and files.movingLabels is None:
+        raise ValueError("Labels are compared in pairs: give --moving-labels too, or leave --labels out.")
+    fixed, moving = readVolume(scene, files.fixed), readVolume(scene, files.moving)
+    if files.initialTransform is not None:
+        moving.SetAndObserveTransformNodeID(readTransform(scene, files.initialTransform).GetID())
+    plane, offset = planeFromIndex(fixed, files.orientation, files.fixedSlice), None
+    if files.movingSlice is not None:
+        offset = offsetBetween(plane, planeFromIndex(moving, files.orientation, files.movingSlice))
     return Inputs(
-        fixedNode,
-        movingNode,
+        fixed,
+        moving,
         plane,
         offset,
-        mask and _mask(mask, fixedNode),
-        movingMask and _mask(movingMask, movingNode),
-        fixedLandmarks and readLandmarks(scene, fixedLandmarks),
-        movingPoints,
+        files.fixedMask and _mask(files.fixedMask, fixed),
+        files.movingMask and _mask(files.movingMask, moving),
+        files.fixedLandmarks and readLandmarks(scene, files.fixedLandmarks),
+        files.movingLandmarks and _onMoving(readLandmarks(scene, files.movingLandmarks), moving),
+        files.fixedLabels and readLabels(scene, files.fixedLabels),
+        files.movingLabels and _onMoving(readLabels(scene, files.movingLabels), moving),
     )
+
+
+def _onMoving(node: slicer.vtkMRMLTransformableNode, moving: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLNode:
+    """Put what was drawn on the moving image under its initial transform too."""
+    node.SetAndObserveTransformNodeID(moving.GetTransformNodeID())
+    return node
 
 
 def _mask(path: Path, volume: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLLabelMapVolumeNode:

@@ -117,7 +117,7 @@ def report_items(evidence: Evidence, profile: ToleranceProfile) -> tuple[Quality
     """
     items = list(landmark_items(evidence.landmarks, evidence.voxel, profile))
     for structure in evidence.structures:
-        items += agreement_items(structure, evidence, profile)
+        items += agreement_items(structure, evidence.grid.spacing, evidence.voxel, profile)
     items += jacobian_items(evidence.displacement, evidence.outline)
     for structure in evidence.structures:
         items += jacobian_items(evidence.displacement, structure.fixed, structure.name)
@@ -155,11 +155,19 @@ def landmark_items(
     return tuple(items)
 
 
-def agreement_items(structure: StructurePair, evidence: Evidence, profile: ToleranceProfile) -> tuple[QualityItem, ...]:
-    """Dice, MDA and HD95 of a structure, with the values before the registration."""
+def agreement_items(
+    structure: StructurePair, spacing: tuple[float, ...], voxel: float, profile: ToleranceProfile
+) -> tuple[QualityItem, ...]:
+    """Dice, MDA and HD95 of a structure, with the values before the registration.
+
+    Args:
+        structure: What was drawn.
+        spacing: mm along each array axis.
+        voxel: Largest voxel dimension, mm.
+        profile: Tolerances.
+    """
     overlaps = (profile.good_dice, profile.usable_dice)
-    tolerance = profile.mda_mm(evidence.voxel)
-    spacing = evidence.grid.spacing
+    tolerance = profile.mda_mm(voxel)
     measured = [_agreement(structure.fixed, moving, spacing) for moving in (structure.before, structure.after)]
     before, after = (structure_items(structure.name, *values, tolerance, overlaps) for values in measured)
     return tuple(replace(item, before=first.value) for item, first in zip(after, before, strict=True))

@@ -46,7 +46,7 @@ def _pairsOf(subject: Path) -> Iterable[CohortPair]:
     for moving in images:
         if fixed is not None and moving != fixed:
             name = f"{subject.name}_from-{_space(moving)}_to-{_space(fixed)}"
-            yield CohortPair(name, fixed, moving)
+            yield CohortPair(name=name, fixed=fixed, moving=moving)
 
 
 def _suffix(path: Path) -> str:

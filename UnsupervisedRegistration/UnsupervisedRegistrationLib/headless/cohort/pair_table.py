@@ -9,46 +9,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..input_files import PairFiles
+
 _SIDES = ("fixed", "moving")
 _FILES_OF_AN_IMAGE = ("labels", "landmarks", "mask")
 _PAIR_COLUMNS = {*_SIDES, "slice", *(f"{side}_{part}" for side in _SIDES for part in (*_FILES_OF_AN_IMAGE, "subject"))}
 _LONGEST_NAME = 100  # Characters of a folder's name; file systems take 255 bytes.
 
 
-@dataclass(frozen=True)
-class CohortPair:
-    """A pair and the files that belong to it.
+@dataclass(frozen=True, kw_only=True)
+class CohortPair(PairFiles):
+    """A pair of a cohort. Landmarks may be CSV files with the columns X, Y and perhaps Z, in pixels.
 
     Attributes:
         name: Of its folder, unique in the cohort.
-        fixed: Image or volume.
-        moving: Is warped onto ``fixed``.
         slice: Index of the slice along the first array axis, from 0; ``None`` is the middle slice.
-        fixedLabels: Labelmap.
-        movingLabels: Likewise.
-        fixedLandmarks: CSV file with the columns X, Y and perhaps Z, in pixels, or a point list of Slicer.
-        movingLandmarks: Likewise; the same point in the same row.
-        fixedMask: Region that matters.
-        movingMask: Likewise.
         problem: Why the row of the table cannot be registered; empty if it can.
     """
 
     name: str
-    fixed: Path
-    moving: Path
     slice: int | None = None
-    fixedLabels: Path | None = None
-    movingLabels: Path | None = None
-    fixedLandmarks: Path | None = None
-    movingLandmarks: Path | None = None
-    fixedMask: Path | None = None
-    movingMask: Path | None = None
     problem: str = ""
-
-    @property
-    def files(self) -> dict[str, Path]:
-        """What each file is for, and where it lies."""
-        return {name: path for name, path in vars(self).items() if isinstance(path, Path)}
 
 
 def readPairTable(path: Path) -> list[CohortPair]:
@@ -94,7 +75,8 @@ def _pair(number: int, row: dict[str, str], folder: Path) -> CohortPair:
     parts = {f"{side}{part.capitalize()}": file(side, part) for side in _SIDES for part in _FILES_OF_AN_IMAGE}
     place = int(index) if index.isdecimal() else None
     fixed, moving = (folder / values[side] for side in _SIDES)
-    return CohortPair(_name(fixed, moving, place), fixed, moving, place, problem=problem, **parts)
+    name = _name(fixed, moving, place)
+    return CohortPair(name=name, fixed=fixed, moving=moving, slice=place, problem=problem, **parts)
 
 
 def _name(fixed: Path, moving: Path, place: int | None) -> str:

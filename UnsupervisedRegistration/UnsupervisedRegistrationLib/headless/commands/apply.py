@@ -6,7 +6,7 @@ import argparse
 import typing
 from pathlib import Path
 
-from ...scene.propagation.resampling import PixelType, ResampleOptions, VolumeInterpolation
+from ...scene.propagation.resample_options import PixelType, ResampleOptions, VolumeInterpolation
 from ..arguments import Commands, addGeneral, addOutput
 from ..folder_run import runInFolder
 from ..outcome import Outcome
@@ -19,7 +19,11 @@ def addApply(commands: Commands) -> None:
     parser = commands.add_parser("apply", help="apply a transform to images, labels and points")
     parser.add_argument("transform", type=Path, metavar="TRANSFORM", help="transform.h5 of a registration, or .tfm")
     parser.add_argument(
-        "inputs", type=Path, nargs="+", metavar="INPUT", help="image, or points (.mrk.json, .fcsv, .csv)"
+        "inputs",
+        type=Path,
+        nargs="+",
+        metavar="INPUT",
+        help="image, segmentation (.seg.nrrd), surface model (.vtk, .vtp, .stl, .ply, .obj) or points (.mrk.json, ..)",
     )
     parser.add_argument("--reference", type=Path, required=True, metavar="R", help="image whose grid the outputs get")
     addOutput(parser)
@@ -44,9 +48,7 @@ def addApply(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> Outcome:
     from .. import application, readers, session
 
-    names = [application.outputName(path) for path in options.inputs]
-    if len(set(names)) < len(names):
-        raise ValueError("Two inputs would become the same file; give each a name of its own, or apply one by one.")
+    names = application.outputNames(options.inputs)
     resampling = ResampleOptions(options.interpolation, options.background, options.pixel_type)
 
     def work(folder: OutputFolder, record: dict[str, object]) -> Outcome:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..arguments import Commands, addGeneral
+from ..arguments import Commands, addGeneral, addPair
 from ..outcome import Outcome
 
 
 def addDicom(commands: Commands) -> None:
     """Add the parser of this command."""
     parser = commands.add_parser("dicom", help="write a transform between DICOM images as a DICOM registration")
-    parser.add_argument("fixed", type=Path, metavar="FIXED", help="folder with a DICOM series, or a DICOM file")
-    parser.add_argument("moving", type=Path, metavar="MOVING", help="likewise")
+    addPair(parser, "likewise")
     parser.add_argument(
         "--transform",
         type=Path,

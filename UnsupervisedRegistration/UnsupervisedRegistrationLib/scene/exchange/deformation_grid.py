@@ -11,7 +11,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..geometry.planes import localIjkToRas, volumeSize
-from ..geometry.transforms import transformToWorld, worldToLocal
+from ..geometry.transforms import steps, transformToWorld, worldToLocal
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """The matrix between the axes of DICOM and of Slicer; it is its own inverse."""
@@ -98,8 +98,7 @@ def deformationGridOf(
 
 def _storedGrid(transformNode: slicer.vtkMRMLTransformNode) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Matrix, RAS offsets and following matrix of a transform that is a grid and then linear; ``None`` for others."""
-    transform = worldToLocal(transformNode)
-    parts = _concatenated(transform)
+    parts = list(steps(worldToLocal(transformNode)))
     if not parts or not isinstance(parts[0], slicer.vtkOrientedGridTransform) or parts[0].GetInverseFlag():
         return None
     post = np.eye(4)
@@ -107,26 +106,23 @@ def _storedGrid(transformNode: slicer.vtkMRMLTransformNode) -> tuple[np.ndarray,
         if not isinstance(part, vtk.vtkHomogeneousTransform):
             return None
         post = slicer.util.arrayFromVTKMatrix(part.GetMatrix()) @ post
-    image, direction = parts[0].GetDisplacementGrid(), parts[0].GetGridDirectionMatrix()
+    image = parts[0].GetDisplacementGrid()
+    vectors = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(*image.GetDimensions()[::-1], 3)
+    scale, shift = parts[0].GetDisplacementScale(), parts[0].GetDisplacementShift()
+    return gridToRas(parts[0]), vectors * scale + shift, post
+
+
+def gridToRas(grid: slicer.vtkOrientedGridTransform) -> np.ndarray:
+    """The ``(4, 4)`` matrix from indices of a displacement grid to RAS, mm."""
+    image, direction = grid.GetDisplacementGrid(), grid.GetGridDirectionMatrix()
     ijkToRas = np.eye(4)
     axes = np.eye(3) if direction is None else slicer.util.arrayFromVTKMatrix(direction)[:3, :3]
     ijkToRas[:3, :3], ijkToRas[:3, 3] = axes * image.GetSpacing(), image.GetOrigin()
-    vectors = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(*image.GetDimensions()[::-1], 3)
-    scale, shift = parts[0].GetDisplacementScale(), parts[0].GetDisplacementShift()
-    return ijkToRas, vectors * scale + shift, post
+    return ijkToRas
 
 
 def _voxelVolume(ijkToRas: np.ndarray) -> float:
     return abs(float(np.linalg.det(ijkToRas[:3, :3])))
-
-
-def _concatenated(transform: vtk.vtkAbstractTransform) -> list[vtk.vtkAbstractTransform]:
-    """The transforms of a chain in the order in which they apply, those of chains within it included."""
-    transform.Update()
-    if not isinstance(transform, vtk.vtkGeneralTransform):
-        return [transform]
-    parts = [transform.GetConcatenatedTransform(n) for n in range(transform.GetNumberOfConcatenatedTransforms())]
-    return [single for part in parts for single in _concatenated(part)]
 
 
 def _sampledGrid(

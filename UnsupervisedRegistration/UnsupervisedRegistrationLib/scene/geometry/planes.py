@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import slicer
 import slicer.util
 import vtk
 
-Orientation = Literal["axial", "sagittal", "coronal"]
+from ..registration_options import Orientation as Orientation
+
 _NORMAL_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}  # Index into R, A, S.
 _ALIGNED = 1 - 1e-6  # Cosine from which two directions count as the same.
 _MAX_PIXELS = 4096  # Longest side of an oblique plane.

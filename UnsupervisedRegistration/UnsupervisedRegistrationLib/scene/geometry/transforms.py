@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import slicer
 import slicer.util
@@ -110,3 +112,13 @@ def transformToWorld(node: slicer.vtkMRMLTransformNode | None) -> vtk.vtkGeneral
     if node is not None:
         node.GetTransformToWorld(transform)
     return transform
+
+
+def steps(transform: vtk.vtkAbstractTransform) -> Iterator[vtk.vtkAbstractTransform]:
+    """The elementary transforms of a chain, those of chains within it included, in the order in which they apply."""
+    transform.Update()
+    if not isinstance(transform, vtk.vtkGeneralTransform):
+        yield transform
+        return
+    for index in range(transform.GetNumberOfConcatenatedTransforms()):
+        yield from steps(transform.GetConcatenatedTransform(index))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 import slicer
 import vtk
 
 from ..geometry.planes import volumeSize
 from .node_map import NodeMap
-
-VolumeInterpolation = Literal["nearest", "linear", "cubic"]
-PixelType = Literal["as the source", "uint8", "int16", "uint16", "int32", "float32"]
+from .resample_options import LABELMAP_OPTIONS as LABELMAP_OPTIONS
+from .resample_options import PixelType as PixelType
+from .resample_options import ResampleOptions as ResampleOptions
+from .resample_options import VolumeInterpolation as VolumeInterpolation
 
 _SCALAR_TYPES = {
     "uint8": vtk.VTK_UNSIGNED_CHAR,
@@ -22,25 +20,6 @@ _SCALAR_TYPES = {
     "int32": vtk.VTK_INT,
     "float32": vtk.VTK_FLOAT,
 }
-
-
-@dataclass(frozen=True)
-class ResampleOptions:
-    """How images are resampled.
-
-    Attributes:
-        interpolation: Between the voxels; labelmaps always take the nearest voxel.
-        background: Value outside the source, in its unit; labelmaps always take 0.
-        pixelType: Type of the voxels; values that it cannot hold are clipped. Labelmaps keep their type.
-    """
-
-    interpolation: VolumeInterpolation = "linear"
-    background: float = 0.0
-    pixelType: PixelType = "as the source"
-
-
-LABELMAP_OPTIONS = ResampleOptions("nearest")
-"""How labelmaps are resampled, whatever the options for images are."""
 
 
 def resampledImage(

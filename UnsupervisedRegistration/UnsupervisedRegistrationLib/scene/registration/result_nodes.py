@@ -74,6 +74,26 @@ class SliceRegistration:
         return self.pair.plane.distances(points) <= self.pair.plane.thickness / 2
 
     @property
+    def firstPlane(self) -> SlicePlane:
+        """Plane of the first registered slice; the others follow along its normal."""
+        return self.pair.plane
+
+    @property
+    def allSlices(self) -> RegistrationResult:
+        """The result with the displacements of all registered slices, in the order of ``firstPlane``."""
+        return self.registration
+
+    @property
+    def inverses(self) -> torch.Tensor:
+        """Inverse displacements of all registered slices, ``(slices, 2, rows, columns)``, voxels."""
+        return self.registration.inverse
+
+    @property
+    def jacobians(self) -> np.ndarray:
+        """Jacobian determinants of all registered slices, ``(slices, rows, columns)``."""
+        return jacobian_determinant(self.allSlices.displacement)[:, 0].numpy()
+
+    @property
     def jacobian(self) -> np.ndarray:
         """Jacobian determinant, ``(rows, columns)``; 0 and below is folding."""
         return jacobian_determinant(self.registration.displacement)[0, 0].numpy()

@@ -16,6 +16,7 @@ from ...core.registration.image_pair import ImagePair, outside_mask
 from ...core.registration.options import RegistrationOptions
 from ...core.registration.pipeline import prealign, run
 from ...core.registration.result import Progress, RegistrationResult
+from ...core.spatial.deformation import invert
 from ..geometry.planes import Orientation, SlicePlane, planeFromIndex, sliceCount
 from ..geometry.sampling import sampleMask, sampleStack
 from ..geometry.transforms import withPrealignment, worldToLocal
@@ -35,10 +36,27 @@ class VolumeRegistration(SliceRegistration):
     Attributes:
         slices: Indices in the fixed volume.
         base: Plane of the first in the direction of the normal.
+        stack: Result of all slices.
     """
 
     slices: tuple[int, ...]
     base: SlicePlane
+    stack: RegistrationResult
+
+    @property
+    def firstPlane(self) -> SlicePlane:
+        """See ``SliceRegistration``."""
+        return self.base
+
+    @property
+    def allSlices(self) -> RegistrationResult:
+        """See ``SliceRegistration``."""
+        return self.stack
+
+    @property
+    def inverses(self) -> torch.Tensor:
+        """See ``SliceRegistration``; found anew, since smoothed inverses are not the inverses of what is smoothed."""
+        return torch.cat([invert(one) for one in self.stack.displacement.split(1)])
 
     @property
     def warpedPixels(self) -> np.ndarray:
@@ -109,8 +127,9 @@ def registerVolume(
         chosen = models or modelsFor(pair, options)
         result = run(images, chosen, options, progress)
         nodes = showStackResult(pair, base, result.displacement, outputs)
-    of_middle = _ofSlice(replace(result, notes=(*result.notes, *_notes(images, result))), _position(base, middle))
-    return VolumeRegistration(*nodes, pair, of_middle, tuple(range(first, last + 1)), base)
+    result = replace(result, notes=(*result.notes, *_notes(images, result)))
+    of_middle = _ofSlice(result, _position(base, middle))
+    return VolumeRegistration(*nodes, pair, of_middle, tuple(range(first, last + 1)), base, result)
 
 
 def _ofSlice(result: RegistrationResult, at: int) -> RegistrationResult:

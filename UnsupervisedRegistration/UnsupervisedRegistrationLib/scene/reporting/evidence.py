@@ -12,15 +12,16 @@ import slicer.util
 import torch
 import vtk
 
-from ...core.evaluation.report_items import ComparedImages, Evidence, LandmarkErrors, StructurePair
+from ...core.evaluation.report_items import ComparedImages, Evidence, LandmarkErrors
 from ..geometry.planes import SlicePlane
 from ..geometry.result_transform import fittedLandmarks
-from ..geometry.sampling import sampleMask, sampleSlices, sampleStructures
+from ..geometry.sampling import sampleMask, sampleSlices
 from ..geometry.transforms import inSeries, mapPoints, worldToLocal
 from ..landmarks.pairing import pairLandmarks
 from ..registration.foreground_mask import foregroundOf
 from .moving_space import MovingSpace, movingSpace
 from .report_region import ReportRegion, regionOf
+from .structures import structurePairs
 from .transform_coverage import isDefined
 
 MOST_FIELD_VOXELS = 4_000_000
@@ -110,7 +111,8 @@ def gatherEvidence(inputs: ReportInputs) -> GatheredEvidence:
     with _quietly():
         outline = outlineOf(inputs, region)
         voxels, covered = _displacement(space, region, outline)
-        structures, remarks = _structures(inputs, space, region)
+        nodes = (inputs.fixedStructures, inputs.movingStructures)
+        structures, remarks = structurePairs(*nodes, space, region)
         landmarks, positions, notes = _landmarks(inputs, space, region)
         images = _images(inputs, space, full.coarsened(MOST_IMAGE_VOXELS))
         consistency = _consistency(space, region.positions[outline])
@@ -196,44 +198,6 @@ def _images(inputs: ReportInputs, space: MovingSpace, region: ReportRegion) -> C
     return ComparedImages(*(torch.from_numpy(image[counted]) for image in images))
 
 
-def _structures(
-    inputs: ReportInputs, space: MovingSpace, region: ReportRegion
-) -> tuple[tuple[StructurePair, ...], list[str]]:
-    """Structures of both sides paired by name, and a remark on those that were left out.
-
-    Raises:
-        ValueError: No structure pairs.
-    """
-    if inputs.fixedStructures is None or inputs.movingStructures is None:
-        return (), []
-    toNode = space.toNode(inputs.movingStructures)
-
-    def sample(node: slicer.vtkMRMLNode, fromWorld: vtk.vtkAbstractTransform) -> dict[str, np.ndarray]:
-        found = sampleStructures(node, region.plane, region.count, fromWorld)
-        return {name: pixels.reshape(region.shape) for name, pixels in found.items()}
-
-    fixed = sample(inputs.fixedStructures, _own(inputs.fixedStructures))
-    before = sample(inputs.movingStructures, inSeries(space.before, toNode))
-    after = sample(inputs.movingStructures, inSeries(space.fromWorld, toNode))
-    both = [name for name in fixed if name in after]
-    if not both:
-        raise ValueError(
-            f"No structure has the same name on both images: fixed {_listed(fixed)}, moving {_listed(after)}. Rename"
-            " those that correspond."
-        )
-    present = [name for name in both if fixed[name].any()]
-    if not present:
-        raise ValueError(f"The structures {_listed(both)} have no voxel in the {region.name}; choose another slice.")
-    pairs = tuple(
-        StructurePair(name, *(torch.from_numpy(where[name]) for where in (fixed, before, after))) for name in present
-    )
-    alone = [*(name for name in fixed if name not in after), *(name for name in after if name not in fixed)]
-    absent = [name for name in both if name not in present]
-    remarks = [f"Structures on one image only, not measured: {_listed(alone)}."] if alone else []
-    remarks += [f"Structures without a voxel in the {region.name}, not measured: {_listed(absent)}."] if absent else []
-    return pairs, remarks
-
-
 def _landmarks(
     inputs: ReportInputs, space: MovingSpace, region: ReportRegion
 ) -> tuple[LandmarkErrors | None, np.ndarray, list[str]]:
@@ -270,10 +234,6 @@ def _coarse(region: ReportRegion) -> list[str]:
         "The volume is large: the displacement was sampled at every {step}. row and column; smaller folds are missed."
     )
     return [sentence.format(step=region.step)]
-
-
-def _listed(names: dict[str, np.ndarray] | list[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names) or "none"
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ import vtk
 
 from ..geometry.planes import matrixToArray
 from ..geometry.result_transform import INITIAL_ROLE, fixedRole, initialTransformOf, isResultTransform, movingRole
-from ..geometry.transforms import inSeries, transformToWorld, worldToLocal
+from ..geometry.transforms import inSeries, steps, transformToWorld, worldToLocal
 
 _SINGULAR_RATIO = 1e-6  # Determinant over the product of the column lengths.
 
@@ -143,15 +142,6 @@ def _checkRegular(node: slicer.vtkMRMLTransformNode) -> None:
                     f"The transform '{node.GetName()}' is singular: it maps the image to a plane, a line or a point."
                     " Choose another transform."
                 )
-
-
-def steps(transform: vtk.vtkAbstractTransform) -> Iterator[vtk.vtkAbstractTransform]:
-    """The elementary transforms of a chain, in the order in which they are applied."""
-    if not isinstance(transform, vtk.vtkGeneralTransform):
-        yield transform
-        return
-    for index in range(transform.GetNumberOfConcatenatedTransforms()):
-        yield from steps(transform.GetConcatenatedTransform(index))
 
 
 def _upwards(node: slicer.vtkMRMLTransformNode | None) -> list[slicer.vtkMRMLTransformNode]:

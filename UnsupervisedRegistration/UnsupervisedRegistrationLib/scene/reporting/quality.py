@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from ...core.evaluation import quality_check
-from ...core.evaluation.quality_check import Grade, QualityCheck, QualityItem
+from ...core.evaluation.quality_check import Grade, QualityCheck
+from ...core.evaluation.quality_check import QualityItem as QualityItem
 from ..landmarks.tre_table import TreTable
 from ..registration.result_nodes import SliceRegistration
 from .summary import foldingSentence
 from .translation import tr as _
 
 
-def checkQuality(result: SliceRegistration, tre: TreTable | None = None) -> QualityCheck:
-    """Grades similarity, folding, inverse consistency, expected error and landmarks of a result.
+def checkQuality(
+    result: SliceRegistration, tre: TreTable | None = None, structures: Sequence[QualityItem] = ()
+) -> QualityCheck:
+    """Grades similarity, folding, inverse consistency, expected error, landmarks and structures of a result.
 
     They are measured inside the mask of the fixed image, if there is one. Only landmarks on the slice count.
+
+    Args:
+        result: In the scene.
+        tre: Its landmark errors.
+        structures: Items of ``structures.structureAgreement``.
     """
     measured, mask = result.registration, result.pair.mask
     pixel = float(np.linalg.norm(result.pair.plane.ijkToRas[:3, :2], axis=0).max())
@@ -37,7 +47,7 @@ def checkQuality(result: SliceRegistration, tre: TreTable | None = None) -> Qual
             part = tre.select(onSlice & (tre.isFitted == fitted))
             before, after = (torch.from_numpy(np.linalg.norm(v, axis=1)) for v in (part.before, part.after))
             items += quality_check.tre_items(before, after, voxel, fitted)
-    return QualityCheck(tuple(items))
+    return QualityCheck((*items, *structures))
 
 
 def gradeWord(grade: Grade) -> str:
@@ -56,9 +66,7 @@ def qualitySentences(check: QualityCheck) -> tuple[str, ...]:
     if check.problems:
         return tuple(_problem(item) for item in check.problems)
     if check.grade == "good":
-        (item,) = (item for item in check.items if item.name == "TRE")
-        sentence = _("no problem detected; mean TRE {value:.1f} mm, tolerance {tolerance:.1f} mm")
-        return (sentence.format(value=item.value, tolerance=item.tolerance),)
+        return (_evidence(check),)
     return (_("no problem detected; not validated here"),)
 
 
@@ -69,6 +77,17 @@ def qualityReport(check: QualityCheck) -> dict[str, object]:
         "items": [vars(item) for item in check.items],
         "sentences": list(qualitySentences(check)),
     }
+
+
+def _evidence(check: QualityCheck) -> str:
+    """What shows that a result is good."""
+    for item in check.items:
+        if item.name == "TRE":
+            sentence = _("no problem detected; mean TRE {value:.1f} mm, tolerance {tolerance:.1f} mm")
+            return sentence.format(value=item.value, tolerance=item.tolerance)
+    worst = min((item for item in check.items if item.name == "Dice"), key=lambda item: item.value)
+    sentence = _("no problem detected; Dice {value:.2f} or more, tolerance {tolerance:.2f}")
+    return sentence.format(value=worst.value, tolerance=worst.tolerance)
 
 
 def _problem(item: QualityItem) -> str:
@@ -85,6 +104,14 @@ def _problem(item: QualityItem) -> str:
         "TRE": _(
             "the mean TRE is {value:.1f} mm, {before:.1f} mm before (tolerance {tolerance:.1f} mm): check the"
             " landmarks, or let some of them steer"
+        ),
+        "Dice": _(
+            "the Dice of '{structure}' is {value:.2f}, {before:.2f} before (tolerance {tolerance:.2f}): check that it"
+            " was drawn alike on both images"
+        ),
+        "MDA": _(
+            "the surfaces of '{structure}' are {value:.1f} mm apart, {before:.1f} mm before (tolerance"
+            " {tolerance:.1f} mm): check that it was drawn alike on both images"
         ),
     }
     return sentences[item.name].format(folding=foldingSentence(item.value), **vars(item))

@@ -15,10 +15,10 @@ from ...core.evaluation.quality_check import QualityCheck, QualityItem
 from ...core.evaluation.report_items import report_items
 from ...core.evaluation.tolerances import TG_132, ToleranceProfile
 from ..geometry.result_transform import STORED_RESULT_ATTRIBUTE, fittedLandmarks
+from ..geometry.transforms import steps
 from ..history.stored_result import readStoredResult
 from .assessment import ReaderAssessment, readAssessment
 from .evidence import GatheredEvidence, ReportInputs, gatherEvidence
-from .moving_space import steps
 from .report_pictures import Picture, drawPictures
 from .report_words import VALIDATION_ADVICE
 

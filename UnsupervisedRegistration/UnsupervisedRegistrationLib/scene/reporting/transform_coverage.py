@@ -7,8 +7,7 @@ import slicer
 import vtk
 
 from ..geometry.planes import matrixToArray
-from ..geometry.transforms import mapPoints
-from .moving_space import steps
+from ..geometry.transforms import mapPoints, steps
 
 _GRID_ROUNDING = 1e-3  # Voxels of the grid.
 _SPLINE_BORDER = 1  # Control points on each side outside the region that a cubic B-spline defines.
