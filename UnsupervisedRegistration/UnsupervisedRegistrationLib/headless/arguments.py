@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import typing
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +131,11 @@ def addRegistration(parser: argparse.ArgumentParser) -> None:
     addRegistrationOptions(parser)
 
 
-def addRegistrationOptions(parser: argparse.ArgumentParser) -> None:
-    """Add every option of ``RegistrationOptions``."""
+def addRegistrationOptions(parser: argparse.ArgumentParser, names: Collection[str] = tuple(_TEXTS)) -> None:
+    """Add options of ``RegistrationOptions``, by default every one."""
     defaults = {field.name: field for field in dataclasses.fields(RegistrationOptions)}
-    for name, text in _TEXTS.items():
-        field = defaults[name]
+    for name in names:
+        field, text = defaults[name], _TEXTS[name]
         choices = typing.get_args(typing.get_type_hints(RegistrationOptions)[name]) or None
         flag = f"--{name.replace('_', '-')}"
         if isinstance(field.default, bool):
