@@ -41,7 +41,7 @@ LAYERS = {
     "headless": (
         MODULE / LIBRARY / "headless",
         {"headless", "scene"},
-        {"slicer", "vtk", "numpy", "SimpleITK", "matplotlib", "argcomplete", "fpdf", "torch"},
+        {"slicer", "vtk", "numpy", "SimpleITK", "matplotlib", "argcomplete", "fpdf", "torch", "pydicom"},
     ),
     # What the panel and a page in the browser share, so it is free of Qt; only the panel and the module know Qt.
     "interaction": (MODULE / LIBRARY / "interaction", {"interaction", "scene"}, {"slicer", "vtk", "numpy", "torch"}),

@@ -111,13 +111,6 @@ def test_modality_and_descriptions_of_dicom_files_are_noted(scene, tmp_path):
         assert volume.GetDescription() == "HEART cine sax"
 
 
-def test_the_longest_series_of_a_folder_is_read(scene, tmp_path):
-    voxels = RANDOM.integers(0, 900, (3, 4, 5)).astype(np.int16)
-    writeDicom(tmp_path, voxels[:1], np.eye(3), "1.2.3.4")
-    writeDicom(tmp_path, voxels, np.eye(3), "1.2.3.5")
-    np.testing.assert_array_equal(slicer.util.arrayFromVolume(readVolume(scene, tmp_path)), voxels)
-
-
 @pytest.mark.parametrize("ending", ["nii.gz", "nrrd", "mha"])
 def test_a_file_of_two_dimensions_is_one_slice(scene, tmp_path, ending):
     pixels = RANDOM.random((6, 7)).astype(np.float32)

@@ -19,7 +19,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from scipy.ndimage import map_coordinates
 
 from UnsupervisedRegistrationLib.headless.readers import readVolume
-from UnsupervisedRegistrationLib.scene.exchange.dicom_headers import headersInFolder, headersOfVolume
+from UnsupervisedRegistrationLib.scene.exchange.dicom_headers import headersOfFiles, headersOfVolume
 from UnsupervisedRegistrationLib.scene.exchange.dicom_registration import (
     readDicomRegistration,
     writeDicomRegistration,
@@ -68,7 +68,7 @@ def images(request: pytest.FixtureRequest, scene: Any, tmp_path: Path) -> Simple
     """A fixed and a moving image of two studies, as nodes and as headers."""
     folders = [writeSeries(tmp_path / f"series{n}", n, generate_uid(), request.param) for n in range(2)]
     fixed, moving = (readVolume(scene, folder) for folder in folders)
-    headers = [headersInFolder(folder) for folder in folders]
+    headers = [headersOfFiles(sorted(folder.iterdir())) for folder in folders]
     return SimpleNamespace(fixed=fixed, moving=moving, headers=headers, folders=folders, path=tmp_path / "reg.dcm")
 
 
@@ -279,7 +279,7 @@ def test_an_image_without_a_frame_of_reference_is_refused(images: Any) -> None:
     del dataset.FrameOfReferenceUID
     dataset.save_as(path)
     with pytest.raises(ValueError, match="has no FrameOfReferenceUID"):
-        headersInFolder(path)
+        headersOfFiles([path])
 
 
 def test_a_singular_matrix_is_refused(images: Any) -> None:

@@ -59,10 +59,22 @@ def addOutput(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def addSeries(parser: argparse.ArgumentParser) -> None:
+    """Add the choice among the series of a DICOM folder."""
+    parser.add_argument(
+        "--series",
+        nargs="+",
+        default=[],
+        metavar="S",
+        help="number, description or UID of the series to take from each DICOM folder that holds several",
+    )
+
+
 def addPair(parser: argparse.ArgumentParser, moving: str = "likewise; is warped onto FIXED") -> None:
     """Add the two images."""
     parser.add_argument("fixed", type=Path, metavar="FIXED", help="image or volume file, or a folder with DICOM files")
     parser.add_argument("moving", type=Path, metavar="MOVING", help=moving)
+    addSeries(parser)
 
 
 def addEvidence(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +45,28 @@ def checkImageFile(path: Path) -> None:
         reader.ReadImageInformation()
     except RuntimeError:
         return  # The reader itself says what is wrong.
-    values = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
-    if values * sitk.Image(1, 1, reader.GetPixelIDValue(), 1).GetSizeOfPixelComponent() > _LARGEST:
-        size = " x ".join(map(str, reader.GetSize()))
-        raise ValueError(f"'{path}' has {size} voxels, more than 2 GiB; cut out or resample what is to be registered.")
+    size = sitk.Image(1, 1, reader.GetPixelIDValue(), 1).GetSizeOfPixelComponent()
+    checkSize(path, reader.GetSize(), size * reader.GetNumberOfComponents())
     if _isCutPicture(path):
         raise ValueError(f"'{path}' is truncated or damaged; copy it again.")
+
+
+def checkSize(path: Path, size: Sequence[int], bytesOfVoxel: int) -> None:
+    """Refuse an image that is too large to unpack.
+
+    Args:
+        path: For the sentence.
+        size: Number of voxels along each axis.
+        bytesOfVoxel: Of all its components.
+
+    Raises:
+        ValueError: It is.
+    """
+    if math.prod(size) * bytesOfVoxel > _LARGEST:
+        listed = " x ".join(map(str, size))
+        raise ValueError(
+            f"'{path}' has {listed} voxels, more than 2 GiB; cut out or resample what is to be registered."
+        )
 
 
 def checkNiftiHeader(path: Path, header: bytes, length: int, order: str) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .options_file import OPTIONS_FILE, writeOptions
 from .outcome import Outcome
 from .output_folder import OutputFolder
+from .reading import readingInputs
 from .run_record import removeFailure, runRecord, writeFailure
 
 Work = Callable[[OutputFolder, dict[str, object]], Outcome]
@@ -37,7 +39,11 @@ def runInFolder(
         given["options"] = options.options
     record = runRecord(options.arguments, given)
     try:
-        with OutputFolder(options.output, written, list(given.values()), options.overwrite) as folder:
+        with (
+            readingInputs(given, getattr(options, "series", ())) as reading,
+            OutputFolder(options.output, written, list(given.values()), options.overwrite) as folder,
+        ):
+            record["input_notes"] = reading.notes
             if keepsOptions:
                 writeOptions(options, folder.path(OPTIONS_FILE))
             outcome = work(folder, record)
@@ -45,4 +51,4 @@ def runInFolder(
         writeFailure(options.output, record, str(error) or type(error).__name__)
         raise
     removeFailure(options.output)
-    return outcome
+    return replace(outcome, notes=reading.sentences)

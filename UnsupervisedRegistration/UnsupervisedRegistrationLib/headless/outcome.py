@@ -17,16 +17,19 @@ class Outcome:
     Attributes:
         sentence: For a person; may have several lines.
         code: Exit code, ``DONE`` or ``DO_NOT_USE``.
+        notes: On the inputs, for the last line.
         isCodeNamed: Whether a last line names the exit code; lists that other programs read have none.
     """
 
     sentence: str
     code: int = DONE
+    notes: tuple[str, ...] = ()
     isCodeNamed: bool = True
 
     @property
     def text(self) -> str:
-        """The sentence, and a last line with the exit code and its meaning."""
+        """The sentence, and a last line with the exit code, its meaning and the notes on the inputs."""
         if not self.isCodeNamed:
             return self.sentence
-        return f"{self.sentence}\nExit code {self.code}: {_MEANINGS[self.code]}."
+        notes = "".join(f" {note}." for note in self.notes)
+        return f"{self.sentence}\nExit code {self.code}: {_MEANINGS[self.code]}.{notes}"

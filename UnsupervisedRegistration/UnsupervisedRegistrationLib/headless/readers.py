@@ -14,6 +14,7 @@ import slicer.util
 
 from ..scene.geometry.volumes import addVolume
 from ..scene.landmarks.markups import addLandmarks
+from .dicom_series import isDicomFile, readDicom
 from .file_checks import checkFile, checkImageFile, checkLinear, checkNiftiHeader
 from .point_files import readPoints
 
@@ -139,12 +140,13 @@ def _read(storage: slicer.vtkMRMLStorageNode, path: Path, node: slicer.vtkMRMLSt
 
 def _readImage(path: Path) -> sitk.Image:
     checkFile(path)
-    if path.is_file():
+    isDicom = path.is_dir() or isDicomFile(path)
+    if not isDicom:
         checkImageFile(path)
     if path.name.endswith((".nii", ".nii.gz")):
         _checkNifti(path)
     try:
-        image = _readSeries(path) if path.is_dir() else sitk.ReadImage(str(path))
+        image = readDicom(path) if isDicom else sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise ValueError(
             f"'{path}' cannot be read as an image; needed is NIfTI, NRRD, MHA, PNG, JPEG, a DICOM file or a folder with"
@@ -177,21 +179,6 @@ def _checkNifti(path: Path) -> None:
         voxels = np.frombuffer(content, f"{order}{kind}", count, start)
         if not np.isfinite(voxels).all():
             raise ValueError(f"'{path}' has voxels that are NaN or infinite; replace them before the registration.")
-
-
-def _readSeries(folder: Path) -> sitk.Image:
-    """The DICOM series with the most files."""
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if not series:
-        raise ValueError(f"The folder '{folder}' holds no DICOM series; give a folder with DICOM files, or one file.")
-    files = max((sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), s) for s in series), key=len)
-    image, header = sitk.ReadImage(files), sitk.ImageFileReader()
-    header.SetFileName(files[0])  # A series read at once comes without its tags.
-    header.ReadImageInformation()
-    for tag in (_MODALITY, *_DESCRIPTIONS):
-        if header.HasMetaDataKey(tag):
-            image.SetMetaData(tag, header.GetMetaData(tag))
-    return image
 
 
 def _noteHeader(volume: slicer.vtkMRMLVolumeNode, image: sitk.Image) -> None:

@@ -25,12 +25,14 @@ class CohortOptions:
         threads: Of each process.
         part: ``i/n``, or empty for all pairs.
         folder: Of the folders of the pairs, inside the output folder.
+        series: Numbers, descriptions or UIDs of the DICOM series to take.
     """
 
     registration: RegistrationOptions
     threads: int = 1
     part: str = ""
     folder: str = ""
+    series: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ class CohortOutcome:
 
     table: ResultTable
     new: int
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many pairs have notes on their files."""
+        count = sum(bool(row.input_notes) for row in self.table.rows)
+        return (f"{count} pairs have notes on their files, in the column input_notes",) if count else ()
 
     @property
     def sentence(self) -> str:
@@ -104,8 +112,7 @@ def _tasks(pairs: Sequence[CohortPair], output: Path, options: CohortOptions) ->
     tasks = []
     for pair in pairs:
         inputs = inputHashes(pair)
-        digest = fingerprint(pair, inputs, options.registration, models)
-        tasks.append(
-            PairTask(pair, output / options.folder / pair.name, options.registration, options.threads, inputs, digest)
-        )
+        digest = fingerprint(pair, inputs, options.registration, models, options.series)
+        folder = output / options.folder / pair.name
+        tasks.append(PairTask(pair, folder, options.registration, options.threads, inputs, digest, options.series))
     return tasks

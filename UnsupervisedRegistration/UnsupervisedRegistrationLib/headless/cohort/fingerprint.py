@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def inputHashes(pair: CohortPair) -> Hashes:
     return {name: _hashOf(path) for name, path in pair.files.items()}
 
 
-def fingerprint(pair: CohortPair, inputs: Hashes, options: RegistrationOptions, models: Hashes) -> str:
+def fingerprint(
+    pair: CohortPair, inputs: Hashes, options: RegistrationOptions, models: Hashes, series: Sequence[str] = ()
+) -> str:
     """Hash inputs, options and models; not the number of threads, which decides the last digits only.
 
     Args:
@@ -35,6 +38,7 @@ def fingerprint(pair: CohortPair, inputs: Hashes, options: RegistrationOptions, 
         inputs: Hashes of its files.
         options: Of the registration.
         models: Hashes of the model files.
+        series: DICOM series that were chosen.
     """
     content = {
         "version": packageVersion("unsupervised-registration"),
@@ -43,6 +47,7 @@ def fingerprint(pair: CohortPair, inputs: Hashes, options: RegistrationOptions, 
         "inputs": inputs,
         "options": asdict(options),
         "models": models,
+        "series": list(series),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

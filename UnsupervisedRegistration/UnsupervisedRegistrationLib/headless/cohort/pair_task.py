@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ...scene.registration_options import RegistrationOptions
 from ..output_folder import REPORT, Hashes, OutputFolder, completeFiles
+from ..reading import readingInputs
 from ..run_record import failurePath, removeFailure, writeFailure
 from .pair_table import CohortPair
 from .result_table import CohortRow
@@ -34,6 +35,7 @@ class PairTask:
         threads: That torch and SimpleITK use.
         inputs: Hashes of the files.
         fingerprint: Of all that decides the result.
+        series: Numbers, descriptions or UIDs of the DICOM series to take.
     """
 
     pair: CohortPair
@@ -42,6 +44,7 @@ class PairTask:
     threads: int
     inputs: Hashes
     fingerprint: str
+    series: tuple[str, ...] = ()
 
 
 def formerRow(task: PairTask) -> CohortRow | None:
@@ -86,13 +89,16 @@ def _register(task: PairTask, start: float) -> CohortRow:
 
     limitThreads(task.threads)
     pair = task.pair
-    with OutputFolder(task.folder, _PAIR_FILES, list(pair.files.values()), overwrite=True) as folder:
+    with (
+        readingInputs(pair.files, task.series) as reading,
+        OutputFolder(task.folder, _PAIR_FILES, list(pair.files.values()), overwrite=True) as folder,
+    ):
         inputs = readPairInputs(pair)
         result = pair_results.register(inputs, task.options)
         pair_results.writeFiles(result, *(folder.path(name) for name in _PAIR_FILES))
         row, figures = pair_results.measure(pair, inputs, result)
-        row = _finished(row, start)
-        folder.finish({**figures, "options": asdict(task.options), **_record(task, row)})
+        row = _finished(replace(row, input_notes=" ".join(f"{note}." for note in reading.sentences)), start)
+        folder.finish({**figures, "input_notes": reading.notes, "options": asdict(task.options), **_record(task, row)})
     removeFailure(task.folder)
     return row
 

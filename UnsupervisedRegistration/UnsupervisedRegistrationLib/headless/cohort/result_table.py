@@ -31,6 +31,7 @@ class CohortRow:
         seconds: Time of reading, registering, measuring and writing.
         worker: Process that did it.
         message: Problems that the quality check found, or why the pair failed.
+        input_notes: What a user has to know of the files.
     """
 
     pair: str
@@ -46,6 +47,7 @@ class CohortRow:
     seconds: float | None = None
     worker: str = ""
     message: str = ""
+    input_notes: str = ""
 
 
 RESULT_COLUMNS = tuple(field.name for field in fields(CohortRow))

@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 
 from ...scene.propagation.resample_options import PixelType, ResampleOptions, VolumeInterpolation
-from ..arguments import Commands, addGeneral, addOutput
+from ..arguments import Commands, addGeneral, addOutput, addSeries
 from ..folder_run import runInFolder
 from ..outcome import Outcome
 from ..output_folder import OutputFolder
@@ -26,6 +26,7 @@ def addApply(commands: Commands) -> None:
         help="image, segmentation (.seg.nrrd), surface model (.vtk, .vtp, .stl, .ply, .obj) or points (.mrk.json, ..)",
     )
     parser.add_argument("--reference", type=Path, required=True, metavar="R", help="image whose grid the outputs get")
+    addSeries(parser)
     addOutput(parser)
     parser.add_argument("--inverse", action="store_true", help="from the fixed to the moving image")
     for flag, kind, text in (

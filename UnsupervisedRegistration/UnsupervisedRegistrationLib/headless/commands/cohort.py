@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from ..arguments import Commands, addGeneral, addRegistrationOptions, optionsOf
+from ..arguments import Commands, addGeneral, addRegistrationOptions, addSeries, optionsOf
 from ..outcome import Outcome
 from ..progress import ProgressBar
 
@@ -24,6 +24,7 @@ def addCohort(commands: Commands) -> None:
     parser.add_argument("level", nargs="?", choices=("participant",), help="of a BIDS data set")
     parser.add_argument("--participant-label", nargs="+", default=[], metavar="01", help="subjects of a BIDS data set")
     addRegistrationOptions(parser)
+    addSeries(parser)
     parser.add_argument("--part", default="", metavar="i/n", help="register every n-th pair, from the i-th, only")
     parser.add_argument(
         "--scheduler", default="local", metavar="S", help="local, slurm or tcp://HOST:8786 of Dask (default: local)"
@@ -53,13 +54,14 @@ def _run(options: argparse.Namespace) -> Outcome:
         raise ValueError(f"participant belongs to a BIDS data set, and '{options.pairs}' is no folder; leave it out.")
     pairs = bidsPairs(options.pairs, options.participant_label) if isBids else readPairTable(options.pairs)
     threads = options.threads or _threads(options.scheduler, options.workers)
-    how = CohortOptions(optionsOf(options), threads, options.part, BIDS_PAIRS if isBids else "")
+    folder = BIDS_PAIRS if isBids else ""
+    how = CohortOptions(optionsOf(options), threads, options.part, folder, tuple(options.series))
     with ProgressBar(options) as progress, executor(options.scheduler, options.workers, threads) as execute:
         outcome = runCohort(pairs, options.output, how, execute, progress)
     writeSummary(outcome.table, how.folder)
     if isBids:
         writeDerivatives(options.output, outcome.table.rows)
-    return Outcome(outcome.sentence)
+    return Outcome(outcome.sentence, notes=outcome.notes)
 
 
 def _threads(scheduler: str, workers: int | None) -> int:

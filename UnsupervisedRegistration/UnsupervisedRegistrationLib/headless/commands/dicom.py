@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..arguments import Commands, addGeneral, addPair
 from ..outcome import Outcome
+from ..reading import readingInputs
 
 
 def addDicom(commands: Commands) -> None:
@@ -27,15 +28,20 @@ def addDicom(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> Outcome:
     """Write the DICOM object."""
-    from ...scene.exchange.dicom_headers import headersInFolder
+    from ...scene.exchange.dicom_headers import headersOfFiles
     from ...scene.exchange.dicom_registration import writeDicomRegistration
     from .. import session
+    from ..dicom_series import seriesFiles
     from ..readers import readTransform, readVolume
 
-    fixedHeaders, movingHeaders = headersInFolder(options.fixed), headersInFolder(options.moving)
-    scene = session.newScene()
-    fixed, transform = readVolume(scene, options.fixed), readTransform(scene, options.transform)
+    images = {"fixed": options.fixed, "moving": options.moving}
+    with readingInputs(images, options.series) as reading:
+        fixedHeaders, movingHeaders = (
+            headersOfFiles([file.path for file in seriesFiles(path)]) for path in images.values()
+        )
+        scene = session.newScene()
+        fixed, transform = readVolume(scene, options.fixed), readTransform(scene, options.transform)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     kind = writeDicomRegistration(transform, fixed, fixedHeaders, movingHeaders, options.output)
     counts = f"{len(movingHeaders)} moving to {len(fixedHeaders)} fixed instances"
-    return Outcome(f"Wrote a {kind} of {counts}: {options.output}.")
+    return Outcome(f"Wrote a {kind} of {counts}: {options.output}.", notes=reading.sentences)

@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 
 from ...scene.registration_options import Orientation, RegistrationOptions
-from ..arguments import Commands, addGeneral, addOutput, addRegistrationOptions
+from ..arguments import Commands, addGeneral, addOutput, addRegistrationOptions, addSeries
 from ..folder_run import runInFolder
 from ..outcome import Outcome
 from ..output_folder import OutputFolder
@@ -21,6 +21,7 @@ def addFind(commands: Commands) -> None:
     parser = commands.add_parser("find", help="find the slice of VOLUME that fits SLICE best")
     parser.add_argument("slice", type=Path, metavar="SLICE", help="image, or a volume, whose middle slice is taken")
     parser.add_argument("volume", type=Path, metavar="VOLUME", help="volume file, or a folder with DICOM files")
+    addSeries(parser)
     addOutput(parser)
     parser.add_argument(
         "--plane",

@@ -52,7 +52,8 @@ def _run(options: argparse.Namespace) -> Outcome:
             progress("measure", 0.1)
             report = quality_files.makeReport(inputs, profile, options.identifiers)
             progress("write the report", 0.8)
-            shown = record if options.identifiers else {name: record[name] for name in ("started", "versions")}
+            safe = ("started", "versions", "input_notes")
+            shown = record if options.identifiers else {name: record[name] for name in safe}
             return quality_files.writeReport(report, folder, shown)
 
     return runInFolder(options, quality_files.FILE_NAMES, files.files, work, keepsOptions=options.identifiers)

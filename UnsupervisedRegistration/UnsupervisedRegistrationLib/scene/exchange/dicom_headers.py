@@ -32,26 +32,6 @@ def headersOfVolume(volumeNode: slicer.vtkMRMLVolumeNode) -> list[Dataset]:
     return headersOfFiles([Path(file) for file in files])
 
 
-def headersInFolder(path: Path) -> list[Dataset]:
-    """The headers of a DICOM file, or of the series with the most files in a folder.
-
-    Raises:
-        OSError: There is no such file or folder.
-        ValueError: It holds no DICOM image with a frame of reference.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file or folder '{path}'; check the path.")
-    if path.is_file():
-        return headersOfFiles([path])
-    import SimpleITK as sitk
-
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path))
-    if not series:
-        raise ValueError(f"The folder '{path}' holds no DICOM series; give the folder that the image was read from.")
-    names = max((sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), name) for name in series), key=len)
-    return headersOfFiles([Path(name) for name in names])
-
-
 def headersOfFiles(files: Sequence[Path]) -> list[Dataset]:
     """The headers of DICOM files, without voxels.
 
