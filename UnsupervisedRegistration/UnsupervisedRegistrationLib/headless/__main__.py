@@ -14,6 +14,7 @@ from .commands import COMMANDS
 from .native_messages import RUN_LOG, nativeMessagesAside, tell
 from .options_file import withOptionsFile
 from .outcome import BAD_INPUT, Outcome
+from .path_names import checkName
 from .run_record import packageVersion
 from .signals import Interrupted, signalsAsExceptions
 
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = whole.parse_args(withOptionsFile(parsers, given))
         options.arguments, options.name = given, given[0]
+        _checkNames(options)
         outcome = _run(options)
     except Interrupted as stop:
         return _refuse(str(stop), 128 + stop.signal)
@@ -61,6 +63,18 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
     for addCommand in COMMANDS:
         addCommand(commands)
     return whole, dict(commands.choices)
+
+
+def _checkNames(options: argparse.Namespace) -> None:
+    """Refuse names that VTK and ITK cannot handle, before they stop the process.
+
+    Raises:
+        ValueError: There is one.
+    """
+    for name, value in vars(options).items():
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path):
+                checkName(path, name == "output")
 
 
 def _run(options: argparse.Namespace) -> Outcome:

@@ -48,10 +48,14 @@ class Application:
 
 
 def outputName(path: Path) -> str:
-    """Return the name of the file that an input becomes; pictures become NRRD, which keeps their place."""
-    if isPointFile(path) or isModelFile(path) or path.name.lower().endswith(_KEPT_ENDINGS):
-        return path.name
-    return f"{path.name.split('.')[0] or path.resolve().name}.nrrd"
+    """Return the name of the file that an input becomes; pictures become NRRD, which keeps their place.
+
+    A backslash, which VTK takes for a folder, becomes an underscore.
+    """
+    name = path.name.replace("\\", "_")
+    if isPointFile(path) or isModelFile(path) or name.lower().endswith(_KEPT_ENDINGS):
+        return name
+    return f"{name.split('.')[0] or path.resolve().name}.nrrd"
 
 
 def outputNames(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:

@@ -17,6 +17,7 @@ from pydicom.misc import is_dicom
 from .dicom_frames import frameHeaders
 from .dicom_geometry import Placed, Stack, checkAxes, stackOf, upright
 from .file_checks import checkFile, checkSize
+from .path_names import checkName
 from .reading import chosenSeries, noteInput
 
 _DICOM_ENDINGS = ("", ".dcm", ".ima", ".dicom")
@@ -102,6 +103,7 @@ def _seriesOf(folder: Path) -> dict[str, list[DicomFile]]:
     """Series UID to files with images."""
     series: dict[str, list[DicomFile]] = defaultdict(list)
     for path in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
+        checkName(path)
         if path.stat().st_size == 0 and path.suffix.lower() in _DICOM_ENDINGS:
             raise ValueError(f"The file '{path}' is empty; copy the series again.")
         if isDicomFile(path):

@@ -12,8 +12,11 @@ import SimpleITK as sitk
 import slicer
 import slicer.util
 
+from .path_names import checkName
+
 _LARGEST = 2 << 30  # Bytes of voxels; twice 512 x 512 x 2000 of CT.
-_PIXDIM, _DIMENSIONS, _BITS, _VOXEL_OFFSET = 76, 40, 72, 108  # Places in the header of NIfTI-1.
+_META_HEADER = 4096  # Bytes; headers of MetaImage have some hundred.
+_SHEAR = 1e-3  # Largest cosine between two axes; 0.3 mm over 300 mm.
 
 
 def checkFile(path: Path) -> None:
@@ -23,10 +26,7 @@ def checkFile(path: Path) -> None:
         OSError: There is no such file, or it is a pipe or device.
         ValueError: Its name is not UTF-8.
     """
-    try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"The name {str(path)!a} is not UTF-8; rename the file.") from error
+    checkName(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no file '{path}'; check the path.")
     if not path.is_file() and not path.is_dir():
@@ -69,26 +69,25 @@ def checkSize(path: Path, size: Sequence[int], bytesOfVoxel: int) -> None:
         )
 
 
-def checkNiftiHeader(path: Path, header: bytes, length: int, order: str) -> None:
-    """Refuse a NIfTI-1 file that is cut, or whose voxels have no size.
-
-    Args:
-        path: For the sentence.
-        header: The first 348 bytes.
-        length: Of the unpacked file, bytes.
-        order: Byte order as ``struct`` writes it.
+def checkAxesOf(path: Path, ijkToRas: np.ndarray) -> None:
+    """Refuse a volume whose axes are not perpendicular, or have no length.
 
     Raises:
-        ValueError: It is cut, or a spacing is not above 0.
+        ValueError: It is so.
     """
-    rank, *sizes = struct.unpack_from(f"{order}8h", header, _DIMENSIONS)
-    voxels = math.prod(sizes[:rank]) * struct.unpack_from(f"{order}h", header, _BITS)[0] // 8
-    if length < voxels + int(struct.unpack_from(f"{order}f", header, _VOXEL_OFFSET)[0]):
-        raise ValueError(f"'{path}' is truncated or damaged; copy it again.")
-    spacing = struct.unpack_from(f"{order}3f", header, _PIXDIM + 4)[: min(rank, 3)]
-    if not all(math.isfinite(value) and value > 0 for value in spacing):
-        listed = ", ".join(f"{value:g}" for value in spacing)
-        raise ValueError(f"'{path}' has voxels of {listed} mm; needed are sizes above 0. Correct the header (pixdim).")
+    lengths = np.linalg.norm(ijkToRas[:3, :3], axis=0)
+    if np.isfinite(ijkToRas).all() and lengths.all():
+        axes = ijkToRas[:3, :3] / lengths
+        if np.abs(axes.T @ axes - np.eye(3)).max() <= _SHEAR:
+            return
+    raise ValueError(f"'{path}' has axes that are not perpendicular, or not finite; resample it to perpendicular axes.")
+
+
+def hasNegativeSpacing(path: Path) -> bool:
+    """Return whether the header of a MetaImage says so; ITK then turns the axis around."""
+    with path.open("rb") as stream:
+        lines = stream.read(_META_HEADER).split(b"ElementDataFile")[0].splitlines()
+    return any(line.startswith((b"ElementSpacing", b"ElementSize")) and b"-" in line for line in lines)
 
 
 def checkLinear(path: Path, node: slicer.vtkMRMLTransformNode) -> None:

@@ -12,6 +12,7 @@ from typing import IO
 
 RUN_LOG = logging.getLogger("unsupervised-registration")
 """Steps, results, errors and native messages of a run; ``--log`` writes it to a file."""
+RUN_LOG.addHandler(logging.NullHandler())  # Otherwise Python prints errors, which the command prints already.
 
 
 @contextlib.contextmanager
@@ -36,6 +37,8 @@ def nativeMessagesAside(isShown: bool) -> Iterator[None]:
 
 def tell(text: str) -> None:
     """Write to standard error; if it is full or closed, the run goes on without."""
+    if sys.stderr is None:  # It was closed before Python started.
+        sys.stderr = _nowhere()
     try:
         sys.stderr.write(text)
         sys.stderr.flush()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +12,11 @@ import slicer.util
 from ..scene.geometry.volumes import addVolume
 from ..scene.landmarks.markups import addLandmarks
 from .dicom_series import isDicomFile, readDicom
-from .file_checks import checkFile, checkImageFile, checkLinear, checkNiftiHeader
+from .file_checks import checkAxesOf, checkFile, checkImageFile, checkLinear, hasNegativeSpacing
+from .nifti_files import checkNifti, isNiftiFile, notePlace
 from .point_files import readPoints
+from .reading import noteInput
 
-_NIFTI_HEADER = 348  # Bytes of a NIfTI-1 header, which its first number says.
-_NIFTI_FLOATS = {16: "f4", 64: "f8"}
 _MODEL_ENDINGS = (".vtk", ".vtp", ".stl", ".ply", ".obj")
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MODALITY, _DESCRIPTIONS = "0008|0060", ("0018|0015", "0008|103e")  # Body part examined, series description.
@@ -143,8 +140,8 @@ def _readImage(path: Path) -> sitk.Image:
     isDicom = path.is_dir() or isDicomFile(path)
     if not isDicom:
         checkImageFile(path)
-    if path.name.endswith((".nii", ".nii.gz")):
-        _checkNifti(path)
+    if isNiftiFile(path):
+        checkNifti(path)
     try:
         image = readDicom(path) if isDicom else sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -158,27 +155,12 @@ def _readImage(path: Path) -> sitk.Image:
         raise ValueError(
             f"'{path}' has {image.GetDimension()} dimensions; needed is a 2-D or 3-D image. Split it first."
         )
+    checkAxesOf(path, _ijkToRas(image))
+    if isNiftiFile(path):
+        notePlace(path, _ijkToRas(image))
+    elif path.suffix.lower() in (".mha", ".mhd") and hasNegativeSpacing(path):
+        noteInput(path, "a spacing in its header is negative; this axis was read as running backwards")
     return image
-
-
-def _checkNifti(path: Path) -> None:
-    """Refuses what the NIfTI reader fills with zeros without a word: a cut file, voxels that are no numbers."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            content = stream.read()
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"'{path}' is truncated or damaged; copy it again.") from error
-    order = next((o for o in "<>" if content[:4] == struct.pack(f"{o}i", _NIFTI_HEADER)), None)
-    if order is None or len(content) < _NIFTI_HEADER:
-        return
-    checkNiftiHeader(path, content[:_NIFTI_HEADER], len(content), order)
-    kind = _NIFTI_FLOATS.get(struct.unpack_from(f"{order}h", content, 70)[0])
-    start = int(struct.unpack_from(f"{order}f", content, 108)[0])
-    if kind is not None:
-        count = (len(content) - start) // int(kind[1])
-        voxels = np.frombuffer(content, f"{order}{kind}", count, start)
-        if not np.isfinite(voxels).all():
-            raise ValueError(f"'{path}' has voxels that are NaN or infinite; replace them before the registration.")
 
 
 def _noteHeader(volume: slicer.vtkMRMLVolumeNode, image: sitk.Image) -> None:
