@@ -259,3 +259,14 @@ def test_fade_over_less_than_a_voxel_is_the_mask() -> None:
     mask = torch.zeros(1, 1, 9, 8)
     mask[..., :4] = 1
     assert torch.equal(fade(mask, 0.1), mask)
+
+
+def test_fade_takes_no_more_rings_than_the_image_has_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, pool = [], torch.nn.functional.max_pool2d
+    monkeypatch.setattr("torch.nn.functional.max_pool2d", lambda *a, **k: calls.append(1) or pool(*a, **k))
+    mask = torch.zeros(2, 1, 1, 12)  # One empty, one with its first pixel.
+    mask[1, 0, 0, 0] = 1
+    found = fade(mask, 10_000)
+    assert len(calls) == 12
+    assert torch.equal(found[0], torch.zeros_like(found[0]))
+    assert torch.equal(found[1, 0, 0], (10_000 - torch.arange(12)) / 10_000)

@@ -67,7 +67,7 @@ def test_csv_takes_the_system_from_its_columns(tmp_path):
         ("p.mrk.json", markups("LPS", position=(1, 2)), "p.mrk.json'"),
         ("p.mrk.json", "nose", "holds no landmarks"),
         ("p.csv", "label,x,y,z\nnose,1,2,3\n", "the columns are label, x, y, z; needed are label, r, a, s"),
-        ("p.csv", "label,r,a,s\nnose,1,two,3\n", "could not convert"),
+        ("p.csv", "label,r,a,s\nnose,1,two,3\n", "needed are three numbers in mm"),
         ("p.fcsv", "1,2\n", "holds no landmarks"),
     ],
 )

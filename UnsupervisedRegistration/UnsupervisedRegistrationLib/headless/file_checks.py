@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-import slicer
-import slicer.util
 
 from .path_names import checkName
 
@@ -88,19 +86,6 @@ def hasNegativeSpacing(path: Path) -> bool:
     with path.open("rb") as stream:
         lines = stream.read(_META_HEADER).split(b"ElementDataFile")[0].splitlines()
     return any(line.startswith((b"ElementSpacing", b"ElementSize")) and b"-" in line for line in lines)
-
-
-def checkLinear(path: Path, node: slicer.vtkMRMLTransformNode) -> None:
-    """Refuse a linear transform that is singular or not finite.
-
-    Raises:
-        ValueError: It is.
-    """
-    if not node.IsLinear():
-        return
-    matrix = slicer.util.arrayFromTransformMatrix(node)
-    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-6:
-        raise ValueError(f"The transform '{path}' maps the image to a plane, a line or a point; choose another one.")
 
 
 def _isCutPicture(path: Path) -> bool:

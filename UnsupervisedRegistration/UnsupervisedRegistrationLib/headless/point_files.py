@@ -118,5 +118,9 @@ def _sign(system: Any) -> int:
 
 
 def _position(values: Sequence[Any], sign: int) -> tuple[float, float, float]:
-    x, y, z = (float(value) for value in values)
+    try:
+        x, y, z = (float(value) for value in values)
+    except ValueError as error:
+        listed = ", ".join(map(str, values))
+        raise ValueError(f"a point has the position {listed}; needed are three numbers in mm.") from error
     return sign * x, sign * y, z

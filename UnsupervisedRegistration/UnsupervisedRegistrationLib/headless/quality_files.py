@@ -20,6 +20,7 @@ from .output_folder import OutputFolder
 from .readers import readLabels, readLandmarks, readMask, readTransform, readVolume
 from .report_pdf import reportPdf
 from .session import newScene
+from .transform_checks import noteCoverage
 
 FILE_NAMES = ("quality.html", "quality.pdf", "quality.csv", "quality.json")
 """The files of a report."""
@@ -34,11 +35,13 @@ def readReportInputs(files: ReportFiles) -> ReportInputs:
     """
     scene = newScene()
     fixed, moving = readVolume(scene, files.fixed), readVolume(scene, files.moving)
+    transform = readTransform(scene, files.transform)
+    noteCoverage(files.transform, transform, fixed)
     oneSlice = files.orientation is not None or files.fixedSlice is not None
     return ReportInputs(
         fixed,
         moving,
-        readTransform(scene, files.transform),
+        transform,
         planeFromIndex(fixed, files.orientation, files.fixedSlice) if oneSlice else None,
         files.fixedMask and readMask(scene, files.fixedMask),
         files.fixedLabels and readLabels(scene, files.fixedLabels),

@@ -12,10 +12,11 @@ import slicer.util
 from ..scene.geometry.volumes import addVolume
 from ..scene.landmarks.markups import addLandmarks
 from .dicom_series import isDicomFile, readDicom
-from .file_checks import checkAxesOf, checkFile, checkImageFile, checkLinear, hasNegativeSpacing
+from .file_checks import checkAxesOf, checkFile, checkImageFile, hasNegativeSpacing
 from .nifti_files import checkNifti, isNiftiFile, notePlace
 from .point_files import readPoints
 from .reading import noteInput
+from .transform_checks import checkTransform, checkTransformFile
 
 _MODEL_ENDINGS = (".vtk", ".vtp", ".stl", ".ply", ".obj")
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -52,8 +53,11 @@ def readMask(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLLabelMapVo
     if voxels.ndim == 4:
         opaque = path.suffix.lower() == ".png" and voxels.shape[-1] in (2, 4)
         voxels = (voxels[..., :-1] if opaque else voxels).max(axis=-1)
+    isNumber = np.isfinite(voxels)
+    if not isNumber.all():
+        noteInput(path, f"{voxels.size - isNumber.sum()} of its voxels are NaN or infinite, and count as outside")
     mask = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", path.name.split(".")[0])
-    slicer.util.updateVolumeFromArray(mask, (np.nan_to_num(voxels) > 0).astype(np.uint8))
+    slicer.util.updateVolumeFromArray(mask, (np.where(isNumber, voxels, 0) > 0).astype(np.uint8))
     mask.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(_ijkToRas(image)))
     return mask
 
@@ -110,11 +114,12 @@ def readLabels(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLNode:
 def readTransform(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLTransformNode:
     """A transform of any kind that Slicer reads (.h5, .tfm, .txt, .mat, .nrrd, .nii.gz)."""
     checkFile(path)
+    checkTransformFile(path)
     node = scene.AddNewNodeByClass("vtkMRMLTransformNode", path.name.split(".")[0])
     if not _read(slicer.vtkMRMLTransformStorageNode(), path, node):
         scene.RemoveNode(node)
         raise ValueError(f"'{path}' is no transform that Slicer can read; save it as .h5 or .tfm.")
-    checkLinear(path, node)
+    checkTransform(path, node)
     return node
 
 

@@ -16,6 +16,7 @@ from ..scene.registration.phantom_nodes import Kind, addPhantom
 from .arguments import FOREGROUND_MASK
 from .input_files import RegistrationFiles
 from .readers import readLabels, readLandmarks, readMask, readTransform, readVolume
+from .transform_checks import noteCoverage
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def readInputs(scene: slicer.vtkMRMLScene, files: RegistrationFiles) -> Inputs:
         raise ValueError("Labels are compared in pairs: give --moving-labels too, or leave --labels out.")
     fixed, moving = readVolume(scene, files.fixed), readVolume(scene, files.moving)
     if files.initialTransform is not None:
-        moving.SetAndObserveTransformNodeID(readTransform(scene, files.initialTransform).GetID())
+        initial = readTransform(scene, files.initialTransform)
+        noteCoverage(files.initialTransform, initial, fixed)
+        moving.SetAndObserveTransformNodeID(initial.GetID())
     plane, offset = planeFromIndex(fixed, files.orientation, files.fixedSlice), None
     if files.movingSlice is not None:
         offset = offsetBetween(plane, planeFromIndex(moving, files.orientation, files.movingSlice))

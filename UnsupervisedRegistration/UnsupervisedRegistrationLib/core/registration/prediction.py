@@ -140,7 +140,10 @@ def fade(mask: Tensor, distance: float) -> Tensor:
     rings = max(round(distance), 1)
     grown = (mask > 0).to(mask)
     total = grown
-    for _ in range(rings - 1):
-        grown = pool(grown, 3, stride=1, padding=1)
+    for ring in range(1, rings):
+        wider = pool(grown, 3, stride=1, padding=1)
+        if torch.equal(wider, grown):  # Full or empty; small voxels would take thousands of rings.
+            return (total + (rings - ring) * grown) / rings
+        grown = wider
         total = total + grown
     return total / rings

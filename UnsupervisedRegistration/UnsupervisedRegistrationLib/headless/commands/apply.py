@@ -47,7 +47,7 @@ def addApply(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> Outcome:
-    from .. import application, readers, session
+    from .. import application, readers, session, transform_checks
 
     names = application.outputNames(options.inputs)
     resampling = ResampleOptions(options.interpolation, options.background, options.pixel_type)
@@ -57,6 +57,8 @@ def _run(options: argparse.Namespace) -> Outcome:
             scene = session.newScene()
             transform = readers.readTransform(scene, options.transform)
             reference = readers.readVolume(scene, options.reference)
+            if not options.inverse:
+                transform_checks.noteCoverage(options.transform, transform, reference)
             applied = application.Application(transform, reference, options.inverse, resampling)
             for number, (path, name) in enumerate(zip(options.inputs, names, strict=True)):
                 progress(f"transform {path.name}", number / len(names))
