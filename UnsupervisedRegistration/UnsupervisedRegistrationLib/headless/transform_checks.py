@@ -17,7 +17,7 @@ from ..scene.geometry.transforms import mapPoints, steps, transformPoints, world
 from .nifti_files import checkNifti, isNiftiFile
 from .reading import noteInput
 
-_IMAGE_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+_FIELD_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 _TEXT_ENDINGS = (".tfm", ".txt")
 _SMALL_MM = 0.01  # Of no meaning for a result.
 _POINTS_PER_AXIS = 9  # Enough to see whether a field reaches the corners of an image.
@@ -32,7 +32,7 @@ def checkTransformFile(path: Path) -> None:
     name = path.name.lower()
     if name.endswith(_TEXT_ENDINGS):
         _checkText(path)
-    if name.endswith(_IMAGE_ENDINGS):
+    if name.endswith(_FIELD_ENDINGS):
         _checkField(path)
     elif _isPlanar(path):
         noteInput(path, "it is a 2-D transform, and moves points along the axes left and back only")
