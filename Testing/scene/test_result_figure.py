@@ -9,6 +9,7 @@ import pytest
 import slicer.util
 from matplotlib.figure import Figure
 
+from UnsupervisedRegistrationLib.headless import figure
 from UnsupervisedRegistrationLib.headless.figure import saveFigure
 from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
 
@@ -70,10 +71,15 @@ def test_tiles_are_square_in_mm_on_anisotropic_pixels(result, drawn):
     )
     wholeImage = panels["Fixed"].images[0].get_array()
     rows, columns = board.shape
+    (legend,) = (text.get_text() for text in panels["Checkerboard"].texts if text.get_text().startswith("tiles of "))
+    tile = float(legend.split()[2])
+    assert 4 * tile <= width
     for y in range(5, int(height), 10):
         for x in range(5, int(width), 10):
             row, column = int(y / height * rows), int(x / width * columns)
-            isFixed = (int((row + 0.5) * height / rows // 20) + int((column + 0.5) * width / columns // 20)) % 2 == 0
+            isFixed = (
+                int((row + 0.5) * height / rows // tile) + int((column + 0.5) * width / columns // tile)
+            ) % 2 == 0
             if wholeImage[row, column] > 0:
                 assert (board[row, column] == wholeImage[row, column]) == isFixed
 
@@ -93,3 +99,10 @@ def test_the_change_of_area_has_the_scale_of_the_panel(result, drawn):
     image = panels["Change of area"].images[0]
     assert image.get_clim() == (-1, 1)
     assert [label.get_text() for label in image.colorbar.ax.get_yticklabels()] == ["half", "same", "double"]
+
+
+@pytest.mark.parametrize("width", [0.256, 0.03, 41.0, 512.0])
+def test_lengths_fit_an_image_of_any_size(width):
+    length = figure._roundLength(width / 4)
+    assert width / 10 < length <= width / 4
+    assert f"{length:.0e}"[0] in "125"

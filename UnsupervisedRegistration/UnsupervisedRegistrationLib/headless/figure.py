@@ -17,19 +17,10 @@ from ..scene.display.color_tables import AREA_COLOURS, FOLDED_COLOUR, TRUST_COLO
 from ..scene.display.slice_views import displayLetters, displayOrder
 from ..scene.registration.result_nodes import SliceRegistration
 
-_CHECK_MM = 20.0
-_GRID_MM = 10.0
-_SCALE_BARS_MM = (
-    1,
-    2,
-    5,
-    10,
-    20,
-    50,
-    100,
-    200,
-)  # Lengths of a scale bar; the longest that is at most 1/4 of the width.
+_CHECK_MM = 20.0  # At most; smaller on small images.
+_GRID_MM = 10.0  # Likewise.
 _INK, _PAPER, _GRID_COLOUR = "#e8e8e8", "#16181c", "#ffb03b"
+_MOST_PIXELS = 1024  # Of a panel, along its longer side; a panel has about 300 on paper.
 _PANEL_INCHES = 3.5  # Inches of a panel.
 _LINE_LETTERS = 140  # Letters of a line above the panels.
 
@@ -49,6 +40,7 @@ class _Slice:
     def __init__(self, outcome: SliceRegistration) -> None:
         plane = outcome.pair.plane
         self._order = displayOrder(plane)
+        self._step = -(-max(plane.shape) // _MOST_PIXELS)
         self.letters = displayLetters(plane)
         rowStep, columnStep = np.linalg.norm(plane.ijkToRas[:3, [1, 0]], axis=0)
         self.steps = (float(rowStep), float(columnStep))
@@ -56,11 +48,27 @@ class _Slice:
         down, across = self.steps[::-1] if isTransposed else self.steps
         rows, columns = self._order(np.zeros(plane.shape)).shape
         self.height, self.width = down * rows, across * columns
+        self.tile = min(_CHECK_MM, _roundLength(self.width / 4))
+        self.line = min(_GRID_MM, _roundLength(self.width / 8))
         self.extent = (0.0, self.width, self.height, 0.0)
-        self.down, self.across = (np.arange(rows) + 0.5) * down, (np.arange(columns) + 0.5) * across
+        self.down, self.across = (
+            (np.arange(0, size, self._step) + 0.5) * spacing for size, spacing in ((rows, down), (columns, across))
+        )
+
+    @property
+    def bar(self) -> float:
+        """Length of the scale bar, mm."""
+        return _roundLength(self.width / 4)
 
     def ordered(self, pixels: np.ndarray) -> np.ndarray:
-        return self._order(pixels)
+        """The pixels as they are displayed; of large images only some."""
+        return self._order(pixels)[:: self._step, :: self._step]
+
+
+def _roundLength(most: float) -> float:
+    """The longest of 1, 2 and 5 times a power of ten that is at most ``most``."""
+    power = 10.0 ** np.floor(np.log10(most))
+    return float(max(round(factor * power, 12) for factor in (1, 2, 5) if factor * power <= most))
 
 
 def saveFigure(outcome: SliceRegistration, path: Path, caption: str) -> None:
@@ -104,10 +112,10 @@ def _panels(outcome: SliceRegistration, shown: _Slice) -> list[_Panel]:
         _Panel("Fixed", "", image(fixed)),
         _Panel(before, "grey window of the warped image", image(moving)),
         _Panel("Warped", "grey window of the moving image", image(warped)),
-        _Panel("Checkerboard", f"tiles of {_CHECK_MM:.0f} mm, fixed and warped", image(_tiles(shown, fixed, warped))),
+        _Panel("Checkerboard", f"tiles of {shown.tile:g} mm, fixed and warped", image(_tiles(shown, fixed, warped))),
         _Panel("Before", "red fixed, cyan moving, grey equal", image(redCyanPixels(fixed, moving))),
         _Panel("After", "red fixed, cyan warped, grey equal", image(redCyanPixels(fixed, warped))),
-        _Panel("Deformation grid", f"lines every {_GRID_MM:.0f} mm of the moving image", _grid(outcome, shown, fixed)),
+        _Panel("Deformation grid", f"lines every {shown.line:g} mm of the moving image", _grid(outcome, shown, fixed)),
         _Panel("Change of area", "area in the moving image; magenta folds", _area(outcome, shown)),
     ]
     if outcome.trust is not None and outcome.expectedError is not None:
@@ -125,10 +133,9 @@ def _annotate(axes: Axes, shown: _Slice, legend: str) -> None:
     style: dict[str, Any] = {"color": _INK, "ha": "center", "va": "center", "fontsize": 9, "transform": axes.transAxes}
     for side, (x, y) in places.items():
         axes.text(x, y, shown.letters[side], **style)
-    length = max((bar for bar in _SCALE_BARS_MM if bar <= shown.width / 4), default=_SCALE_BARS_MM[0])
-    axes.plot([0, length / shown.width], [-0.075] * 2, color=_INK, lw=2, clip_on=False, transform=axes.transAxes)
+    axes.plot([0, shown.bar / shown.width], [-0.075] * 2, color=_INK, lw=2, clip_on=False, transform=axes.transAxes)
     below: dict[str, Any] = {"color": _INK, "fontsize": 8, "va": "top", "transform": axes.transAxes}
-    axes.text(0, -0.09, f"{length} mm", ha="left", **below)
+    axes.text(0, -0.09, f"{shown.bar:g} mm", ha="left", **below)
     axes.text(1, -0.09, legend, ha="right", **below)
     axes.set_xlim(0, shown.width)
     axes.set_ylim(shown.height, 0)
@@ -161,7 +168,7 @@ def redCyanPixels(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _tiles(shown: _Slice, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    rows, columns = (np.floor(positions / _CHECK_MM) for positions in (shown.down, shown.across))
+    rows, columns = (np.floor(positions / shown.tile) for positions in (shown.down, shown.across))
     return np.where((rows[:, None] + columns) % 2 == 0, first, second)
 
 
@@ -174,7 +181,7 @@ def _grid(outcome: SliceRegistration, shown: _Slice, fixed: np.ndarray) -> Calla
     def draw(axes: Axes) -> None:
         _image(axes, shown, 0.6 * fixed)
         for position in positions:
-            levels = np.arange(np.floor(position.min() / _GRID_MM), position.max() / _GRID_MM) * _GRID_MM
+            levels = np.arange(np.floor(position.min() / shown.line), position.max() / shown.line) * shown.line
             axes.contour(shown.across, shown.down, position, levels=levels, colors=_GRID_COLOUR, linewidths=0.7)
 
     return draw
