@@ -215,3 +215,16 @@ class TestTable:
     def test_it_leaves_no_other_file(self, tmp_path: Path) -> None:
         ResultTable(tmp_path / "results.csv", ["a"]).add(CohortRow("a"))
         assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
+
+
+def test_the_options_of_a_run_start_the_next(cohort: SimpleNamespace, done: list[str], tmp_path: Path) -> None:
+    given = json.loads((cohort.results / "options.json").read_text())
+    assert given["command"] == "cohort"
+    assert given["arguments"]["model"] == "any-contrast"
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
+        again = main(["cohort", str(tmp_path / "out"), "--options", str(cohort.results / "options.json")])
+        nothing = main(["cohort", str(cohort.results), "--options", str(cohort.results / "options.json")])
+    assert (again, nothing) == (0, 0)
+    assert len(done) == 3  # In the new folder; the former one is complete.
+    assert withoutTimes(tmp_path / "out" / "results.csv") == withoutTimes(cohort.results / "results.csv")

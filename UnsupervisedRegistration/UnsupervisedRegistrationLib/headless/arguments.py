@@ -51,9 +51,14 @@ def addGeneral(parser: argparse.ArgumentParser, *examples: str) -> None:
 
 
 def addOutput(parser: argparse.ArgumentParser) -> None:
-    """Add the output folder and the file of former options."""
+    """Add the output folder, what may be replaced there, and the file of former options."""
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace the files of a former run in DIR")
+    addOptionsFile(parser)
+
+
+def addOptionsFile(parser: argparse.ArgumentParser) -> None:
+    """Add the file of former options."""
     parser.add_argument(
         "--options", type=Path, metavar="FILE", help="take what is not given here from the options.json of a former run"
     )

@@ -11,13 +11,18 @@ from typing import Any
 from .run_record import jsonText
 
 OPTIONS_FILE = "options.json"
-_NOT_KEPT = {"run", "name", "arguments", "options", "output", "overwrite", "quiet", "verbose", "log", "explain"}
+_NOT_KEPT = {"run", "name", "arguments", "options", "output", "overwrite", "quiet", "verbose", "log", "explain", "part"}
 
 
 def writeOptions(options: argparse.Namespace, path: Path) -> None:
-    """Write the arguments of a run; those that only say where and how it reports are left out."""
+    """Write the arguments of a run into a file."""
+    path.write_text(optionsText(options), encoding="utf-8")
+
+
+def optionsText(options: argparse.Namespace) -> str:
+    """Return the arguments of a run as JSON; those that only say where and how it reports are left out."""
     kept = {name: value for name, value in vars(options).items() if name not in _NOT_KEPT and value is not None}
-    path.write_text(jsonText({"command": options.name, "arguments": _absolute(kept)}), encoding="utf-8")
+    return jsonText({"command": options.name, "arguments": _absolute(kept)})
 
 
 def withOptionsFile(parsers: Mapping[str, argparse.ArgumentParser], arguments: Sequence[str]) -> list[str]:

@@ -6,7 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
-from ..arguments import Commands, addGeneral, addRegistrationOptions, addSeries, optionsOf
+from ..arguments import Commands, addGeneral, addOptionsFile, addRegistrationOptions, addSeries, optionsOf
+from ..options_file import OPTIONS_FILE, optionsText
 from ..outcome import Outcome
 from ..progress import ProgressBar
 
@@ -25,6 +26,7 @@ def addCohort(commands: Commands) -> None:
     parser.add_argument("--participant-label", nargs="+", default=[], metavar="01", help="subjects of a BIDS data set")
     addRegistrationOptions(parser)
     addSeries(parser)
+    addOptionsFile(parser)
     parser.add_argument("--part", default="", metavar="i/n", help="register every n-th pair, from the i-th, only")
     parser.add_argument(
         "--scheduler", default="local", metavar="S", help="local, slurm or tcp://HOST:8786 of Dask (default: local)"
@@ -36,6 +38,7 @@ def addCohort(commands: Commands) -> None:
         "cohort pairs.csv out --workers 4 --threads 2",
         "cohort pairs.csv out --part 3/40",
         "cohort pairs.csv out --scheduler tcp://host:8786",
+        "cohort out --options former/options.json",
         "cohort bids out participant --participant-label 01",
     )
     parser.set_defaults(run=_run)
@@ -47,6 +50,7 @@ def _run(options: argparse.Namespace) -> Outcome:
     from ..cohort.cluster import executor
     from ..cohort.cohort_run import CohortOptions, runCohort
     from ..cohort.pair_table import readPairTable
+    from ..cohort.result_table import replaceText
     from ..cohort.summary_page import writeSummary
 
     isBids = options.pairs.is_dir()
@@ -58,6 +62,7 @@ def _run(options: argparse.Namespace) -> Outcome:
     how = CohortOptions(optionsOf(options), threads, options.part, folder, tuple(options.series))
     with ProgressBar(options) as progress, executor(options.scheduler, options.workers, threads) as execute:
         outcome = runCohort(pairs, options.output, how, execute, progress)
+    replaceText(options.output / OPTIONS_FILE, optionsText(options))
     writeSummary(outcome.table, how.folder)
     if isBids:
         writeDerivatives(options.output, outcome.table.rows)
