@@ -61,4 +61,4 @@ def test_register_begins_with_the_plane(found, files, tmp_path):
     start = ("--initial-transform", found / "out" / "plane.h5", "--write", "transform", "--preset", "fast")
     assert run("register", found / "given.nrrd", files.fixed, "--output", tmp_path / "out", *start, *FAST) in (0, 3)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["similarity"]["before"] > 0.98  # Of noise it is below 0.5.
+    assert report["similarity"]["before"] > 0.98  # Where the file says that it lies, it is 0.17.

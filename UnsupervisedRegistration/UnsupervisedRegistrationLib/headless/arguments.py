@@ -82,6 +82,11 @@ def addPair(parser: argparse.ArgumentParser, moving: str = "likewise; is warped 
     addSeries(parser)
 
 
+def addTransform(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add the transform between the two images, with what it maps."""
+    parser.add_argument("--transform", type=Path, required=True, metavar="T", help=text)
+
+
 def addEvidence(parser: argparse.ArgumentParser) -> None:
     """Add labels and landmarks of both images, which show how good a registration is."""
     for kind, flags, what in (

@@ -31,17 +31,25 @@ def checkFile(path: Path) -> None:
         raise OSError(f"'{path}' is a pipe or a device; needed is a file. Save the image into a file first.")
 
 
+def imageHeader(path: Path) -> sitk.ImageFileReader | None:
+    """Return what ITK reads of a file before its voxels; ``None`` if it can read nothing."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:
+        return None
+    return reader
+
+
 def checkImageFile(path: Path) -> None:
     """Refuse an image that is too large to unpack, or a picture that is cut.
 
     Raises:
         ValueError: It is.
     """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError:
+    reader = imageHeader(path)
+    if reader is None:
         return  # The reader itself says what is wrong.
     size = sitk.Image(1, 1, reader.GetPixelIDValue(), 1).GetSizeOfPixelComponent()
     checkSize(path, reader.GetSize(), size * reader.GetNumberOfComponents())

@@ -14,6 +14,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from ..scene.exchange.deformation_grid import gridToRas
 from ..scene.geometry.planes import ijkToWorld, volumeSize
 from ..scene.geometry.transforms import mapPoints, steps, transformPoints, worldToLocal
+from .file_checks import imageHeader
 from .nifti_files import checkNifti, isNiftiFile
 from .reading import noteInput
 
@@ -108,11 +109,8 @@ def _checkText(path: Path) -> None:
 def _checkField(path: Path) -> None:
     if isNiftiFile(path):
         checkNifti(path)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError:
+    reader = imageHeader(path)
+    if reader is None:
         return  # The reader itself says what is wrong.
     if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 3:
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..arguments import Commands, addGeneral, addPair
+from ..arguments import Commands, addGeneral, addPair, addTransform
 from ..outcome import Outcome
 from ..reading import readingInputs
 
@@ -14,13 +14,7 @@ def addDicom(commands: Commands) -> None:
     """Add the parser of this command."""
     parser = commands.add_parser("dicom", help="write a transform between DICOM images as a DICOM registration")
     addPair(parser, "likewise")
-    parser.add_argument(
-        "--transform",
-        type=Path,
-        required=True,
-        metavar="T",
-        help="from MOVING to FIXED, as Slicer saves it (.h5, .tfm)",
-    )
+    addTransform(parser, "from MOVING to FIXED, as Slicer saves it (.h5, .tfm)")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="DICOM file to write")
     addGeneral(parser, "dicom fixed-series moving-series --transform out/transform.h5 --output registration.dcm")
     parser.set_defaults(run=_run)

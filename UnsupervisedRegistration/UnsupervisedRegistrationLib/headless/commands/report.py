@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..arguments import Commands, addEvidence, addGeneral, addOutput, addPair, addSlice, pairFiles
+from ..arguments import Commands, addEvidence, addGeneral, addOutput, addPair, addSlice, addTransform, pairFiles
 from ..folder_run import runInFolder
 from ..input_files import ReportFiles
 from ..outcome import Outcome
@@ -17,12 +17,9 @@ def addReport(commands: Commands) -> None:
     """Add the parser of this command."""
     parser = commands.add_parser("report", help="quality report of any transform from MOVING to FIXED")
     addPair(parser, "likewise")
-    parser.add_argument(
-        "--transform",
-        type=Path,
-        required=True,
-        metavar="T",
-        help="from fixed to moving points, as it resamples MOVING: linear, B-spline, displacement field or composite",
+    addTransform(
+        parser,
+        "from fixed to moving points, as it resamples MOVING: linear, B-spline, displacement field or composite",
     )
     addOutput(parser)
     addEvidence(parser)
