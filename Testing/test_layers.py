@@ -127,6 +127,7 @@ def test_slicer_loads_no_torch_before_apply() -> None:
         *("registration.slice_pair", "registration.slice", "reporting.summary", "registration.sequence"),
         "registration.volume",
         "registration.slice_search",
+        "registration.slice_batch",
         "reporting.structures",
         *("reporting.evidence", "reporting.report_region", "reporting.quality_report", "reporting.report_files"),
         *("reporting.report_html", "reporting.report_pictures", "reporting.report_words", "reporting.validation"),

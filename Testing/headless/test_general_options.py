@@ -80,7 +80,7 @@ def test_threads_limits_those_of_torch(monkeypatch):
 def test_a_wrong_number_of_threads_is_refused(capsys, count):
     with pytest.raises(SystemExit, match="2"):
         main(["models", f"--threads={count}"])
-    assert "is no number of threads; give 1 or more" in capsys.readouterr().err
+    assert "is no whole number from 1" in capsys.readouterr().err
 
 
 def test_a_run_writes_options_that_the_next_run_accepts(files, tmp_path):

@@ -46,7 +46,7 @@ def addGeneral(parser: argparse.ArgumentParser, *examples: str) -> None:
     parser.epilog = "\n".join(["examples:", *(f"  unsupervised-registration {example}" for example in examples)])
     parser.add_argument("--quiet", action="store_true", help="print only the last line")
     parser.add_argument("--verbose", action="store_true", help="show each step and the messages of ITK, HDF5 and VTK")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="threads that compute (default: all cores)")
+    parser.add_argument("--threads", type=positiveNumber, metavar="N", help="threads that compute (default: all cores)")
     parser.add_argument("--log", type=Path, metavar="FILE", help="append all steps and messages to this file")
 
 
@@ -126,9 +126,14 @@ def pairFiles(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _positive(text: str) -> int:
+def positiveNumber(text: str) -> int:
+    """Return a whole number from 1.
+
+    Raises:
+        ArgumentTypeError: The text is none.
+    """
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of threads; give 1 or more")
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
     return int(text)
 
 

@@ -399,22 +399,26 @@ class Evaluate:
         assert state.field is not None
         usable = [n for part in state.parts for n in part.indices]
         some = usable[:: max(len(usable) // MEASURED_PAIRS, 1)]
-        images, forward = state.images.part(some), state.field.forward[some]
-        inside = images.moving_mask
-        warped = (warp(images.moving.float(), forward), None if inside is None else warp(inside, forward, "nearest"))
-        before, after = (
-            prepare(
-                fixed=images.fixed.float(),
-                moving=moving.float(),
-                mask=images.mask,
-                moving_mask=mask,
-                grid=images.grid,
-                configuration=state.model.configuration.preprocessing,
-                multiple=state.model.network.multiple,
-            ).similarity(None)
-            for moving, mask in ((images.moving, inside), warped)
-        )
-        return before, after
+        return similarity_of(state.images.part(some), state.field.forward[some], state.model)
+
+
+def similarity_of(images: ImagePair, forward: Tensor, model: Model) -> tuple[float, float]:
+    """Mean similarity of pairs, as the model sees them, before and after they are warped by ``forward``."""
+    inside = images.moving_mask
+    warped = (warp(images.moving.float(), forward), None if inside is None else warp(inside, forward, "nearest"))
+    before, after = (
+        prepare(
+            fixed=images.fixed.float(),
+            moving=moving.float(),
+            mask=images.mask,
+            moving_mask=mask,
+            grid=images.grid,
+            configuration=model.configuration.preprocessing,
+            multiple=model.network.multiple,
+        ).similarity(None)
+        for moving, mask in ((images.moving, inside), warped)
+    )
+    return before, after
 
 
 STAGES: tuple[Stage, ...] = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...scene.registration_options import RegistrationOptions
 from .fingerprint import fingerprint, inputHashes, modelHashes
 from .pair_table import CohortPair, partOf
-from .pair_task import PairTask, formerRow, registerPair
+from .pair_task import PairTask, formerRow, registerPair, registerPairs
 from .result_table import FAILED, CohortRow, ResultTable
 
 Execute = Callable[[Sequence[PairTask]], Iterable[CohortRow]]
@@ -66,9 +66,13 @@ class CohortOutcome:
         return f"{len(rows)} pairs: {', '.join(parts)}. The table is {self.table.path}."
 
 
-def registerInTurn(tasks: Sequence[PairTask]) -> Iterator[CohortRow]:
-    """Do the tasks one after the other in this process."""
-    return map(registerPair, tasks)
+def registerInTurn(tasks: Sequence[PairTask], together: int = 1) -> Iterator[CohortRow]:
+    """Do the tasks in this process, one after the other or some of them together."""
+    if together == 1:
+        yield from map(registerPair, tasks)
+        return
+    for first in range(0, len(tasks), together):
+        yield from registerPairs(tasks[first : first + together])
 
 
 def runCohort(

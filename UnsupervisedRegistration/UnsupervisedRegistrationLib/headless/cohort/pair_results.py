@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from ...scene.display.slice_views import displayOrder
 from ...scene.landmarks.tre_table import TreTable, summarise, targetRegistrationError
 from ...scene.registration.result_nodes import SliceRegistration
 from ...scene.registration.slice import registerSlice
+from ...scene.registration.slice_batch import RegistrationResult, SliceBatch, showBatchResult
 from ...scene.registration.slice_pair import SliceInputs
 from ...scene.registration_options import RegistrationOptions
 from ...scene.reporting.label_overlap import labelOverlap
@@ -21,19 +24,49 @@ from ..figure import redCyanPixels, windowed
 from ..output_files import saveNode
 from ..readers import readVolume
 from ..session import Inputs
+from .pair_inputs import readPairInputs
 from .pair_table import CohortPair
 from .result_table import CohortRow
 
 
-def register(inputs: Inputs, options: RegistrationOptions) -> SliceRegistration:
+def pairSlices(inputs: Inputs) -> SliceInputs:
+    """Return the slices of a pair of a cohort."""
+    masks = (inputs.mask, inputs.movingMask)
+    return SliceInputs(inputs.fixed, inputs.moving, inputs.plane, inputs.movingOffset, *masks)
+
+
+def register(
+    inputs: Inputs, options: RegistrationOptions, known: RegistrationResult | None = None
+) -> SliceRegistration:
     """Register a pair of a cohort.
+
+    Args:
+        inputs: The pair.
+        options: How.
+        known: Its result, if it was registered together with others.
 
     Raises:
         OSError: The model cannot be read.
         ValueError: The inputs, the model or the device do not fit.
     """
-    masks = (inputs.mask, inputs.movingMask)
-    return registerSlice(SliceInputs(inputs.fixed, inputs.moving, inputs.plane, inputs.movingOffset, *masks), options)
+    given = pairSlices(inputs)
+    return registerSlice(given, options) if known is None else showBatchResult(given, known)
+
+
+def registerBatch(pairs: Iterable[CohortPair], options: RegistrationOptions) -> Mapping[str, RegistrationResult]:
+    """Register the pairs that have equal grids together.
+
+    Returns:
+        Name to result, without the pairs that cannot be read or registered: each of these says why when its turn comes.
+    """
+    batch = SliceBatch(options)
+    for pair in pairs:
+        with contextlib.suppress(ValueError, OSError):
+            batch.add(pair.name, pairSlices(readPairInputs(pair)))
+    try:
+        return batch.results()
+    except ValueError:  # Not one of them shows anything.
+        return {}
 
 
 def writeFiles(result: SliceRegistration, transform: Path, warped: Path, picture: Path) -> None:

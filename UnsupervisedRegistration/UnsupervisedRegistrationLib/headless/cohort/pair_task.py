@@ -9,8 +9,10 @@ import os
 import platform
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...scene.registration_options import RegistrationOptions
 from ..output_folder import REPORT, Hashes, OutputFolder, completeFiles
@@ -18,6 +20,9 @@ from ..reading import readingInputs
 from ..run_record import failurePath, removeFailure, writeFailure
 from .pair_table import CohortPair
 from .result_table import CohortRow
+
+if TYPE_CHECKING:
+    from ...scene.registration.slice_batch import RegistrationResult
 
 TRANSFORM, WARPED, BEFORE_AFTER = "transform.h5", "warped.nrrd", "before-after.png"
 _PAIR_FILES = (TRANSFORM, WARPED, BEFORE_AFTER)
@@ -68,9 +73,26 @@ def registerPair(task: PairTask) -> CohortRow:
         return _registerOrExplain(task, time.monotonic())
 
 
-def _registerOrExplain(task: PairTask, start: float) -> CohortRow:
+def registerPairs(tasks: Sequence[PairTask]) -> Iterator[CohortRow]:
+    """Register pairs of equal options, those of equal grids together, and write their folders."""
+    from ...scene.registration.devices import limitThreads
+    from .pair_results import registerBatch
+
+    with _ONE_AT_A_TIME:
+        start = time.monotonic()
+        limitThreads(tasks[0].threads)
+        with readingInputs(
+            {}, tasks[0].series
+        ):  # What is noted here is noted again when a pair is read for its folder.
+            known = registerBatch([task.pair for task in tasks if not task.pair.problem], tasks[0].options)
+        share = (time.monotonic() - start) / len(tasks)
+        for task in tasks:
+            yield _registerOrExplain(task, time.monotonic() - share, known.get(task.pair.name))
+
+
+def _registerOrExplain(task: PairTask, start: float, known: RegistrationResult | None = None) -> CohortRow:
     try:
-        return _register(task, start)
+        return _register(task, start, known)
     except (ValueError, FileNotFoundError, FileExistsError) as error:
         row = _finished(CohortRow(task.pair.name, message=_line(error)), start)
         if not isinstance(error, FileExistsError):
@@ -80,7 +102,7 @@ def _registerOrExplain(task: PairTask, start: float) -> CohortRow:
         return _finished(CohortRow(task.pair.name, message=_line(error)), start)
 
 
-def _register(task: PairTask, start: float) -> CohortRow:
+def _register(task: PairTask, start: float, known: RegistrationResult | None) -> CohortRow:
     if task.pair.problem:
         raise ValueError(task.pair.problem)
     from ...scene.registration.devices import limitThreads
@@ -94,7 +116,7 @@ def _register(task: PairTask, start: float) -> CohortRow:
         OutputFolder(task.folder, _PAIR_FILES, list(pair.files.values()), overwrite=True) as folder,
     ):
         inputs = readPairInputs(pair)
-        result = pair_results.register(inputs, task.options)
+        result = pair_results.register(inputs, task.options, known)
         pair_results.writeFiles(result, *(folder.path(name) for name in _PAIR_FILES))
         row, figures = pair_results.measure(pair, inputs, result)
         row = _finished(replace(row, input_notes=" ".join(f"{note}." for note in reading.sentences)), start)

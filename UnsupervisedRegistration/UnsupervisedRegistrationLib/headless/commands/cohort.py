@@ -6,7 +6,16 @@ import argparse
 import os
 from pathlib import Path
 
-from ..arguments import Commands, addGeneral, addOptionsFile, addRegistrationOptions, addSeries, optionsOf
+from ...scene.registration_options import AUTOMATIC
+from ..arguments import (
+    Commands,
+    addGeneral,
+    addOptionsFile,
+    addRegistrationOptions,
+    addSeries,
+    optionsOf,
+    positiveNumber,
+)
 from ..options_file import OPTIONS_FILE, optionsText
 from ..outcome import Outcome
 from ..progress import ProgressBar
@@ -32,6 +41,13 @@ def addCohort(commands: Commands) -> None:
         "--scheduler", default="local", metavar="S", help="local, slurm or tcp://HOST:8786 of Dask (default: local)"
     )
     parser.add_argument("--workers", type=int, metavar="N", help="processes or jobs that share the pairs (default: 1)")
+    parser.add_argument(
+        "--together",
+        type=positiveNumber,
+        default=1,
+        metavar="N",
+        help="pairs of equal grid that go through the network together, in one process with a named model (default: 1)",
+    )
     addGeneral(
         parser,
         "cohort pairs.csv out",
@@ -48,11 +64,12 @@ def _run(options: argparse.Namespace) -> Outcome:
     """Register the pairs that are not complete yet."""
     from ..cohort.bids import BIDS_PAIRS, bidsPairs, writeDerivatives
     from ..cohort.cluster import executor
-    from ..cohort.cohort_run import CohortOptions, runCohort
+    from ..cohort.cohort_run import CohortOptions, registerInTurn, runCohort
     from ..cohort.pair_table import readPairTable
     from ..cohort.result_table import replaceText
     from ..cohort.summary_page import writeSummary
 
+    _checkTogether(options)
     isBids = options.pairs.is_dir()
     if not isBids and (options.level or options.participant_label):
         raise ValueError(f"participant belongs to a BIDS data set, and '{options.pairs}' is no folder; leave it out.")
@@ -61,7 +78,8 @@ def _run(options: argparse.Namespace) -> Outcome:
     folder = BIDS_PAIRS if isBids else ""
     how = CohortOptions(optionsOf(options), threads, options.part, folder, tuple(options.series))
     with ProgressBar(options) as progress, executor(options.scheduler, options.workers, threads) as execute:
-        outcome = runCohort(pairs, options.output, how, execute, progress)
+        work = execute if options.together == 1 else lambda tasks: registerInTurn(tasks, options.together)
+        outcome = runCohort(pairs, options.output, how, work, progress)
     replaceText(options.output / OPTIONS_FILE, optionsText(options))
     writeSummary(outcome.table, how.folder)
     if isBids:
@@ -72,3 +90,17 @@ def _run(options: argparse.Namespace) -> Outcome:
 def _threads(scheduler: str, workers: int | None) -> int:
     """The share of the cores that each process of this machine has; 1 on other machines."""
     return max((os.cpu_count() or 1) // (workers or 1), 1) if scheduler == "local" else 1
+
+
+def _checkTogether(options: argparse.Namespace) -> None:
+    """Refuse pairs in batches where each pair needs something of its own.
+
+    Raises:
+        ValueError: It does.
+    """
+    isAlone = options.scheduler == "local" and options.workers in (None, 1)
+    if options.together > 1 and not (isAlone and options.model != AUTOMATIC):
+        raise ValueError(
+            "--together registers pairs in one process with one model; leave --workers and --scheduler out, and give"
+            " --model."
+        )
