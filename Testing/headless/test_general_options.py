@@ -150,3 +150,25 @@ def test_the_shell_completes_the_choices_of_an_option(tmp_path):
 def test_the_options_file_is_one_of_the_files_of_the_run(files, tmp_path: Path):
     run("register", files.fixed, files.moving, "--output", tmp_path / "a", *FAST)
     assert json.loads((tmp_path / "a" / "options.json").read_text())["arguments"]["fixed"] == str(files.fixed)
+
+
+def test_more_threads_than_memory_holds_are_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["demo", "--output", "out", "--threads", "100000"])
+    assert "'100000' is more than 256 threads; give the number of cores" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "name"), [("--log", "no/run.log"), ("--options", "nowhere.json")])
+def test_an_error_of_the_system_names_the_file(tmp_path, capsys, option, name):
+    assert main(["demo", "--output", str(tmp_path / "out"), option, str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert f"{name}' cannot be read or written (No such file or directory); check the path. (exit code 2)" in said
+
+
+def test_a_full_memory_is_a_sentence(tmp_path, capsys, monkeypatch):
+    def full(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr("UnsupervisedRegistrationLib.headless.commands.models._wrapped", full)
+    assert main(["models"]) == 2
+    assert "The memory is not enough; register smaller images" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib.util
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Interrupted as stop:
         return _refuse(str(stop), 128 + stop.signal)
     except (ValueError, OSError) as error:
-        return _refuse(str(error))
+        return _refuse(_sentenceOf(error))
+    except MemoryError:
+        return _refuse("The memory is not enough; register smaller images, or close other programs.")
     except ModuleNotFoundError as error:
         return _refuse(
             f"The Python package '{error.name}' is missing; install this tool with: pip install '.[slicer]' torch"
@@ -118,6 +121,13 @@ def _print(outcome: Outcome, isQuiet: bool) -> int:
     except OSError as error:
         return _refuse(f"The results are written, but standard output is not there any more ({error.strerror}).")
     return outcome.code
+
+
+def _sentenceOf(error: ValueError | OSError) -> str:
+    """What an error says; one of the system with the name of the file first."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"'{os.fsdecode(error.filename)}' cannot be read or written ({error.strerror}); check the path."
+    return str(error)
 
 
 def _refuse(sentence: str, code: int = BAD_INPUT) -> int:

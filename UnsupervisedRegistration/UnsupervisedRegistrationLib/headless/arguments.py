@@ -25,6 +25,8 @@ TRANSFORM_2D = "transform-2d"
 _FIELDS = ("displacement.nii.gz", "displacement.mha", TRANSFORM_2D)
 _OUTPUTS = (*_DEFAULT_OUTPUTS, "inverse", "linear", "jacobian", "uncertainty", *_FIELDS)
 
+_MOST_THREADS = 256  # Each takes memory; ITK fails with thousands.
+
 _TEXTS = {
     "preset": "network alone, with instance optimisation, or with all that helps",
     "transform": "rigid and affine align in the plane only",
@@ -46,7 +48,7 @@ def addGeneral(parser: argparse.ArgumentParser, *examples: str) -> None:
     parser.epilog = "\n".join(["examples:", *(f"  unsupervised-registration {example}" for example in examples)])
     parser.add_argument("--quiet", action="store_true", help="print only the last line")
     parser.add_argument("--verbose", action="store_true", help="show each step and the messages of ITK, HDF5 and VTK")
-    parser.add_argument("--threads", type=positiveNumber, metavar="N", help="threads that compute (default: all cores)")
+    parser.add_argument("--threads", type=_threads, metavar="N", help="threads that compute (default: all cores)")
     parser.add_argument("--log", type=Path, metavar="FILE", help="append all steps and messages to this file")
 
 
@@ -134,6 +136,12 @@ def positiveNumber(text: str) -> int:
     """
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
+    return int(text)
+
+
+def _threads(text: str) -> int:
+    if positiveNumber(text) > _MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"'{text}' is more than {_MOST_THREADS} threads; give the number of cores")
     return int(text)
 
 
