@@ -17,9 +17,10 @@ from slicer.ScriptedLoadableModule import (
 )
 
 from UnsupervisedRegistrationLib.interaction.choices import ORIENTATIONS
+from UnsupervisedRegistrationLib.interaction.logic import RegistrationLogic
 from UnsupervisedRegistrationLib.interaction.parameters import RegistrationParameters, readParameters
-from UnsupervisedRegistrationLib.panel.logic import RegistrationLogic
 from UnsupervisedRegistrationLib.panel.panel import RegistrationPanel
+from UnsupervisedRegistrationLib.panel.pytorch import PyTorchExtension
 from UnsupervisedRegistrationLib.panel.sample_data import SAMPLES, addSample, registerLayout, registerSampleData
 
 _ICONS = Path(__file__).parent / "Resources" / "Icons"
@@ -87,7 +88,7 @@ class UnsupervisedRegistrationLogic(ScriptedLoadableModuleLogic, RegistrationLog
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        RegistrationLogic.__init__(self)
+        RegistrationLogic.__init__(self, PyTorchExtension())
 
     def getParameterNode(self) -> RegistrationParameters:
         """The parameters of the panel."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slicer.i18n import tr as _
-
 from ..scene.geometry import planes
 from ..scene.geometry.planes import Orientation, SlicePlane
 from ..scene.geometry.result_transform import isResultTransformOf, resultTransformOf
 from ..scene.landmarks.tre_table import TreTable, targetRegistrationError
 from ..scene.registration_options import RegistrationOptions
+from ..scene.reporting.translation import tr as _
 from .choices import IN_VIEW, ORIENTATIONS
 from .parameters import OPTION_PARAMETERS, RegistrationParameters
 

@@ -6,7 +6,6 @@ import html
 from dataclasses import dataclass
 
 import numpy as np
-from slicer.i18n import tr as _
 
 from ..scene.display.color_tables import (
     AREA_COLOURS,
@@ -19,6 +18,7 @@ from ..scene.display.color_tables import (
     TRUST_COLOURS,
     colourAt,
 )
+from ..scene.reporting.translation import tr as _
 from . import choices
 from .parameters import RegistrationParameters
 

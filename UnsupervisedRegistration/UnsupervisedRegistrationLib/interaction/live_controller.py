@@ -9,8 +9,8 @@ from typing import Any
 import slicer
 import slicer.util
 import vtk
-from slicer.i18n import tr as _
 
+from ..scene.reporting.translation import tr as _
 from .latest_request import LatestRequestWorker
 from .live_steps import LiveRequest, LiveSteps
 from .scheduling import Scheduler

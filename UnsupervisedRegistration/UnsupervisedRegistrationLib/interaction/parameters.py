@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import slicer
-from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
 from ..scene.registration_options import RegistrationOptions
 from .choices import (
@@ -18,6 +17,11 @@ from .choices import (
     TRANSFORM_TYPES,
     TRUST_MAP,
 )
+
+try:
+    from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+except ModuleNotFoundError:  # The package slicer-core, outside the application, has none.
+    from .typed_parameters import Choice, WithinRange, parameterNodeWrapper
 
 _DEFAULT_OPTIONS = RegistrationOptions()
 

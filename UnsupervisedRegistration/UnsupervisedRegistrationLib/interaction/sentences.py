@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from slicer.i18n import tr as _
-
 from ..scene.landmarks.tre_table import TreTable
+from ..scene.reporting.translation import tr as _
 
 
 def describeStage(stage: str) -> str:
@@ -24,6 +23,19 @@ def describeStage(stage: str) -> str:
         "uncertainty": _("Estimating the error"),
         "measure": _("Measuring"),
     }.get(stage, stage)
+
+
+def progressSentence(stage: str, share: float, seconds: float) -> str:
+    """The stage that begins, and the time left if it is a second or more.
+
+    Args:
+        stage: Name of the stage in the pipeline.
+        share: Of the work that is done, 0..1.
+        seconds: Since the work began.
+    """
+    left = seconds * (1 - share) / share if share else 0.0
+    name = describeStage(stage)
+    return _("{step}, {left:.0f} s left").format(step=name, left=left) if left >= 1 else name
 
 
 def describeTime(milliseconds: float) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from slicer.i18n import tr as _
 
 from ..scene.landmarks.tre_table import TreTable
+from ..scene.reporting.translation import tr as _
 
 
 def treRows(tre: TreTable, isOff: list[bool]) -> list[list[str]]:

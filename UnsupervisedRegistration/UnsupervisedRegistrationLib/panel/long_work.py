@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..interaction import inputs
-from ..interaction.sentences import describeStage
+from ..interaction.sentences import progressSentence
 from .sections.section import connect
 
 if TYPE_CHECKING:
@@ -81,10 +81,8 @@ class LongWork:
         """
         from ..scene.registration.slice import Cancelled
 
-        left = (time.monotonic() - self._began) * (1 - share) / share if share else 0.0
         self._ui.progressBar.value = round(100 * share)
-        name = describeStage(stage)
-        self._panel.say(_("{step}, {left:.0f} s left").format(step=name, left=left) if left >= 1 else name)
+        self._panel.say(progressSentence(stage, share, time.monotonic() - self._began))
         slicer.app.processEvents()
         if self._cancelled:
             raise Cancelled

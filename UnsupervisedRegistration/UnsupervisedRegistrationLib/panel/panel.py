@@ -13,8 +13,8 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..interaction import inputs
+from ..interaction.logic import Applied
 from ..interaction.parameters import RegistrationParameters
-from .logic import Applied
 from .long_work import JobProgress, LongWork
 from .sections.history_section import HistorySection
 from .sections.input_section import InputSection

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 
 class PyTorchExtension:
-    """Makes sure that PyTorch can be imported; see ``logic.PyTorchProvider``."""
+    """Makes sure that PyTorch can be imported; see ``interaction.logic.PyTorchProvider``."""
 
     def require(self) -> None:
         """Imports torch, after asking the PyTorch extension to install it if it is missing.

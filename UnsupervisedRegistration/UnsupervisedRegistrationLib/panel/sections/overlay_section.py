@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import slicer
 import slicer.util
 import vtk
-from slicer.i18n import tr as _
 
 from ...interaction import choices, inputs
 from ...interaction.choices import (
     BLEND,
     CHECKERBOARD,
-    DIFFERENCE,
-    EDGES,
     FLICKER,
-    JACOBIAN,
     OF_INTENSITIES,
     OVERLAY_OFF,
     PER_SLICE,
     SWIPE,
-    TRUST_MAP,
 )
-from ...scene.display import overlays, scalar_maps, view_state
-from ...scene.display.deformation_display import deformationGlyphs, deformationGrid, hideDeformation
+from ...interaction.overlay_drawing import drawDeformation, drawOverlay
+from ...scene.display import overlays, view_state
 from ...scene.display.slice_views import showOverlay
 from ...scene.geometry.result_transform import isWarped
 from ...scene.propagation.resampled_moving import resampledCopyOf
@@ -112,7 +106,7 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
                 showOverlay(parameters.fixedVolume, moving, self.result.pair.plane)
             self._flicker.stop()
             self._drawMode(overlay)
-            self._drawDeformation()
+            drawDeformation(parameters)
             self.panel.legends.update()
         except ValueError as error:
             self.panel.say(str(error))
@@ -183,46 +177,10 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
             self._follow.start()
 
     def _drawMode(self, overlay: overlays.Overlay) -> None:
-        parameters = self.parameters
-        drawings: dict[str, Callable[[], object]] = {
-            OVERLAY_OFF: lambda: None,
-            BLEND: lambda: overlays.blend(overlay, parameters.blend),
-            choices.RED_CYAN: lambda: overlays.redCyan(overlay),
-            FLICKER: lambda: self._startFlicker(overlay),
-            CHECKERBOARD: lambda: overlays.checkerboard(overlay, self._images(overlay), parameters.tileSize),
-            SWIPE: lambda: overlays.swipe(overlay, self._images(overlay), parameters.swipe),
-            DIFFERENCE: lambda: overlays.difference(overlay, self._images(overlay)),
-            EDGES: lambda: overlays.edges(overlay, self._images(overlay)),
-            JACOBIAN: lambda: self._drawMap(overlay, JACOBIAN),
-            TRUST_MAP: lambda: self._drawMap(overlay, TRUST_MAP),
-        }
-        drawings[parameters.overlay]()
-
-    def _images(self, overlay: overlays.Overlay) -> overlays.OverlayImages:
-        """The images of the slice that is shown, from the result if it is of this slice, else from the scene."""
-        plane, result = inputs.chosenPlane(self.parameters), self.result
-        if result is None or result.pair.plane.name != plane.name or not self.ui.warpedCheckBox.checked:
-            return overlays.overlayImages(overlay, plane)
-        return overlays.overlayImages(overlay, result.pair.plane, result.pair.fixed.pixels, result.warpedPixels)
-
-    def _drawMap(self, overlay: overlays.Overlay, mode: str) -> None:
-        overlays.blend(overlay, 0.0)  # Without a map to draw, the one before would stay.
-        if self.result is None:
-            raise ValueError(_("'{mode}' needs a registration of this slice; press Apply first.").format(mode=mode))
-        pair, trust = self.result.pair, self.result.trust
-        if mode == JACOBIAN:
-            scalar_maps.jacobianMap(overlay, pair.plane, self.result.jacobian, pair.fixed.pixels)
-        elif trust is None and self.result.registration.plan.transform != "deformable":
-            raise ValueError(_("The trust map is for deformable registrations; choose another overlay."))
-        elif trust is None:
-            raise ValueError(_("The error of this result was not estimated; press Estimate."))
-        else:
-            scalar_maps.trustMap(overlay, pair.plane, trust, pair.fixed.pixels)
-
-    def _startFlicker(self, overlay: overlays.Overlay) -> None:
-        self._flicker.setInterval(round(1000 / self.parameters.flickerRate))
-        self._flicker.start()
-        overlays.flicker(overlay, self._movingTurn)
+        if self.parameters.overlay == FLICKER:
+            self._flicker.setInterval(round(1000 / self.parameters.flickerRate))
+            self._flicker.start()
+        drawOverlay(self.parameters, overlay, self.result, self.ui.warpedCheckBox.checked, self._movingTurn)
 
     def _switchImages(self) -> None:
         if not self.isShown or not self.parameters.fixedVolume or not self.parameters.movingVolume:
@@ -231,16 +189,6 @@ class OverlaySection(Section, slicer.util.VTKObservationMixin):  # type: ignore[
         self._movingTurn = not self._movingTurn
         overlay = overlays.enterOverlay(self.parameters.fixedVolume, self._shownMoving())
         overlays.flicker(overlay, self._movingTurn)
-
-    def _drawDeformation(self) -> None:
-        parameters = self.parameters
-        draw = {choices.GRID: deformationGrid, choices.ARROWS: deformationGlyphs}.get(parameters.deformation)
-        shown = inputs.shownTransform(parameters)
-        for transform in slicer.util.getNodesByClass("vtkMRMLTransformNode"):
-            if transform.GetDisplayNode() is not None and (draw is None or transform is not shown):
-                hideDeformation(transform)
-        if draw and shown:
-            draw(shown, parameters.gridSpacing)
 
     def _onWarped(self, warped: bool) -> None:
         with self.panel.attempt():

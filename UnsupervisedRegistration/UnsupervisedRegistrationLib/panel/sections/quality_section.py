@@ -5,14 +5,10 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from slicer.i18n import tr as _
-
 from ...interaction import inputs
+from ...interaction.quality_texts import gradeText
 from ...interaction.sentences import describePlan
 from .section import Section
-
-_GRADE_COLOURS = {"good": "#2e9e4f", "not validated": "#6b87a8", "check": "#d98e04", "do not use": "#d03030"}
-_PRELIMINARY = "#8a8a8a"
 
 
 class QualitySection(Section):
@@ -39,12 +35,6 @@ class QualitySection(Section):
 
     def _describe(self, result: Any) -> str:
         """A coloured grade and its reasons, as rich text."""
-        from ...scene.reporting.quality import checkQuality, gradeWord, qualitySentences
-
-        check = checkQuality(result, inputs.landmarkErrors(self.parameters, result.transformNode))
-        reasons = html.escape("; ".join(qualitySentences(check)))
-        if self.panel.live.isRefining:  # Some items are not measured yet, so the grade may change.
-            found = f"{reasons}; " if check.problems else ""
-            later = html.escape(_("graded when the view rests, or by Apply"))
-            return f'<span style="color:{_PRELIMINARY}">⬤</span> <b>{_("Preliminary")}:</b> {found}{later}.'
-        return f'<span style="color:{_GRADE_COLOURS[check.grade]}">⬤</span> <b>{gradeWord(check.grade)}:</b> {reasons}.'
+        tre = inputs.landmarkErrors(self.parameters, result.transformNode)
+        colour, word, reasons = gradeText(result, tre, self.panel.live.isRefining)
+        return f'<span style="color:{colour}">⬤</span> <b>{word}:</b> {html.escape(reasons)}.'

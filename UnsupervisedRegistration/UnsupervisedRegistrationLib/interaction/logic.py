@@ -1,21 +1,20 @@
-"""The logic of the module: what scripts call, and what the buttons of the panel do with its parameters."""
+"""What scripts call, and what the buttons of the panel and of the page do with the parameters."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import slicer
-from slicer.i18n import tr as _
 
-from ..interaction import inputs, sentences
-from ..interaction.device_fallback import DeviceFallback
-from ..interaction.parameters import OPTION_PARAMETERS, RegistrationParameters
 from ..scene.history.result_history import storeResult
 from ..scene.landmarks.pairing import pairLandmarks
 from ..scene.registration_options import RegistrationOptions
+from ..scene.reporting.translation import tr as _
 from ..scene.result_folder import putIntoFolder, uniqueName
+from . import inputs, sentences
+from .device_fallback import DeviceFallback
 from .engine import SceneEngine
-from .pytorch import PyTorchExtension
+from .parameters import OPTION_PARAMETERS, RegistrationParameters
 
 if TYPE_CHECKING:
     from ..scene.geometry.planes import SlicePlane
@@ -59,7 +58,7 @@ class RegistrationLogic:
     """Registers slices, volumes and sequences.
 
     Args:
-        pytorch: Installs PyTorch on demand; by default the PyTorch extension.
+        pytorch: Installs PyTorch on demand, or says that it is missing.
         engine: Registers; by default the functions of ``scene.registration``.
 
     Example::
@@ -69,8 +68,8 @@ class RegistrationLogic:
         print(result.transformNode.GetName(), result.registration.similarity_after)
     """
 
-    def __init__(self, pytorch: PyTorchProvider | None = None, engine: RegistrationEngine | None = None) -> None:
-        self._pytorch: PyTorchProvider = pytorch or PyTorchExtension()
+    def __init__(self, pytorch: PyTorchProvider, engine: RegistrationEngine | None = None) -> None:
+        self._pytorch = pytorch
         self._engine: RegistrationEngine = engine or SceneEngine()
         self.device = DeviceFallback()
 
@@ -179,12 +178,7 @@ class RegistrationLogic:
         inputs.releaseOtherOutputs(parameters)
         chosen, outputs = inputs.sliceInputs(parameters), inputs.sliceOutputs(parameters)
         result = self._register(chosen, inputs.chosenOptions(parameters, uncertainty=True), outputs, progress)
-        applied = self._keepApplied(parameters, result, steered=steering is not None)
-        if inputs.landmarkErrors(parameters, result.transformNode) and not parameters.treTable:
-            name = uniqueName(slicer.mrmlScene, "Landmark TRE")
-            parameters.treTable = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
-            putIntoFolder(parameters.treTable)
-        return applied
+        return self.keepApplied(parameters, result, steered=steering is not None)
 
     def applyVolume(self, parameters: RegistrationParameters, first: int, last: int, progress: Any = None) -> Applied:
         """Registers the slices ``first`` to ``last`` of the chosen orientation as one transform; see ``apply``."""
@@ -244,6 +238,15 @@ class RegistrationLogic:
         """One sentence about a result."""
         errors = inputs.landmarkErrors(parameters, result.transformNode)
         return sentences.statusSentence(result, errors, self.device.usedCpu)
+
+    def keepApplied(self, parameters: RegistrationParameters, result: Any, steered: bool) -> Applied:
+        """Keeps the result of a slice, and adds a table for the errors of its landmarks."""
+        applied = self._keepApplied(parameters, result, steered)
+        if inputs.landmarkErrors(parameters, result.transformNode) and not parameters.treTable:
+            name = uniqueName(slicer.mrmlScene, "Landmark TRE")
+            parameters.treTable = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
+            putIntoFolder(parameters.treTable)
+        return applied
 
     def _register(self, chosen: Any, options: RegistrationOptions, outputs: Any, progress: Any) -> Any:
         return self.device.run(lambda used: self._engine.registerSlice(chosen, used, outputs, progress), options)
