@@ -16,7 +16,7 @@ from torch import Tensor
 from UnsupervisedRegistrationLib.core.images.foreground import foreground
 from UnsupervisedRegistrationLib.core.images.phantom import draw_phantom
 from UnsupervisedRegistrationLib.core.models.model_file import Model, load_model
-from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
+from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair, mutual_information
 from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
 from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.spatial.deformation import compose, lengths, warp
@@ -105,6 +105,15 @@ def test_swapped_images_give_the_inverse(seed):
     left = lengths(compose(there, back))
     assert float(torch.quantile(left, 0.95)) <= 0.1
     assert float(lengths(there).max()) > 0.5
+
+
+@SLOW
+@given(seeds)
+def test_standard_is_never_less_similar_than_fast(seed):
+    pair = similarPair((64, 80), seed)
+    options = (FAST, replace(FAST, preset="standard"))
+    fast, standard = (mutual_information(pair, run(pair, [anyContrast()], one).displacement) for one in options)
+    assert standard >= fast
 
 
 @SLOW
