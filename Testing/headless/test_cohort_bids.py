@@ -86,8 +86,8 @@ def test_the_data_set_describes_itself(derivatives: Path) -> None:
 def test_bids_ignores_all_other_files(derivatives: Path) -> None:
     ignored = (derivatives / ".bidsignore").read_text().split()
     others = {path.name for path in derivatives.iterdir()} - {"sub-01", "sub-02"}
-    assert others == {"dataset_description.json", ".bidsignore", "pairs", "results.csv", "summary.html"}
-    assert ignored == ["pairs/", "results*.csv", "summary*.html"]
+    assert others == {"dataset_description.json", ".bidsignore", "pairs", "results.csv", "summary.html", "options.json"}
+    assert ignored == ["pairs/", "results*.csv", "summary*.html", "options.json"]
 
 
 def test_the_pictures_of_the_summary_exist(derivatives: Path) -> None:

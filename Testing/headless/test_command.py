@@ -102,7 +102,7 @@ class TestRegister:
             "fixed", "moving", "slice", "model", "device", "milliseconds", "similarity", "folding", "tre_mm", "notes",
             "inverse_consistency_mm", "expected_error_mm", "fitted_tre_mm", "left_out_tre_mm", "options", "plan",
             "quality_check", "model_reason", "licence", "direction", "spacing_mm", "displacement_mm", "jacobian",
-            "landmark_errors_mm", "structures", "started", "command", "versions", "inputs", "files",
+            "landmark_errors_mm", "structures", "input_notes", "started", "command", "versions", "inputs", "files",
         }  # fmt: skip
         assert figures["slice"] == "axial slice 2"
         assert figures["device"] == "cpu"

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..options_file import OPTIONS_FILE
 from ..run_record import packageVersion
 from .pair_table import CohortPair, withUniqueNames
 from .pair_task import TRANSFORM
@@ -73,7 +74,7 @@ def writeDerivatives(output: Path, rows: Iterable[CohortRow]) -> None:
         ],
     }
     replaceText(output / "dataset_description.json", json.dumps(description, indent=2) + "\n")
-    replaceText(output / ".bidsignore", f"{BIDS_PAIRS}/\nresults*.csv\nsummary*.html\n")
+    replaceText(output / ".bidsignore", f"{BIDS_PAIRS}/\nresults*.csv\nsummary*.html\n{OPTIONS_FILE}\n")
     for row in rows:
         if row.quality_check != FAILED:
             folder = output / row.pair.partition("_")[0] / "anat"
