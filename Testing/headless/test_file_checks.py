@@ -223,7 +223,7 @@ class TestBackslash:
 @pytest.mark.parametrize("before", ["exec 2>&-; ", "exec 2>/dev/full; ", "LC_ALL=C "])
 def test_the_exit_code_counts_whatever_standard_error_takes(tmp_path, before):
     command = f"{before}{sys.executable} -m UnsupervisedRegistrationLib.headless demo --output 'nö\\b'"
-    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, check=False, capture_output=True, text=True)
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, check=False, capture_output=True, encoding="utf-8")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     if before.startswith("LC"):
