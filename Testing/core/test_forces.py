@@ -8,7 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from UnsupervisedRegistrationLib.core.similarity import forces
-from UnsupervisedRegistrationLib.core.similarity.forces import AnyContrast, SameContrast, contrasts, mutual_force
+from UnsupervisedRegistrationLib.core.similarity.forces import (
+    AnyContrast,
+    SameContrast,
+    contrasts,
+    mutual_force,
+    shared_noise,
+    symmetric_force,
+)
 from UnsupervisedRegistrationLib.core.similarity.losses import mind
 from UnsupervisedRegistrationLib.core.spatial.deformation import warp
 from UnsupervisedRegistrationLib.core.spatial.filters import box_mean
@@ -36,7 +43,10 @@ def noisy_correlation(warped: Tensor, fixed: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("shape", [(48, 56), (36, 36, 36)])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_written_derivative_is_the_automatic_one(shape: tuple[int, ...], weighted: bool) -> None:
+def test_the_written_derivative_is_the_automatic_one(
+    shape: tuple[int, ...], weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forces, "_FORCE_SPACING", 1)
     fixed, warped = images(shape)
     weight = torch.zeros_like(fixed) if weighted else torch.ones_like(fixed)
     weight[:, :, 20:28] = 1
@@ -53,6 +63,46 @@ def test_the_written_derivative_is_the_automatic_one(shape: tuple[int, ...], wei
     )
     assert torch.allclose(found[inner], expected[inner], atol=1e-6 * float(expected.abs().max()))
     assert float(expected[inner].abs().max()) > 0.1
+
+
+def test_windows_at_every_third_voxel_pull_as_windows_at_every_voxel(monkeypatch: pytest.MonkeyPatch) -> None:
+    fixed, warped = images((48, 56))
+    sparse = SameContrast(fixed)(warped, None)
+    monkeypatch.setattr(forces, "_FORCE_SPACING", 1)
+    dense = SameContrast(fixed)(warped, None)
+    correlation = torch.corrcoef(torch.stack([sparse.flatten(), dense.flatten()]))[0, 1]
+    assert float(correlation) > 0.99
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_exchanging_the_images_negates_the_symmetric_force(weighted: bool) -> None:
+    fixed, moving = images((48, 56))
+    weight = torch.rand_like(fixed) if weighted else None
+    noise = shared_noise(fixed, moving)
+    there = symmetric_force(fixed, moving, weight, noise)
+    assert torch.equal(there, -symmetric_force(moving, fixed, weight, shared_noise(moving, fixed)))
+    assert float(there.abs().max()) > 0.1
+
+
+def test_the_symmetric_force_of_a_batch_is_that_of_each_pair() -> None:
+    fixed, moving = images((48, 56))
+    both = torch.cat([fixed, 0.3 * moving]), torch.cat([moving, 0.3 * fixed])
+    together = symmetric_force(*both, None, shared_noise(*both))
+    for number in range(2):
+        alone = both[0][number : number + 1], both[1][number : number + 1]
+        torch.testing.assert_close(
+            together[number : number + 1], symmetric_force(*alone, None, shared_noise(*alone)), rtol=1e-6, atol=1e-9
+        )
+
+
+def test_the_symmetric_force_makes_both_images_more_similar() -> None:
+    fixed, moving = images((48, 56))
+    force = symmetric_force(fixed, moving, None, shared_noise(fixed, moving))
+    step = force * (0.1 / float(force.abs().max()))
+    before, after = (
+        noisy_correlation(m, f).mean() for m, f in ((moving, fixed), (warp(moving, step), warp(fixed, -step)))
+    )
+    assert float(after) > float(before) + 1e-4
 
 
 def test_equal_images_do_not_pull() -> None:

@@ -14,16 +14,27 @@ from UnsupervisedRegistrationLib.core.models.card import Card
 from UnsupervisedRegistrationLib.core.models.model_file import Model, ModelConfiguration
 from UnsupervisedRegistrationLib.core.networks.network import Network, NetworkConfiguration
 from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
-from UnsupervisedRegistrationLib.core.registration.plan import ITERATIONS, LARGE_VOXELS, RULES, Plan, make_plan
+from UnsupervisedRegistrationLib.core.registration.plan import (
+    FEW_STEPS,
+    ITERATIONS,
+    LARGE_VOXELS,
+    RULES,
+    Plan,
+    make_plan,
+)
 
 NOTHING = {
     "half_resolution_first": False,
     "match_intensities": (False,),
     "second_pass": False,
     "flip_ensemble": False,
+    "few_steps": True,
     "never_worse": True,
 }
 """What is done with the preset ``fast`` to two small images of one contrast."""
+
+OPTIMISED = {"second_pass": True, "few_steps": False}
+"""What differs where the instance optimisation follows."""
 
 
 class NeverRun(Network):
@@ -85,12 +96,12 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("large, unrelated", {}, {"half_resolution_first": True, "second_pass": True, "flip_ensemble": True}),
     ("other contrast", {}, {"match_intensities": (True,)}),
     ("batch", {}, {"match_intensities": (False, True)}),
-    ("small", {"preset": "standard"}, {"second_pass": True}),
-    ("small", {"preset": "thorough"}, {"second_pass": True}),
-    ("small", {"steered": True}, {"second_pass": True, "never_worse": False}),
-    ("small", {"preset": "standard", "steered": True}, {"second_pass": True, "never_worse": False}),
-    ("large, unrelated", {"transform": "rigid", "preset": "standard"}, {}),
-    ("other contrast", {"transform": "affine", "preset": "thorough"}, {}),
+    ("small", {"preset": "standard"}, OPTIMISED),
+    ("small", {"preset": "thorough"}, OPTIMISED),
+    ("small", {"steered": True}, {**OPTIMISED, "never_worse": False}),
+    ("small", {"preset": "standard", "steered": True}, {**OPTIMISED, "never_worse": False}),
+    ("large, unrelated", {"transform": "rigid", "preset": "standard"}, {"few_steps": False}),
+    ("other contrast", {"transform": "affine", "preset": "thorough"}, {"few_steps": False}),
     ("small", {"uncertainty": True}, {"uncertainty": True}),
 ]
 
@@ -132,7 +143,8 @@ def test_a_network_without_an_inverse_takes_one_pass_over_the_images_as_they_are
     fixed, moving = IMAGES["large, unrelated"]
     pair = PreparedPair(fixed, moving, None, None, tuple(fixed.shape[2:]), (0, 0))
     plan = make_plan(pair, model(integration_steps=0), RegistrationOptions(preset="standard"))
-    assert {name: getattr(plan, name) for name in NOTHING} == NOTHING
+    assert {name: getattr(plan, name) for name in NOTHING} == {**NOTHING, "few_steps": False}
+    assert not make_plan(pair, model(integration_steps=0), RegistrationOptions(preset="fast")).few_steps
 
 
 def does(plan: Plan, rule: str) -> bool:
@@ -143,25 +155,26 @@ def does(plan: Plan, rule: str) -> bool:
     return any(value) if isinstance(value, tuple) else bool(value)
 
 
-APPLIES = {
-    "half_resolution_first": "large",
-    "match_intensities": "other contrast",
-    "second_pass": "small",
-    "flip_ensemble": "large, unrelated",
-    "coarser_levels": "small",
-    "never_worse": "small",
+APPLIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "half_resolution_first": ("large", {"preset": "standard"}),
+    "match_intensities": ("other contrast", {"preset": "standard"}),
+    "second_pass": ("small", {"preset": "standard"}),
+    "flip_ensemble": ("large, unrelated", {"preset": "standard"}),
+    "few_steps": ("small", {"preset": "fast"}),
+    "coarser_levels": ("small", {"preset": "standard"}),
+    "never_worse": ("small", {"preset": "standard"}),
 }
-"""Images to which each rule applies, with the preset ``standard``."""
+"""Images and options to which each rule applies."""
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_each_rule_changes_a_plan_and_can_be_left_out(rule: str) -> None:
-    images = APPLIES[rule]
-    assert does(plan_of(images, preset="standard"), rule)
-    left_out = plan_of(images, frozenset({rule}), preset="standard")
+    images, chosen = APPLIES[rule]
+    assert does(plan_of(images, **chosen), rule)
+    left_out = plan_of(images, frozenset({rule}), **chosen)
     assert not does(left_out, rule)
     others = [name for name in RULES if name != rule and not (rule == "half_resolution_first" and "flip" in name)]
-    assert all(does(left_out, name) == does(plan_of(images, preset="standard"), name) for name in others)
+    assert all(does(left_out, name) == does(plan_of(images, **chosen), name) for name in others)
 
 
 def test_a_rule_that_there_is_not_is_refused_and_all_rules_are_listed() -> None:
@@ -171,13 +184,23 @@ def test_a_rule_that_there_is_not_is_refused_and_all_rules_are_listed() -> None:
 
 @pytest.mark.parametrize("rule", ["half_resolution_first", "match_intensities", "flip_ensemble"])
 def test_the_plan_gives_its_reasons(rule: str) -> None:
-    assert RULES[rule] in plan_of(APPLIES[rule]).reasons
-    assert RULES[rule] in plan_of(APPLIES[rule]).summary
+    images, chosen = APPLIES[rule]
+    assert RULES[rule] in plan_of(images, **chosen).reasons
+    assert RULES[rule] in plan_of(images, **chosen).summary
+
+
+def test_the_plan_says_how_many_symmetric_steps_follow_the_network() -> None:
+    assert f"{sum(FEW_STEPS)} symmetric steps follow" in plan_of("small").summary
+    assert "symmetric steps" not in plan_of("small", frozenset({"few_steps"})).summary
+
+
+@pytest.mark.parametrize("rule", ["half_resolution_first", "match_intensities", "flip_ensemble"])
+def test_the_plan_names_no_rule_that_does_not_apply(rule: str) -> None:
     assert RULES[rule] not in plan_of("small").reasons
 
 
 def test_the_plan_says_how_many_passes_and_steps_there_are() -> None:
-    assert plan_of("small").reasons == ("The network alone registers the images.",)
+    assert plan_of("small", frozenset({"few_steps"})).reasons == ("The network alone registers the images.",)
     assert "in 2 passes" in plan_of("small", preset="thorough").summary
     assert "at most 50 steps at half and 120 at full" in plan_of("small", preset="thorough").summary
     assert "a rigid alignment" in plan_of("small", transform="rigid").summary

@@ -200,7 +200,7 @@ def matched(name: str, fixed: Tensor, moving: Tensor, differs: tuple[bool, ...] 
     shape = tuple(fixed.shape[2:])
     pair = PreparedPair(fixed, moving, None, None, shape, (0, 0))
     plan = Plan("fast", "deformable", match_intensities=differs)
-    return match_intensities(pair, load_model(MODELS / f"{name}.pt"), plan)
+    return match_intensities(pair, load_model(MODELS / f"{name}.pt"), plan)[0]
 
 
 @pytest.mark.parametrize("change", [inverted, not_monotonic])
@@ -242,9 +242,12 @@ def test_images_that_explain_nothing_of_each_other_are_not_matched() -> None:
     fixed, _, _ = head_pair((176, 152), (7.0, -5.0))
     noise = torch.rand(fixed.shape, generator=torch.Generator().manual_seed(3))
     other = torch.where(fixed > 0.03, 0.3 + 0.5 * noise, 0)
-    pair = matched("any-contrast", fixed, other)
+    images = PreparedPair(fixed, other, None, None, tuple(fixed.shape[2:]), (0, 0))
+    plan = Plan("fast", "deformable", match_intensities=(True,))
+    pair, agree = match_intensities(images, load_model(MODELS / "any-contrast.pt"), plan)
     assert torch.equal(pair.fixed, fixed)
     assert torch.equal(pair.moving, other)
+    assert agree == (False,)
 
 
 @pytest.mark.parametrize("dimension", [2, 3])

@@ -57,7 +57,7 @@ def known(monkeypatch):
     def put(rows):
         given, left = {}, list(rows)
 
-        def predict(pair, model, plan, grid):
+        def predict(pair, model, plan, grid, agree):
             count, shape = len(pair.fixed), tuple(pair.fixed.shape[2:])
             scale = pair.shape[0] / grid.shape[0]  # Working voxels in a pixel.
             forward = torch.zeros(count, 2, *shape)
@@ -85,7 +85,7 @@ def options(**changes):
 
 
 def registerVolume(fixed, moving, *, model, maskNode=None, movingMaskNode=None, progress=None, **settings):
-    """A volume, by the network alone."""
+    """A volume, without instance optimisation."""
     names = ("orientation", "sliceRange", "smoothing")
     slices = VolumeSlices(**{name: settings.pop(name) for name in names if name in settings})
     inputs = SliceInputs(fixed, moving, maskNode=maskNode, movingMaskNode=movingMaskNode)
@@ -93,7 +93,7 @@ def registerVolume(fixed, moving, *, model, maskNode=None, movingMaskNode=None, 
 
 
 def registerSequence(frames, *, model, transformSequence=None):
-    """A sequence, by the network alone."""
+    """A sequence, without instance optimisation."""
     return sequences.registerSequence(frames, None, options(), transformSequence, models=[model]).transformSequence
 
 

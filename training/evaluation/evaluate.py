@@ -74,7 +74,7 @@ def evaluate(
         pairs: Images with labels or landmarks.
         device: See ``RegistrationOptions``.
         known: Results of ``unregistered`` for each pair, if several models are scored on the same pairs.
-        preset: ``"fast"`` is the network alone.
+        preset: See ``RegistrationOptions``.
 
     Raises:
         ValueError: There is no pair.

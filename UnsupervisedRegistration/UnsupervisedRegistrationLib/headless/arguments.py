@@ -28,7 +28,7 @@ _OUTPUTS = (*_DEFAULT_OUTPUTS, "inverse", "linear", "jacobian", "uncertainty", *
 _MOST_THREADS = 256  # Each takes memory; ITK fails with thousands.
 
 _TEXTS = {
-    "preset": "network alone, with instance optimisation, or with all that helps",
+    "preset": "network and a few steps, with instance optimisation, or with all that helps",
     "transform": "rigid and affine align in the plane only",
     "model": "a model's name or file; auto lets every model that fits register the pair and takes the best result",
     "prealignment": "align in the plane first; auto does so if the images lie far apart",

@@ -61,7 +61,7 @@ class RegistrationParameters:
         movingMask: The same in the moving image.
         initialTransform: Becomes the parent of the moving volume before the registration.
         prealignment: Linear in-plane alignment before the network.
-        preset: Network alone, with instance optimisation, or all that helps.
+        preset: Network and a few steps, with instance optimisation, or all that helps.
         transformType: Linear alignment in the plane only, or deformable.
         freeModelsOnly: Never choose a model for research use only.
         similarity: Measure that the optimisation maximises.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -73,6 +72,11 @@ class PreparedPair:
         changed: dict[str, Any] = {name: change(part) for name, part in parts.items() if part is not None}
         return replace(self, **changed)
 
+    @property
+    def weights(self) -> tuple[Tensor | None, Tensor | None]:
+        """Product of mask and coverage of each image, ``(B or 1, 1, *box)``; ``None`` if it has neither."""
+        return _product(self.mask, self.fixed_inside), _product(self.moving_mask, self.moving_inside)
+
     def weight(self, displacement: Tensor | None) -> Tensor | None:
         """Product of both masks and coverages, those of the moving image warped; ``None`` if there are none.
 
@@ -82,11 +86,10 @@ class PreparedPair:
         Returns:
             ``(B or 1, 1, *box)``.
         """
-        counting = [part for part in (self.mask, self.fixed_inside) if part is not None]
-        for part in (self.moving_mask, self.moving_inside):
-            if part is not None:
-                counting.append(part if displacement is None else warp(part, displacement))
-        return math.prod(counting[1:], start=counting[0]) if counting else None
+        of_fixed, of_moving = self.weights
+        if of_moving is not None and displacement is not None:
+            of_moving = warp(of_moving, displacement)
+        return _product(of_fixed, of_moving)
 
     def similarity(self, displacement: Tensor | None) -> float:
         """Mean squared local correlation of the fixed and the warped image, 0..1, where both count."""
@@ -122,6 +125,10 @@ class PreparedPair:
     def to_image_grid(self, displacement: Tensor, shape: tuple[int, ...]) -> Tensor:
         """A displacement ``(B, d, *box)`` in working voxels, resampled to the image grid, in voxels of that grid."""
         return resize_displacement(self.to_full_grid(displacement), shape)
+
+
+def _product(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    return second if first is None else first if second is None else first * second
 
 
 def prepare(

@@ -16,7 +16,7 @@ from ..images.crop import PreparedPair
 from ..similarity.forces import AnyContrast, Force, SameContrast
 from ..similarity.intensity_mapping import AIR, IntensityMapping, contrast_differs, unexplained_variance
 from ..spatial.deformation import Mapping, compose, invert, resize_displacement, warp
-from ..spatial.filters import gaussian
+from ..spatial.filters import diffused, gaussian
 from ..spatial.folding import repair_folds
 from ..spatial.grid import ImageGrid
 from .landmark_constraint import LandmarkConstraint, LandmarkPairs
@@ -183,7 +183,7 @@ class _Level:
         self._start = resize_displacement(start, shape)
         weight = pair.weight(resize_displacement(start, full))
         self._weight = None if weight is None else _coarse(weight, shape)
-        self._diffuse = _diffusion(len(full), plan.smoothness_weight)
+        self._diffusion = DIFFUSION * plan.smoothness_weight
         self._force = _FORCES[plan.similarity](self._fixed)
         spacing = tuple(factor * step for step in pair.spacing(grid))
         self._constraint = (
@@ -215,7 +215,7 @@ class _Level:
     def _step(self, displacement: Tensor, step: Tensor) -> Tensor:
         if self._constraint is not None:
             step = step + self._constraint.step(displacement, LANDMARK_WEIGHT)
-        return self._diffuse(compose(displacement, step))
+        return diffused(compose(displacement, step), self._diffusion)
 
 
 def _in_matched_intensities(pair: PreparedPair, displacement: Tensor) -> PreparedPair:
@@ -242,25 +242,6 @@ def _aligned(pair: PreparedPair, displacement: Tensor) -> tuple[Tensor, Tensor]:
 
 def _coarse(image: Tensor, shape: tuple[int, ...]) -> Tensor:
     return image if tuple(image.shape[2:]) == shape else F.interpolate(image, shape, mode="area")
-
-
-def _diffusion(dimension: int, smoothness_weight: float) -> Callable[[Tensor], Tensor]:
-    """Explicit steps of the diffusion of a displacement."""
-    total = DIFFUSION * smoothness_weight
-    steps = math.ceil(total * 2 * dimension / 0.8)  # Stable below 1 / (2 * dimension) each.
-    share = total / max(steps, 1)
-
-    def diffuse(displacement: Tensor) -> Tensor:
-        for _ in range(steps):
-            change = torch.zeros_like(displacement)
-            for axis in range(2, displacement.ndim):
-                size, flow = displacement.shape[axis] - 1, displacement.diff(dim=axis) * share
-                change.narrow(axis, 0, size).add_(flow)
-                change.narrow(axis, 1, size).sub_(flow)
-            displacement = displacement + change
-        return displacement
-
-    return diffuse
 
 
 def _similarity_of(pair: PreparedPair, displacement: Tensor) -> Literal["local_ncc", "mind"]:

@@ -27,8 +27,8 @@ class RegistrationOptions:
 
     Attributes:
         transform: ``"rigid"`` and ``"affine"`` align in the plane only; ``"deformable"`` warps.
-        preset: ``"fast"`` is the network alone; ``"standard"`` adds instance optimisation; ``"thorough"`` adds all
-            that helps, whatever its time. A preset fixes numbers of steps, never seconds.
+        preset: ``"fast"`` is the network and a few symmetric steps; ``"standard"`` has instance optimisation;
+            ``"thorough"`` adds all that helps, whatever its time. A preset fixes numbers of steps, never seconds.
         model: A model's name or file, or ``"auto"``.
         prealignment: Linear alignment in the plane before the network. ``"auto"`` aligns rigidly if the images lie
             far apart; ``None`` is ``"none"``.

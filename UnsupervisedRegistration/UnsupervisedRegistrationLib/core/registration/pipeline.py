@@ -59,6 +59,7 @@ class Part:
         indices: In the batch.
         pair: Prepared for the model.
         matched: The same in matched intensities, which is what the network sees.
+        agree: Whether the images of each matched pair are in one contrast.
         plan: What is done to them.
         mapping: What was found so far, in working voxels.
     """
@@ -67,6 +68,7 @@ class Part:
     pair: PreparedPair
     matched: PreparedPair
     plan: Plan
+    agree: tuple[bool, ...] = (True,)
     mapping: Mapping | None = None
 
 
@@ -128,7 +130,8 @@ class ChooseModel:
             to_device(state.model, state.device)
             return state
         images = replace(middle_pair(state.images, state.models), landmarks=None, slice_sigma=0.0)
-        fast = replace(state, images=images, options=replace(state.options, preset="fast"))
+        options = replace(state.options, preset="fast")
+        fast = replace(state, images=images, options=options, without=state.without | {"few_steps"})
         of_default = self._trial(fast, default)
         if _unmatched(of_default):
             reason = f"{default.name}: the contrasts differ and cannot be matched"
@@ -155,10 +158,7 @@ class ChooseModel:
 
 def _unmatched(state: State) -> bool:
     """Whether contrasts differ so much that the intensities of no pair could be matched."""
-    return any(any(part.plan.match_intensities) for part in state.parts) and all(
-        torch.equal(part.matched.fixed, part.pair.fixed) and torch.equal(part.matched.moving, part.pair.moving)
-        for part in state.parts
-    )
+    return not any(any(part.agree) for part in state.parts)
 
 
 class Preprocess:
@@ -203,7 +203,10 @@ class MatchIntensities:
         return any(any(part.plan.match_intensities) for part in state.parts)
 
     def __call__(self, state: State) -> State:
-        parts = (replace(p, matched=match_intensities(p.pair, state.model, p.plan)) for p in state.parts)
+        parts = []
+        for part in state.parts:
+            matched, agree = match_intensities(part.pair, state.model, part.plan)
+            parts.append(replace(part, matched=matched, agree=agree))
         return replace(state, parts=tuple(parts))
 
 
@@ -219,7 +222,8 @@ class Predict:
         tell, parts = state.clock.within(0.05, 0.1), []
         for number, part in enumerate(state.parts):
             tell(number / len(state.parts))
-            parts.append(replace(part, mapping=predict(part.matched, state.model, part.plan, state.images.grid)))
+            mapping = predict(part.matched, state.model, part.plan, state.images.grid, part.agree)
+            parts.append(replace(part, mapping=mapping))
         return replace(state, parts=tuple(parts))
 
 

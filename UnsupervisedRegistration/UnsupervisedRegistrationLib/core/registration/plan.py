@@ -51,6 +51,13 @@ DISAGREEMENT_WEIGHT = 2.5  # Of the variance in the flip ensemble; above 1 for e
 DISAGREEMENT_SIGMA = 6.0  # Velocity voxels; Gaussian over which the passes of the flip ensemble are compared.
 MASK_FADE_MM = 20.0  # Distance over which the deformation fades to zero outside the mask.
 
+# Few steps after the network
+FEW_STEPS = (3, 2)  # With images at half and at full working resolution. More of them gain .003 Dice on brains and .001
+# on hearts and take twice the time.
+LONGEST_FEW_STEP = 1.5  # Voxels of half the resolution that a step goes at most.
+FEW_STEPS_DIFFUSION = 0.02  # Of the velocity in every step.
+FEW_INTEGRATION_STEPS = 2  # Interpolations that integrate half of the velocity.
+
 # Instance optimisation
 FIRST_STEP_VOXELS = 1.0  # Level voxels that the first step goes where it goes furthest.
 STEP_SIGMA = 1.0  # Level voxels; Gaussian that smooths every step.
@@ -85,6 +92,7 @@ RULES = {
     "match_intensities": "If the contrasts differ, one image is mapped to the contrast of the other.",
     "second_pass": "The network sees the images a second time, warped half-way towards each other.",
     "flip_ensemble": "Large images that explain little of each other: the passes of all mirror images are averaged.",
+    "few_steps": "Without instance optimisation, a few symmetric steps make the images more similar.",
     "coarser_levels": "The optimisation starts at coarser levels if that explains more of the image.",
     "never_worse": "A result less similar than the images as they lay is replaced by no deformation.",
 }
@@ -122,7 +130,8 @@ class Plan:
         match_intensities: See ``RULES``; one value a pair.
         second_pass: See ``RULES``.
         flip_ensemble: See ``RULES``.
-        optimisation: ``None`` for the network alone.
+        few_steps: See ``RULES``.
+        optimisation: ``None`` for none.
         never_worse: See ``RULES``; not where landmarks steer.
         uncertainty: Whether the error of every voxel is estimated.
         reasons: A sentence for each rule that applies.
@@ -134,6 +143,7 @@ class Plan:
     match_intensities: tuple[bool, ...] = (False,)
     second_pass: bool = False
     flip_ensemble: bool = False
+    few_steps: bool = False
     optimisation: OptimisationPlan | None = None
     never_worse: bool = True
     uncertainty: bool = False
@@ -180,6 +190,7 @@ def make_plan(
         match_intensities=differs,
         second_pass=(optimised or large) and flows and "second_pass" not in without,
         flip_ensemble=large and flows and "flip_ensemble" not in without and _unrelated(pair, model),
+        few_steps=not optimised and flows and "few_steps" not in without,
         optimisation=_optimisation(options, without) if optimised else None,
         never_worse=not steered and "never_worse" not in without,
         uncertainty=options.uncertainty,
@@ -220,7 +231,9 @@ def _reasons(plan: Plan) -> tuple[str, ...]:
         "flip_ensemble": plan.flip_ensemble,
     }
     sentences = [RULES[name] for name, applies in applied.items() if applies]
-    if plan.optimisation is None:
+    if plan.few_steps:
+        sentences.append(f"The network registers the images; {sum(FEW_STEPS)} symmetric steps follow.")
+    elif plan.optimisation is None:
         sentences.append("The network alone registers the images.")
     else:
         coarse, fine = plan.optimisation.iterations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -19,31 +18,39 @@ from ..spatial.filters import gaussian
 from ..spatial.folding import repair_folds, repair_folds_of_both
 from ..spatial.grid import ImageGrid
 from .plan import DISAGREEMENT_SIGMA, DISAGREEMENT_WEIGHT, MASK_FADE_MM, MAX_UNEXPLAINED, Plan, half_resolution
-
-Constrain = Callable[[Tensor], Tensor]
-"""From a predicted velocity ``(B, d, *coarser)`` to the one that the images follow."""
+from .symmetric_steps import Constrain, SymmetricSteps
 
 
-def match_intensities(pair: PreparedPair, model: Model, plan: Plan) -> PreparedPair:
-    """The pair; where the plan says so, one image has the contrast of the other, as far as a first pass can tell."""
+def match_intensities(pair: PreparedPair, model: Model, plan: Plan) -> tuple[PreparedPair, tuple[bool, ...]]:
+    """Pairs in matched intensities.
+
+    Returns:
+        The pairs; where the plan says so, one image has the contrast of the other, as far as a first pass can tell.
+        And for every pair whether its images are in one contrast then.
+    """
     fixed, moving = list(pair.fixed.split(1)), list(pair.moving.split(1))
+    agree = [not differs for differs in plan.match_intensities]
     with torch.inference_mode():
         for number, differs in enumerate(plan.match_intensities):
-            if differs:
-                one = _matched(model.network, fixed[number], moving[number], plan)
+            one = _matched(model.network, fixed[number], moving[number], plan) if differs else None
+            if one is not None:
                 fixed[number], moving[number] = (image.clone() for image in one)
-    return replace(pair, fixed=torch.cat(fixed), moving=torch.cat(moving))
+                agree[number] = True
+    return replace(pair, fixed=torch.cat(fixed), moving=torch.cat(moving)), tuple(agree)
 
 
-def _matched(network: Network, fixed: Tensor, moving: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+def _matched(network: Network, fixed: Tensor, moving: Tensor, plan: Plan) -> tuple[Tensor, Tensor] | None:
+    """Both images, one in the contrast of the other; ``None`` if they cannot be matched."""
     first, second = (_first_pass_image(network, image, plan) for image in (fixed, moving))
     velocity = network(*IntensityMapping(first, second).match(first, second))[-1]
     there, back = _flow(network, velocity / 2, tuple(first.shape[2:]))
     mapping = IntensityMapping(warp(first, back), warp(second, there))
-    return mapping.match(fixed, moving) if mapping.left < MAX_UNEXPLAINED else (fixed, moving)
+    return mapping.match(fixed, moving) if mapping.left < MAX_UNEXPLAINED else None
 
 
-def predict(pair: PreparedPair, model: Model, plan: Plan, grid: ImageGrid) -> Mapping:
+def predict(
+    pair: PreparedPair, model: Model, plan: Plan, grid: ImageGrid, agree: tuple[bool, ...] = (True,)
+) -> Mapping:
     """The displacements that the network predicts, ``(B, d, *box)`` working voxels.
 
     Args:
@@ -51,6 +58,7 @@ def predict(pair: PreparedPair, model: Model, plan: Plan, grid: ImageGrid) -> Ma
         model: What predicts.
         plan: Which passes.
         grid: The images came on.
+        agree: Whether each pair is in one contrast; others take no steps of optimisation.
     """
     weight = None if pair.region is None else fade(pair.region, MASK_FADE_MM / min(pair.spacing(grid)))
 
@@ -59,14 +67,20 @@ def predict(pair: PreparedPair, model: Model, plan: Plan, grid: ImageGrid) -> Ma
         return pair.extrapolate_margin(faded)
 
     with torch.inference_mode():
-        mapping = predict_images(model.network, pair.fixed, pair.moving, plan, constrain)
+        steps = SymmetricSteps(pair, agree) if plan.few_steps else None
+        mapping = predict_images(model.network, pair.fixed, pair.moving, plan, constrain, steps)
     return Mapping(*(way.clone() for way in mapping))  # What is made in that mode takes part in no gradient.
 
 
 def predict_images(
-    network: Network, fixed: Tensor, moving: Tensor, plan: Plan, constrain: Constrain = lambda velocity: velocity
+    network: Network,
+    fixed: Tensor,
+    moving: Tensor,
+    plan: Plan,
+    constrain: Constrain = lambda velocity: velocity,
+    steps: SymmetricSteps | None = None,
 ) -> Mapping:
-    """As ``predict``, for images ``(B, 1, *spatial)``, 0..1."""
+    """As ``predict``, for images ``(B, 1, *spatial)``, 0..1; ``steps`` follow the last pass of the network."""
     shape = tuple(fixed.shape[2:])
     if not network.configuration.integration_steps:
         forward = network.displacement(constrain(network(fixed, moving)[-1]), shape)
@@ -74,10 +88,10 @@ def predict_images(
     velocity_of = _flip_ensemble if plan.flip_ensemble else _single_pass
     velocity = constrain(velocity_of(network, *(_first_pass_image(network, i, plan) for i in (fixed, moving))))
     if not plan.second_pass:
-        return _flow(network, velocity, shape)
-    there, back = _flow(network, velocity / 2, shape)
-    rest = constrain(velocity_of(network, warp(fixed, back), warp(moving, there)))
-    return _joined(network, Mapping(there, back), velocity, rest)
+        return _flow(network, velocity if steps is None else steps(velocity, constrain), shape)
+    halfway = _flow(network, velocity / 2, shape)
+    rest = constrain(velocity_of(network, warp(fixed, halfway.inverse), warp(moving, halfway.forward)))
+    return _joined(network, halfway, velocity, rest if steps is None else steps(rest, constrain, halfway))
 
 
 def _joined(network: Network, halfway: Mapping, velocity: Tensor, rest: Tensor) -> Mapping:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..spatial.filters import box_mean, slope
+from ..spatial.filters import box_mean, slope, spread
 from .losses import mind
 
 Force = Callable[[Tensor, Tensor | None], Tensor]
@@ -16,6 +16,7 @@ Force = Callable[[Tensor, Tensor | None], Tensor]
 the intensity of each voxel, of the same shape. The scale depends on the similarity."""
 
 _CORRELATION_WINDOW = 13  # Side of the window of the correlation, voxels of the level.
+_FORCE_SPACING = 3  # Voxels between the centres of these windows along each axis.
 _NOISE_FLOOR = 0.2  # Noise floor: 0.2 of the image's standard deviation, clamped to the next two values.
 _MAX_NOISE_FLOOR = 0.05  # A higher floor would suppress faint structures.
 _MIN_NOISE_FLOOR = 1e-4  # Avoids a division by zero in a constant window.
@@ -31,7 +32,8 @@ class SameContrast:
 
     The correlation responds to edges of any contrast; two constant windows count as correlated. The difference
     separates homogeneous organs that are larger than the window. The analytic derivative takes a third of the time of
-    automatic differentiation.
+    automatic differentiation. Windows stand at every third voxel along each axis and still overlap; a window at every
+    voxel takes four times as long and gains nothing.
 
     Args:
         fixed: ``(1, 1, *spatial)``, about 0..1.
@@ -41,29 +43,70 @@ class SameContrast:
     """
 
     def __init__(self, fixed: Tensor) -> None:
-        self._offset = fixed.mean()
-        self._fixed = fixed - self._offset
-        self._mean, square = box_mean(torch.cat([self._fixed, self._fixed.square()], dim=1), _CORRELATION_WINDOW).split(
-            1, dim=1
-        )
-        self._noise = (_NOISE_FLOOR * fixed.std()).clamp(_MIN_NOISE_FLOOR, _MAX_NOISE_FLOOR).square()
-        self._variance = (square - self._mean.square()).clamp_min(0) + self._noise
+        self._fixed = fixed - fixed.mean()
+        self._offset, self._noise = fixed.mean(), _noise(fixed)
 
     def __call__(self, warped: Tensor, weight: Tensor | None) -> Tensor:
-        warped = warped - self._offset
-        moments = box_mean(torch.cat([warped, warped.square(), warped * self._fixed], dim=1), _CORRELATION_WINDOW)
-        mean, square, product = moments.split(1, dim=1)
-        variance = (square - mean.square()).clamp_min(0) + self._noise
-        # Slope of the regression of the fixed on the warped image.
-        slope = (product - mean * self._mean + self._noise) / variance
-        pull = slope / self._variance if weight is None else weight * slope / self._variance
-        turn = pull * slope
-        around = box_mean(torch.cat([pull, pull * self._mean, turn, turn * mean], dim=1), _CORRELATION_WINDOW)
-        difference = self._fixed - warped
-        if weight is not None:
-            difference = difference * weight
-        force = self._fixed * around[:, :1] - around[:, 1:2] - warped * around[:, 2:3] + around[:, 3:]
-        return 2 * force + 2 * _PHOTOMETRIC_WEIGHT * difference
+        force, _ = _correlation_forces(warped - self._offset, self._fixed, weight, self._noise)
+        return force
+
+
+def symmetric_force(fixed: Tensor, moving: Tensor, weight: Tensor | None, noise: Tensor) -> Tensor:
+    """Force of ``SameContrast`` on the displacement from fixed to moving, ``(B, d, *spatial)``.
+
+    Exchanging the images negates it.
+
+    Args:
+        fixed: ``(B, 1, *spatial)``, about 0..1, warped half-way towards the moving image.
+        moving: Likewise.
+        weight: ``(B, 1, *spatial)``, or ``None`` for 1 everywhere.
+        noise: As ``shared_noise`` gives it.
+    """
+    middle = (fixed.mean(dim=_spatial(fixed), keepdim=True) + moving.mean(dim=_spatial(moving), keepdim=True)) / 2
+    on_moving, on_fixed = _correlation_forces(moving - middle, fixed - middle, weight, noise)
+    axes = range(2, fixed.ndim)
+    slopes = (torch.cat([slope(image, axis) for axis in axes], dim=1) for image in (moving, fixed))
+    return on_moving * next(slopes) - on_fixed * next(slopes)
+
+
+def shared_noise(fixed: Tensor, moving: Tensor) -> Tensor:
+    """Mean noise variance of both images of every pair, ``(B, 1, 1, ..)``; see ``symmetric_force``."""
+    return (_noise(fixed) + _noise(moving)) / 2
+
+
+def _noise(images: Tensor) -> Tensor:
+    """Variance that is added to that of a window, ``(B, 1, 1, ..)``."""
+    deviation = images.std(dim=_spatial(images), keepdim=True)
+    return (_NOISE_FLOOR * deviation).clamp(_MIN_NOISE_FLOOR, _MAX_NOISE_FLOOR).square()
+
+
+def _spatial(images: Tensor) -> tuple[int, ...]:
+    return tuple(range(1, images.ndim))
+
+
+def _correlation_forces(first: Tensor, second: Tensor, weight: Tensor | None, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Derivatives of the similarity with respect to both images ``(B, 1, *spatial)``, whose mean is about 0."""
+    every = torch.cat([first, second, first.square(), second.square(), first * second], dim=1)
+    moments = box_mean(every, _CORRELATION_WINDOW, _FORCE_SPACING)
+    mean_first, mean_second, square_first, square_second, product = moments.split(1, dim=1)
+    variance_first = (square_first - mean_first.square()).clamp_min(0) + noise
+    variance_second = (square_second - mean_second.square()).clamp_min(0) + noise
+    covariance = product - mean_first * mean_second + noise
+    pull = covariance / (variance_first * variance_second)
+    if weight is not None:
+        pull = pull * weight[(slice(None), slice(None), *[slice(None, None, _FORCE_SPACING)] * (weight.ndim - 2))]
+    turn_first, turn_second = (pull * covariance / variance for variance in (variance_first, variance_second))
+    rest_first, rest_second = (
+        turn_first * mean_first - pull * mean_second,
+        turn_second * mean_second - pull * mean_first,
+    )
+    terms = torch.cat([pull, turn_first, turn_second, rest_first, rest_second], dim=1)
+    around = spread(terms, tuple(first.shape[2:]), _CORRELATION_WINDOW, _FORCE_SPACING)
+    pull, turn_first, turn_second, rest_first, rest_second = around.split(1, dim=1)
+    photometric = _PHOTOMETRIC_WEIGHT * ((second - first) if weight is None else (second - first) * weight)
+    on_first = second * pull - first * turn_first + rest_first + photometric
+    on_second = first * pull - second * turn_second + rest_second - photometric
+    return 2 * on_first, 2 * on_second
 
 
 class AnyContrast:

@@ -1,4 +1,4 @@
-"""Separable linear filters, as products of matrices along each axis.
+"""Separable linear filters, most of them as products of matrices along each axis.
 
 For some hundred voxels along an axis this is faster than a convolution. Images are ``(B, C, *spatial)``.
 """
@@ -6,6 +6,7 @@ For some hundred voxels along an axis this is faster than a convolution. Images 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import torch
@@ -15,7 +16,13 @@ from torch import Tensor
 
 def slope(image: Tensor, axis: int) -> Tensor:
     """Central differences along an axis of the tensor; one-sided differences at the border."""
-    return _along(image, axis, _differences(image.shape[axis], image.dtype, image.device))
+    last, differences = image.shape[axis] - 1, torch.empty_like(image)
+    central = image.narrow(axis, 2, last - 1) - image.narrow(axis, 0, last - 1)
+    differences.narrow(axis, 1, last - 1).copy_(central.mul_(0.5))
+    for border, inner in ((0, 0), (last, last - 1)):
+        step = image.narrow(axis, inner + 1, 1) - image.narrow(axis, inner, 1)
+        differences.narrow(axis, border, 1).copy_(step)
+    return differences
 
 
 def box_mean(image: Tensor, window: int, step: int = 1) -> Tensor:
@@ -30,6 +37,42 @@ def box_mean(image: Tensor, window: int, step: int = 1) -> Tensor:
         ``(B, C, *spatial / step)``, rounded up.
     """
     return _along_all(image, _box, window, step)
+
+
+def spread(values: Tensor, shape: tuple[int, ...], window: int, step: int) -> Tensor:
+    """Mean at every voxel over the windows that hold it; the way back from the windows of ``box_mean`` to the voxels.
+
+    Args:
+        values: ``(B, C, *shape / step)``, rounded up: one for each window.
+        shape: Of the image.
+        window: Side of the windows in voxels, odd.
+        step: Distance between the centres of the windows along each axis, voxels.
+
+    Returns:
+        ``(B, C, *shape)``.
+    """
+    for axis, size in enumerate(shape, start=2):
+        values = _along(values, axis, _spreading(size, window, step, values.dtype, values.device))
+    return values
+
+
+def diffused(values: Tensor, amount: float) -> Tensor:
+    """``(B, C, *spatial)`` after explicit steps of diffusion; the mean stays.
+
+    Args:
+        values: Any.
+        amount: Diffusivity times time, square voxels.
+    """
+    axes = values.ndim - 2
+    steps = math.ceil(amount * 2 * axes / 0.8)  # Stable below 1 / (2 * axes) each.
+    for _ in range(steps):
+        change = torch.zeros_like(values)
+        for axis in range(2, values.ndim):
+            size, flow = values.shape[axis] - 1, values.diff(dim=axis) * (amount / steps)
+            change.narrow(axis, 0, size).add_(flow)
+            change.narrow(axis, 1, size).sub_(flow)
+        values = values + change
+    return values
 
 
 def gaussian(image: Tensor, sigma: float) -> Tensor:
@@ -93,16 +136,16 @@ def _kept(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 @_kept
-def _differences(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    (differences,) = torch.gradient(torch.eye(size, dtype=dtype, device=device), dim=1)
-    return differences
-
-
-@_kept
 def _box(size: int, window: int, step: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     places = torch.arange(size, device=device)
     inside = ((places[:, None] - places[::step]).abs() <= window // 2).to(dtype)
     return inside / inside.sum(dim=0)
+
+
+@_kept
+def _spreading(size: int, window: int, step: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    holding = (_box(size, window, step, dtype, device) > 0).T.to(dtype)
+    return (holding / holding.sum(dim=0)).contiguous()
 
 
 @_kept
