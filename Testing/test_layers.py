@@ -235,7 +235,10 @@ STEPS = {
     f"{REGISTRATION}.instance_optimisation.optimise",
 }
 """What only ``run`` does, so that there is one path for a pair."""
-MAY_TAKE_STEPS = {f"core/registration/{name}.py" for name in ("pipeline", "model_trial", "uncertainty")}
+MAY_TAKE_STEPS = {
+    f"core/registration/{name}.py"
+    for name in ("stages/network_stages", "stages/optimisation_stages", "stages/result_stages", "uncertainty")
+}
 
 
 def test_only_the_pipeline_prepares_predicts_and_optimises() -> None:

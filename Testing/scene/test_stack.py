@@ -11,11 +11,11 @@ import slicer.util
 import torch
 
 from UnsupervisedRegistrationLib.core.images.preprocessing import PreprocessingConfiguration
-from UnsupervisedRegistrationLib.core.registration import pipeline
 from UnsupervisedRegistrationLib.core.registration.image_pair import ImagePair
 from UnsupervisedRegistrationLib.core.registration.options import RegistrationOptions
 from UnsupervisedRegistrationLib.core.registration.pipeline import run
 from UnsupervisedRegistrationLib.core.registration.result import Cancelled
+from UnsupervisedRegistrationLib.core.registration.stages import network_stages
 from UnsupervisedRegistrationLib.core.spatial.deformation import Mapping
 from UnsupervisedRegistrationLib.scene.geometry.planes import planeFromIndex
 from UnsupervisedRegistrationLib.scene.geometry.sampling import sampleVolume
@@ -72,7 +72,7 @@ def known(monkeypatch):
         def tracked(frames, grid, *others):
             return watched(ImagePair(frames[:1].expand_as(frames[1:]), frames[1:], grid), *others)
 
-        monkeypatch.setattr(pipeline, "predict", predict)
+        monkeypatch.setattr(network_stages, "predict", predict)
         monkeypatch.setattr(stack, "run", watched)
         monkeypatch.setattr(sequences, "track_frames", tracked)
         return given

@@ -13,8 +13,9 @@ from ..models.model_file import Model
 from ..spatial.folding import folding
 from .image_pair import ImagePair
 from .options import RegistrationOptions
-from .pipeline import run, similarity_of
+from .pipeline import run
 from .result import RegistrationResult
+from .stages.result_stages import similarity_of
 
 _OF_BATCH = re.compile(r"\d+ of \d+ images (returned without deformation.*)")
 

@@ -124,7 +124,7 @@ def samplePair(inputs: SliceInputs, matrix: np.ndarray | None = None) -> SlicePa
 
 
 class SliceSource:
-    """Slices of the scene as the core's pre-alignment asks for them; see ``core.registration.pipeline.ImageSource``.
+    """Slices of the scene as the core's pre-alignment asks for them; see ``core.registration.image_pair.ImageSource``.
 
     Args:
         inputs: What is registered.
