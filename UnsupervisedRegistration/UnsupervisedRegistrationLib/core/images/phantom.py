@@ -212,10 +212,11 @@ def _scan(anatomy: _Anatomy, points: Array, random: np.random.Generator, bias: f
 def _coverage(organ: _Organ, points: Array, voxel: float) -> Array:
     """Share of each voxel inside the organ, 0..1, with an edge one voxel wide."""
     local = (points - organ.centre) / organ.radii
-    depth = np.linalg.norm(local, axis=-1)
-    angle = np.arctan2(local[..., 1], local[..., 0])
-    folds = organ.wave * (np.sin(9 * angle + 1) + 0.7 * np.sin(14 * angle) + 0.4 * np.sin(23 * angle + 2))
-    return np.clip(0.5 + (1 + folds - depth) * min(organ.radii) / voxel, 0, 1)
+    edge: Array | float = 1.0
+    if organ.wave:
+        angle = np.arctan2(local[..., 1], local[..., 0])
+        edge = 1 + organ.wave * (np.sin(9 * angle + 1) + 0.7 * np.sin(14 * angle) + 0.4 * np.sin(23 * angle + 2))
+    return np.clip(0.5 + (edge - np.linalg.norm(local, axis=-1)) * min(organ.radii) / voxel, 0, 1)
 
 
 def _texture(points: Array) -> Array:
