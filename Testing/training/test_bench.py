@@ -299,3 +299,10 @@ def test_each_preset_and_each_fitting_model_is_a_method(model: Model, tmp_path: 
     single = ["any-contrast, fast", "any-contrast, standard", "brain-mr, fast", "brain-mr, standard"]
     assert list(methods) == presets + single
     assert set(changed) < set(methods)
+
+
+def test_a_slow_method_registers_every_third_pair_only(square: LabelledPair) -> None:
+    methods = {"ours": identity, "slow": shift(2.0)}
+    found = compare("square", [square] * 5, methods, {"slow": 3})  # type: ignore[arg-type]
+    assert [one.pair for one in found if one.method == "slow"] == [0, 3]
+    assert "| slow (2 pairs) |" in document(Results(found))

@@ -11,7 +11,8 @@ import math
 import platform
 import statistics
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,13 @@ class Case:
         pairs: All in memory.
         methods: By name; the reference among them, if it can be run.
         changed: Names of the methods that also see the moving image in other contrasts.
+        every: Names of slow methods, to n: they register every n-th pair only.
     """
 
     pairs: list[LabelledPair]
     methods: dict[str, Method]
     changed: tuple[str, ...] = ()
+    every: Mapping[str, int] = field(default_factory=dict)
 
 
 def bench(
@@ -61,7 +64,7 @@ def bench(
     """
     results = Results(list(before.measurements) if before else [], machine())
     for name, case in cases.items():
-        results = _replaced(results, compare(name, case.pairs, case.methods))
+        results = _replaced(results, compare(name, case.pairs, case.methods, case.every))
         write(results, folder)
     for name, case in cases.items():
         methods = {method: case.methods[method] for method in case.changed}
@@ -95,8 +98,16 @@ def _replaced(results: Results, new: list[Measurement]) -> Results:
     return dataclasses.replace(results, measurements=found)
 
 
-def compare(dataset: str, pairs: list[LabelledPair], methods: dict[str, Method]) -> list[Measurement]:
+def compare(
+    dataset: str, pairs: list[LabelledPair], methods: dict[str, Method], every: Mapping[str, int] | None = None
+) -> list[Measurement]:
     """Runs every method on every pair in turn, so that a slow moment of the machine affects all of them.
+
+    Args:
+        dataset: Name of the pairs.
+        pairs: All of one data set.
+        methods: By name.
+        every: See ``Case``.
 
     Raises:
         ValueError: There is no pair.
@@ -106,9 +117,13 @@ def compare(dataset: str, pairs: list[LabelledPair], methods: dict[str, Method])
     for method in methods.values():  # Warm-up.
         call, _ = method(pairs[0])
         call()
+    gc.collect()
+    gc.freeze()  # Else the collection before each call looks through all that the libraries made at import.
     found: dict[str, list[Measurement]] = {name: [] for name in methods}
     for number, pair in enumerate(pairs):
         for name, method in methods.items():
+            if number % (every or {}).get(name, 1):
+                continue
             found[name].append(_measured(dataset, name, number, pair, method))
         _log.info("%s: %d of %d pairs", dataset, number + 1, len(pairs))
     return [one for ones in found.values() for one in ones]

@@ -69,7 +69,7 @@ def _section(dataset: str, rows: list[Row]) -> str:
     ]
     for row in rows:
         cells = [
-            row.method,
+            row.method if row.pairs == first.pairs else f"{row.method} ({row.pairs} pairs)",
             row.dice.text(4),
             row.tre_mm.text(2),
             row.hd95_mm.text(2),
