@@ -42,7 +42,7 @@ _BASELINES: dict[str, tuple[str, Method]] = {  # Name to the package that it nee
     "DIS, finest scale 0": ("cv2", optical_flow.dis(0)),
     "TV-L1 optical flow": ("skimage", optical_flow.tv_l1),
 }
-_EVERY = {"ConvexAdam-MIND": 3}  # It takes as long as all the others together, so it registers every third pair.
+_EVERY_NTH = {"ConvexAdam-MIND": 3}  # It takes as long as all the others together, so it registers every third pair.
 _COMPARED_NETWORKS = {"VoxelMorph-2D": "voxelmorph", "paper's FCN": "fcn"}  # Name to the first word of the model file.
 
 
@@ -77,7 +77,7 @@ def cases(data: Path, models: Path, networks: Path, most: int = 0, only: tuple[s
     for name in only or there:
         ours, changed = our_methods(name, models)
         methods = {UNREGISTERED: identity, **_installed(), **_trained(networks, name), **ours}
-        found[name] = Case(pairs_of(name, data, most), methods, changed if name in _ORGAN_SETS else (), _EVERY)
+        found[name] = Case(pairs_of(name, data, most), methods, changed if name in _ORGAN_SETS else (), _EVERY_NTH)
     return found
 
 
