@@ -10,7 +10,8 @@ import slicer
 import slicer.util
 
 import host
-from UnsupervisedRegistrationLib.scene.reporting.assessment import readAssessment
+from UnsupervisedRegistrationLib.scene.history.result_history import storedResults
+from UnsupervisedRegistrationLib.scene.reporting.assessment import ReaderAssessment, readAssessment
 
 
 def transform() -> Any:
@@ -65,3 +66,29 @@ def test_another_transform_removes_the_report(measured: Any) -> None:
     slicer.util.getNode("HeadMoving").SetAndObserveTransformNodeID(None)
     measured.movingSelector.setCurrentNode(slicer.util.getNode("HeadFixed"))
     assert not measured.qualityHtmlButton.enabled
+
+
+def assess(ui: Any) -> None:
+    """Saves the grade "good" and a remark with the result that is shown."""
+    ui.readerGradeSelector.setCurrentIndex(1)
+    ui.readerTextEdit.setText("ventricles agree")
+    ui.saveAssessmentButton.click()
+
+
+def test_the_result_in_the_list_receives_the_assessment(applied: Any) -> None:
+    assess(applied)
+    (kept,) = storedResults(slicer.mrmlScene)
+    assert kept.transformNode is not transform()
+    assert readAssessment(kept.transformNode) == readAssessment(transform())
+    assert readAssessment(kept.transformNode).grade == "good"
+
+
+def test_another_apply_clears_assessment_and_report_and_leaves_those_of_the_kept_result(measured: Any) -> None:
+    assess(measured)
+    measured.applyButton.click()
+    assert readAssessment(transform()) == ReaderAssessment()
+    assert measured.readerGradeSelector.currentIndex == 0
+    assert measured.readerTextEdit.text == ""
+    assert measured.qualityTable.rowCount == 0
+    grades = [readAssessment(result.transformNode).grade for result in storedResults(slicer.mrmlScene)]
+    assert grades == ["good", ""]

@@ -18,6 +18,7 @@ from UnsupervisedRegistrationLib.scene.landmarks.markups import addLandmarks
 from UnsupervisedRegistrationLib.scene.landmarks.tre_table import targetRegistrationError
 from UnsupervisedRegistrationLib.scene.registration.result_nodes import SliceOutputs, showSliceResult
 from UnsupervisedRegistrationLib.scene.registration.slice_pair import SliceInputs, samplePair
+from UnsupervisedRegistrationLib.scene.reporting.assessment import ReaderAssessment, readAssessment, storeAssessment
 
 MM = 1e-4
 SETTINGS = {"model": "any-contrast", "confined": True}
@@ -65,6 +66,13 @@ def test_a_stored_result_has_its_settings_and_measures(scene, registered, tre):
     assert result.plane.name == registered.pair.plane.name
     assert result.movingVolume is registered.pair.movingVolume
     assert not result_history.storedResultProblems(result)
+
+
+def test_a_result_that_was_assessed_before_it_is_stored_keeps_the_assessment(scene, registered):
+    saved = storeAssessment(registered.transformNode, ReaderAssessment("check", text="pons"))
+    result_history.storeResult(scene, registered, SETTINGS)
+    (result,) = result_history.storedResults(scene)
+    assert readAssessment(result.transformNode) == saved
 
 
 def test_the_scene_may_be_given_by_a_parameter_node(scene, registered):

@@ -31,6 +31,7 @@ class ReportSection(Section):
         super().__init__(panel)
         self._inputs: Any = None
         self._transform: Any = None
+        self._content: Any = None  # Each result is a new VTK transform in the same node.
         ui = self.ui
         section.prepareTable(ui.qualityTable, [_("Item"), _("Value"), _("Tolerance"), _("Grade")])
         ui.profileSelector.addItems([profile.name for profile in PROFILES.values()])
@@ -43,17 +44,18 @@ class ReportSection(Section):
         connect(ui.saveAssessmentButton, "clicked(bool)", self.onSave)
 
     def update(self) -> None:
-        """Forgets the report once another transform is above the moving volume, and shows its assessment."""
+        """Forgets the report once another result is above the moving volume, and shows its assessment."""
         transform = self._shownTransform()
-        if transform is not self._transform:
-            self._transform = transform
+        content = None if transform is None else transform.GetTransformFromParent()
+        if transform is not self._transform or content is not self._content:
+            self._transform, self._content = transform, content
             self._forget()
             self._showAssessment()
         self.ui.measureQualityButton.enabled = self.ui.saveAssessmentButton.enabled = transform is not None
 
     def release(self) -> None:
         """Forgets the report and its nodes."""
-        self._transform = None
+        self._transform = self._content = None
         self._forget()
 
     def onMeasure(self, checked: bool = False) -> None:

@@ -22,6 +22,10 @@ INITIAL_ROLE = "unsupervisedRegistrationInitial"
 _RESULT_ATTRIBUTE = "UnsupervisedRegistration.Outcome"  # Scenes that were saved before have this name.
 STORED_RESULT_ATTRIBUTE = "UnsupervisedRegistration.Result"
 """Attribute of a transform node that the history stores; see ``history.stored_result``."""
+ASSESSMENT_ATTRIBUTE = "UnsupervisedRegistration.ReaderAssessment"
+"""Attribute of a transform node that was assessed by a reader; see ``reporting.assessment``."""
+KEPT_COPY_ROLE = "unsupervisedRegistrationKeptCopy"
+"""Reference from the result transform to its copy in the history, as long as both hold the same result."""
 _FITTED_ATTRIBUTE = "UnsupervisedRegistration.FittedLandmarks"
 _WITH_INITIAL, _WITHOUT_INITIAL = "placed", "alone"  # Values of _RESULT_ATTRIBUTE.
 
@@ -118,10 +122,15 @@ def setResultTransform(
     fixedVolume: slicer.vtkMRMLVolumeNode,
     movingVolume: slicer.vtkMRMLVolumeNode,
 ) -> None:
-    """Store the transform of ``composedTransform`` in a node, and put the moving volume under it."""
+    """Store the transform of ``composedTransform`` in a node, and put the moving volume under it.
+
+    The assessment of the former result and the reference to its copy in the history are removed.
+    """
     with slicer.util.NodeModify(transformNode):
         transformNode.SetAndObserveTransformFromParent(fromParent)
-        transformNode.SetAttribute(_FITTED_ATTRIBUTE, None)
+        for attribute in (_FITTED_ATTRIBUTE, ASSESSMENT_ATTRIBUTE):
+            transformNode.SetAttribute(attribute, None)
+        transformNode.SetNodeReferenceID(KEPT_COPY_ROLE, None)
         transformNode.SetAttribute(_RESULT_ATTRIBUTE, _WITHOUT_INITIAL if initial is None else _WITH_INITIAL)
         transformNode.SetNodeReferenceID(fixedRole(), fixedVolume.GetID())
         transformNode.SetNodeReferenceID(movingRole(), movingVolume.GetID())
@@ -142,7 +151,7 @@ def copyResultTransform(source: slicer.vtkMRMLTransformNode, target: slicer.vtkM
     """Copy a result from one node to another; no volume is moved."""
     with slicer.util.NodeModify(target):
         target.SetAndObserveTransformFromParent(copiedTransform(source.GetTransformFromParent()))
-        for attribute in (_RESULT_ATTRIBUTE, _FITTED_ATTRIBUTE, SLICES_ATTRIBUTE):
+        for attribute in (_RESULT_ATTRIBUTE, _FITTED_ATTRIBUTE, SLICES_ATTRIBUTE, ASSESSMENT_ATTRIBUTE):
             target.SetAttribute(attribute, source.GetAttribute(attribute))
         for role in (fixedRole(), movingRole(), INITIAL_ROLE):
             target.SetNodeReferenceID(role, source.GetNodeReferenceID(role))

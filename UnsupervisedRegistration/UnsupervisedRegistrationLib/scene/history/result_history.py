@@ -18,6 +18,7 @@ from ..display.view_state import removeWithDisplay
 from ..geometry.registered_slices import registeredSlices
 from ..geometry.result_transform import (
     INITIAL_ROLE,
+    KEPT_COPY_ROLE,
     STORED_RESULT_ATTRIBUTE,
     checkHierarchy,
     copyResultTransform,
@@ -75,6 +76,7 @@ def storeResult(
     copyResultTransform(result.transformNode, node)
     node.SetAttribute(STORED_RESULT_ATTRIBUTE, json.dumps(content, default=str))
     node.SetNodeReferenceID(_OUTPUT_ROLE, result.transformNode.GetID())
+    result.transformNode.SetNodeReferenceID(KEPT_COPY_ROLE, node.GetID())
     node.SetNodeReferenceID(WARPED_ROLE, _copiedVolume(result.warpedVolume, name).GetID())
     if tre is not None:
         table = _addKept(scene, "vtkMRMLTableNode", f"{name}, TRE", name)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import slicer
 
-_ATTRIBUTE = "UnsupervisedRegistration.ReaderAssessment"
+from ..geometry.result_transform import ASSESSMENT_ATTRIBUTE, KEPT_COPY_ROLE
 
 ReaderGrade = Literal["", "good", "check", "do not use"]
 READER_GRADES: tuple[ReaderGrade, ...] = typing.get_args(ReaderGrade)
@@ -49,6 +49,8 @@ class ReaderAssessment:
 def storeAssessment(transformNode: slicer.vtkMRMLTransformNode, assessment: ReaderAssessment) -> ReaderAssessment:
     """Save an assessment, with the time of now, as an attribute of the transform node; returns what was saved.
 
+    The copy of the result in the history receives the same assessment.
+
     Raises:
         ValueError: The node was deleted.
     """
@@ -56,11 +58,13 @@ def storeAssessment(transformNode: slicer.vtkMRMLTransformNode, assessment: Read
         raise ValueError(f"The transform '{transformNode.GetName()}' was deleted; its assessment cannot be saved.")
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     saved = ReaderAssessment(assessment.grade, assessment.uncertainty, assessment.text.strip(), now)
-    transformNode.SetAttribute(_ATTRIBUTE, json.dumps(asdict(saved)))
+    for node in (transformNode, transformNode.GetNodeReference(KEPT_COPY_ROLE)):
+        if node is not None:
+            node.SetAttribute(ASSESSMENT_ATTRIBUTE, json.dumps(asdict(saved)))
     return saved
 
 
 def readAssessment(transformNode: slicer.vtkMRMLTransformNode) -> ReaderAssessment:
     """The assessment that was saved with a transform; an empty one if there is none."""
-    content = transformNode.GetAttribute(_ATTRIBUTE)
+    content = transformNode.GetAttribute(ASSESSMENT_ATTRIBUTE)
     return ReaderAssessment(**json.loads(content)) if content else ReaderAssessment()
